@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File descriptors beside bytes, on Unix stream sockets: receiving (always with room, always CLOEXEC),
+ * sending (all of a message's descriptors with its first byte and no byte of another message beside it), and
+ * the queue in which received ones wait for the message that claims them.
+ *
+ * The rule: the n-th ext value of type 71 in a message claims the n-th descriptor; after each message nothing
+ * may be left that arrived in a read that ended at or before the message's end.
+ */
+#ifndef PROTO_DESCRIPTORS_H
+#define PROTO_DESCRIPTORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "proto/buffer.h"
+#include "proto/limits.h"
+
+#define EXT_DESCRIPTOR            71 /* "G": kind and size, 9 bytes */
+#define EXT_DESCRIPTOR_SIZE_BYTES 9
+enum descriptor_kind { DESCRIPTOR_VALUE = 0, DESCRIPTOR_SHARED = 1, DESCRIPTOR_OPEN = 2 };
+
+/* Received descriptors not yet claimed, oldest first. */
+struct fd_queue {
+        struct fd_arrival *items; /* a small vector */
+        uint32_t n, capacity;
+};
+struct fd_arrival {
+        int fd;
+        uint64_t read_end; /* position in the stream behind the read that it came in */
+};
+
+enum receive_result {
+        RECEIVE_TRUNCATED = 1, /* more descriptors than fit came: all closed, the peer is to be dropped */
+};
+
+/* One recvmsg into the buffer's free room (reserved by the caller). Descriptors go to the queue (position:
+ * *stream_at, which is advanced); with close_fd NULL they are closed with close(2). ret_ucred (may be NULL)
+ * gets SCM_CREDENTIALS. Returns bytes read in *ret (0: end of file) and 0, or -errno (-EAGAIN), or
+ * RECEIVE_TRUNCATED. */
+struct ucred;
+int fds_receive(int fd, struct buffer *b, uint64_t *stream_at, struct fd_queue *queue, size_t *ret,
+                struct ucred *ret_ucred);
+/* Takes the n oldest into ret; false: there are fewer (nothing taken). */
+bool fd_queue_take(struct fd_queue *q, uint32_t n, int *ret);
+/* Whether one is left that the message which ended at `message_end` should have claimed. */
+bool fd_queue_left_over(const struct fd_queue *q, uint64_t message_end);
+/* Closes all that are left with `closer` (NULL: close(2)) and frees the memory. */
+void fd_queue_deinit(struct fd_queue *q, void (*closer)(int fd));
+
+/* Output with marks: bytes, and which descriptors go with which message. The sink owns the descriptors from
+ * output_mark() on and closes them when sent. */
+struct output {
+        struct buffer bytes;
+        uint64_t sent;                    /* position in the stream of bytes.begin */
+        STAILQ_HEAD(, output_mark) marks; /* in order of position */
+};
+struct output_mark {
+        STAILQ_ENTRY(output_mark) link; /* output.marks */
+        uint64_t at, end;               /* positions of the message's first byte and behind its last one */
+        uint32_t n_fds;
+        int fds[];
+};
+
+void output_init(struct output *o);
+void output_deinit(struct output *o);
+/* Bytes that wait. */
+static inline size_t output_size(const struct output *o)
+{
+        return buffer_size(&o->bytes);
+}
+/* Says that the message which was just appended (its last `message_bytes` bytes) carries these descriptors.
+ * On success they belong to the output; -ENOMEM: they stay the caller's. */
+int output_mark(struct output *o, size_t message_bytes, const int *fds, uint32_t n_fds);
+/* Sends what can be sent without blocking (MSG_NOSIGNAL). 0: all gone; 1: something is left (wait until
+ * writable); -errno: the connection is lost. */
+int output_flush(struct output *o, int fd);
+
+#endif

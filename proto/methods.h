@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The methods that a client can call, one table: symbol, name, shape of the positional parameters, flags. The
+ * daemon holds a handler for each (checked at compile time), PROTOCOL.md a section for each (checked by a
+ * test).
+ *
+ * Shapes, one letter a positional parameter: s string, n unsigned integer, N id or array of ids, A any value,
+ * a array, I array of ids, S array of strings, m map; after '|' they may be left out. `o`: one map of options
+ * may follow.
+ */
+#ifndef PROTO_METHODS_H
+#define PROTO_METHODS_H
+
+#include <stddef.h>
+
+enum method_flags {
+        METHOD_FLAG_ADMIN = 1 << 0,  /* admins only */
+        METHOD_FLAG_TASK = 1 << 1,   /* brings a task: its arguments may carry descriptors */
+        METHOD_FLAG_WAITS = 1 << 2,  /* may answer later: counts as open until then */
+        METHOD_FLAG_NOTIFY = 1 << 3, /* only as a notification */
+};
+
+#define METHOD_TABLE(X)                                                                                      \
+        X(HELLO, "hello", "|o", 0)                                                                           \
+        X(PING, "ping", "", 0)                                                                               \
+        X(CALL, "call", "sao", METHOD_FLAG_TASK | METHOD_FLAG_WAITS)                                         \
+        X(SUBMIT, "submit", "sao", METHOD_FLAG_TASK)                                                         \
+        X(RESULT, "result", "no", METHOD_FLAG_WAITS)                                                         \
+        X(WAIT, "wait", "Io", METHOD_FLAG_WAITS)                                                             \
+        X(ATTACH, "attach", "no", METHOD_FLAG_WAITS)                                                         \
+        X(CANCEL, "cancel", "N", 0)                                                                          \
+        X(MAP, "map", "sao", METHOD_FLAG_TASK | METHOD_FLAG_WAITS)                                           \
+        X(FEED, "feed", "na|A", METHOD_FLAG_TASK | METHOD_FLAG_NOTIFY)                                       \
+        X(MORE, "more", "nn", METHOD_FLAG_NOTIFY)                                                            \
+        X(TASK, "task", "n", 0)                                                                              \
+        X(TASKS, "tasks", "o", 0)                                                                            \
+        X(FUNCTIONS, "functions", "", 0)                                                                     \
+        X(STATUS, "status", "", 0)                                                                           \
+        X(CANCEL_REQUEST, "cancel_request", "n", 0)
+
+enum method {
+#define X(symbol, name, shape, flags) METHOD_##symbol,
+        METHOD_TABLE(X)
+#undef X
+                N_METHODS
+};
+
+struct method_info {
+        const char *name;
+        const char *shape;
+        unsigned flags;
+};
+
+extern const struct method_info method_table[N_METHODS];
+
+/* The method of a name; N_METHODS if there is none. */
+enum method method_from_name(const char *name, size_t size_bytes);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reader: a cursor over MessagePack bytes that the scanner has checked. It never looks behind `end`,
+ * allocates nothing, copies nothing: strings and raw values point into the bytes. The hot path; what is rare
+ * uses the same.
+ */
+#ifndef PROTO_READER_H
+#define PROTO_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum value_type {
+        VALUE_NIL,
+        VALUE_BOOL,
+        VALUE_UINT,   /* any integer >= 0 */
+        VALUE_INT,    /* an integer < 0 */
+        VALUE_DOUBLE, /* float 32 and 64 */
+        VALUE_STR,
+        VALUE_BIN,
+        VALUE_ARRAY,
+        VALUE_MAP,
+        VALUE_EXT,
+};
+
+struct value {
+        enum value_type type;
+        int8_t ext_type;
+        uint32_t size; /* bytes of a str, bin, ext; elements of an array; pairs of a map */
+        union {
+                bool boolean;
+                uint64_t u;
+                int64_t i;
+                double d;
+                const uint8_t *data; /* str, bin, ext */
+        } as;
+};
+
+struct reader {
+        const uint8_t *at, *end;
+};
+
+static inline struct reader reader_over(const void *data, size_t size_bytes)
+{
+        return (struct reader){(const uint8_t *)data, (const uint8_t *)data + size_bytes};
+}
+static inline bool reader_at_end(const struct reader *r)
+{
+        return r->at == r->end;
+}
+/* Reads the next value; of an array or map only its header. 0, or -ENODATA at the end, -EBADMSG if bytes are
+ * cut. */
+int reader_next(struct reader *r, struct value *ret);
+/* Skips one whole value; ret/ret_size (may be NULL) say where it lay; ret_n_descriptors (may be NULL) counts
+ * its ext 71. */
+int reader_skip(struct reader *r, const uint8_t **ret, size_t *ret_size_bytes, uint32_t *ret_n_descriptors);
+/* Typed gets: 0, or -ENODATA, -EBADMSG, or -EINVAL if the next value is of another type (the cursor then
+ * stays). */
+int reader_uint(struct reader *r, uint64_t *ret);
+int reader_int(struct reader *r, int64_t *ret);   /* any integer that fits */
+int reader_double(struct reader *r, double *ret); /* integers too */
+int reader_bool(struct reader *r, bool *ret);
+int reader_str(struct reader *r, const char **ret, size_t *ret_size_bytes); /* str, or bin that is UTF-8 */
+int reader_array(struct reader *r, uint32_t *ret_n);
+int reader_map(struct reader *r, uint32_t *ret_n);
+/* Whether the next value is nil; then it is skipped. */
+bool reader_nil(struct reader *r);
+
+/* The name of a value's type, for messages: "a string", "an integer". */
+const char *value_type_name(enum value_type type);
+/* Whether the bytes are valid UTF-8 (no surrogates, no overlong forms). */
+bool utf8_valid(const uint8_t *data, size_t size_bytes);
+
+#endif
