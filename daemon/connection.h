@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client's connection: its socket, the message that is coming in, the output that waits. Owned by the
+ * connection table; a closed connection goes to the graveyard list and is freed at the loop's end, so a
+ * pointer stays good within one turn. An idle connection owns no buffer. It knows nothing of methods: whole,
+ * checked messages go up through the callbacks, bytes come down into `output`.
+ *
+ * One function computes the event mask: reading unless blocked (core_connection_blocked) or half-closed,
+ * writing only with output waiting.
+ */
+#ifndef DAEMON_CONNECTION_H
+#define DAEMON_CONNECTION_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "proto/descriptors.h"
+#include "proto/scan.h"
+
+struct connections;
+struct daemon;
+
+struct connection {
+        struct connections *owner;
+        uint32_t index; /* the core's number for it */
+        int fd;
+        uid_t uid;
+        gid_t gid;
+        pid_t pid; /* for logs only */
+        bool admin;
+        bool takes_descriptors; /* its hello said so */
+        bool said_hello;
+        bool half_closed;  /* its writing side is shut: answered, then closed */
+        bool closing;      /* its output is sent, then it is closed; nothing is read any more */
+        bool closed;       /* in the graveyard */
+        bool flush_listed; /* in connections.flush */
+        struct event read_event, write_event;
+        struct buffer input;
+        struct scan scan;
+        uint64_t stream_at; /* bytes received in all */
+        struct fd_queue fds;
+        struct output output;
+        int64_t message_since;              /* when the unfinished message's first byte came; 0: none */
+        int64_t output_since;               /* when output last moved while some waited; 0: none waits */
+        TAILQ_ENTRY(connection) link;       /* connections.open, or .graveyard */
+        TAILQ_ENTRY(connection) flush_link; /* connections.flush */
+};
+
+/* Upward news. `data` is one whole message that the scanner passed, `fds` the descriptors that it claims (the
+ * handler owns them). */
+struct connection_callbacks {
+        int (*on_open)(void *userdata, struct connection *); /* < 0, > 0: refuse it */
+        void (*on_message)(void *userdata, struct connection *, const uint8_t *data, size_t size_bytes,
+                           int *fds, uint32_t n_fds);
+        void (*on_close)(void *userdata, struct connection *);
+};
+
+int connections_new(struct daemon *, const struct connection_callbacks *, void *userdata,
+                    struct connections **ret);
+struct connections *connections_free(struct connections *);
+/* Takes over an accepted socket. Identity (SO_PEERCRED, SO_PEERGROUPS) is read here. */
+int connection_accept(struct connections *, int fd);
+/* NULL if there is none (any more). */
+struct connection *connection_by_index(struct connections *, uint32_t index);
+uint32_t connections_count(const struct connections *);
+
+/* Where a message for the peer is packed: begin, pack into the packer, end. Nothing is sent before the loop's
+ * end. On -ENOMEM the connection is closed (it would miss an answer). */
+struct packer;
+void connection_message_begin(struct connection *, struct packer *);
+int connection_message_end(struct connection *, struct packer *);
+
+/* Ends the connection because its peer broke the protocol: notification `error`, one log line, close. */
+void connection_protocol_error(struct connection *, const char *message);
+/* Closes it now. */
+void connection_close(struct connection *);
+
+/* The loop's end: sends what waits, tells the core how much is left, sets events, closes what is done. */
+void connections_flush(struct connections *);
+/* The loop's very end: frees the graveyard. */
+void connections_sweep(struct connections *);
+/* Closes those whose unfinished message is older than message_timeout, or that took no byte for
+ * client_timeout; returns when it wants to be called again (CORE_NEVER). */
+int64_t connections_expire(struct connections *, int64_t now);
+
+#endif
