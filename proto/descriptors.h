@@ -27,6 +27,7 @@ enum descriptor_kind { DESCRIPTOR_VALUE = 0, DESCRIPTOR_SHARED = 1, DESCRIPTOR_O
 struct fd_queue {
         struct fd_arrival *items; /* a small vector */
         uint32_t n, capacity;
+        void (*close_fd)(int fd); /* for what nobody claims (a close may block); NULL: close(2) */
 };
 struct fd_arrival {
         int fd;
@@ -34,13 +35,16 @@ struct fd_arrival {
 };
 
 enum receive_result {
-        RECEIVE_TRUNCATED = 1, /* more descriptors than fit came: all closed, the peer is to be dropped */
+        /* Descriptors were lost on the way (more than fit, or this process may open no more), or more wait
+         * than LIMIT_RECV_DESCRIPTORS: all that came now are closed, the peer is to be dropped. */
+        RECEIVE_TRUNCATED = 1,
 };
 
-/* One recvmsg into the buffer's free room (reserved by the caller). Descriptors go to the queue (position:
- * *stream_at, which is advanced); with close_fd NULL they are closed with close(2). ret_ucred (may be NULL)
- * gets SCM_CREDENTIALS. Returns bytes read in *ret (0: end of file) and 0, or -errno (-EAGAIN), or
- * RECEIVE_TRUNCATED. */
+/* One recvmsg into the buffer's free room (reserved by the caller), blocking if the socket does. Descriptors
+ * go to the queue, as arrived at the position *stream_at behind this read, which is advanced. ret_ucred (may
+ * be NULL) gets SCM_CREDENTIALS, its pid is 0 if none came. Bytes read in *ret (0: end of file) and 0, or
+ * -errno
+ * (-EAGAIN; -ENOMEM: what came is closed, the peer is to be dropped), or RECEIVE_TRUNCATED. */
 struct ucred;
 int fds_receive(int fd, struct buffer *b, uint64_t *stream_at, struct fd_queue *queue, size_t *ret,
                 struct ucred *ret_ucred);
@@ -48,8 +52,8 @@ int fds_receive(int fd, struct buffer *b, uint64_t *stream_at, struct fd_queue *
 bool fd_queue_take(struct fd_queue *q, uint32_t n, int *ret);
 /* Whether one is left that the message which ended at `message_end` should have claimed. */
 bool fd_queue_left_over(const struct fd_queue *q, uint64_t message_end);
-/* Closes all that are left with `closer` (NULL: close(2)) and frees the memory. */
-void fd_queue_deinit(struct fd_queue *q, void (*closer)(int fd));
+/* Closes all that are left and frees the memory. */
+void fd_queue_deinit(struct fd_queue *q);
 
 /* Output with marks: bytes, and which descriptors go with which message. The sink owns the descriptors from
  * output_mark() on and closes them when sent. */
@@ -57,6 +61,7 @@ struct output {
         struct buffer bytes;
         uint64_t sent;                    /* position in the stream of bytes.begin */
         STAILQ_HEAD(, output_mark) marks; /* in order of position */
+        void (*close_fd)(int fd);         /* for what was sent (a close may block); NULL: close(2) */
 };
 struct output_mark {
         STAILQ_ENTRY(output_mark) link; /* output.marks */
@@ -72,8 +77,9 @@ static inline size_t output_size(const struct output *o)
 {
         return buffer_size(&o->bytes);
 }
-/* Says that the message which was just appended (its last `message_bytes` bytes) carries these descriptors.
- * On success they belong to the output; -ENOMEM: they stay the caller's. */
+/* Says that the message which was just appended (its last `message_bytes` bytes) carries these descriptors
+ * (at most LIMIT_DESCRIPTORS; none: no mark). To be said before any of it is flushed. On success they belong
+ * to the output; -ENOMEM: they stay the caller's. */
 int output_mark(struct output *o, size_t message_bytes, const int *fds, uint32_t n_fds);
 /* Sends what can be sent without blocking (MSG_NOSIGNAL). 0: all gone; 1: something is left (wait until
  * writable); -errno: the connection is lost. */

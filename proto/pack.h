@@ -15,12 +15,13 @@ struct packer {
         msgpack_packer pk; /* for msgpack_pack_…() */
         struct buffer *buffer;
         size_t start; /* buffer_size() at pack_begin */
-        int error;    /* 0 or -ENOMEM */
+        int error;    /* 0, -ENOMEM, -EMSGSIZE */
 };
 
 /* Begins to append to `b`. */
 void pack_begin(struct packer *p, struct buffer *b);
-/* 0, or -ENOMEM: then what was packed since pack_begin is gone from the buffer. */
+/* 0, or -ENOMEM, or -EMSGSIZE (something does not fit into 32 bits of length): then what was packed since
+ * pack_begin is gone from the buffer. */
 int pack_end(struct packer *p);
 
 void pack_nil(struct packer *p);

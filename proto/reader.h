@@ -52,8 +52,8 @@ static inline bool reader_at_end(const struct reader *r)
 /* Reads the next value; of an array or map only its header. 0, or -ENODATA at the end, -EBADMSG if bytes are
  * cut. */
 int reader_next(struct reader *r, struct value *ret);
-/* Skips one whole value; ret/ret_size (may be NULL) say where it lay; ret_n_descriptors (may be NULL) counts
- * its ext 71. */
+/* Skips one whole value (without recursion); ret/ret_size (may be NULL) say where it lay; ret_n_descriptors
+ * (may be NULL) counts its ext 71. */
 int reader_skip(struct reader *r, const uint8_t **ret, size_t *ret_size_bytes, uint32_t *ret_n_descriptors);
 /* Typed gets: 0, or -ENODATA, -EBADMSG, or -EINVAL if the next value is of another type (the cursor then
  * stays). */
