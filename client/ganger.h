@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ganger.h - the client library of ganger: run functions in the workers of a gangerd on this machine.
+ *
+ *      struct ganger *g;
+ *      struct ganger_reply *reply;
+ *      const char *text;
+ *      if (ganger_open(&g, NULL) < 0) …
+ *      int r = ganger_call(g, &reply, NULL, "digest.sha256", "[s]", "/etc/os-release");
+ *      if (r == 0 && ganger_read(reply, "s", &text) == 0)
+ *              puts(text);
+ *      else if (r > 0)
+ *              fprintf(stderr, "%s\n", ganger_message(reply));
+ *      ganger_reply_free(reply);
+ *      ganger_close(g);
+ *
+ * What calls return: 0: success. < 0: -errno: the connection, memory or misuse; there is no reply. > 0: an
+ * enum ganger_code: the daemon refused or the task came to a bad end; the reply holds the record.
+ *
+ * A handle is used by one thread at a time. After fork() only the parent may use it (the child gets -ECHILD;
+ * it calls ganger_close()). The library prints nothing, touches no signal, starts no thread. A connection
+ * that was lost stays lost: every call then returns the same negative number.
+ */
+#ifndef GANGER_H
+#define GANGER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__) && defined(GANGER_BUILDING_LIBRARY)
+#define GANGER_API __attribute__((visibility("default")))
+#else
+#define GANGER_API
+#endif
+
+/* One for each error code of the wire; numbers are never reused. */
+enum ganger_code {
+        GANGER_OK = 0,
+        GANGER_PROTOCOL_ERROR = 1,
+        GANGER_UNKNOWN_METHOD = 2,
+        GANGER_INVALID_PARAMS = 3,
+        GANGER_UNKNOWN_FUNCTION = 4,
+        GANGER_UNKNOWN_POOL = 5,
+        GANGER_UNKNOWN_TASK = 6,
+        GANGER_NOT_PERMITTED = 7,
+        GANGER_NOT_READY = 8,
+        GANGER_QUEUE_FULL = 9,
+        GANGER_QUOTA_EXCEEDED = 10,
+        GANGER_TOO_LARGE = 11,
+        GANGER_SHUTTING_DOWN = 12,
+        GANGER_OUT_OF_MEMORY = 13,
+        GANGER_DEADLOCK = 14,
+        GANGER_KEY_CONFLICT = 15,
+        GANGER_NESTING_LIMIT = 16,
+        GANGER_TASK_FAILED = 32,
+        GANGER_WORKER_LOST = 33,
+        GANGER_TIMED_OUT = 34,
+        GANGER_CANCELLED = 35,
+        GANGER_EXPIRED = 36,
+        GANGER_OTHER = 255 /* a code that this library does not know; ganger_code_name() has it */
+};
+
+/* One connection to a daemon. */
+struct ganger;
+/* One answer: a result, or an error with its record. Everything read from it lives as long as it does. */
+struct ganger_reply;
+
+/* Options of a task. Initialise with GANGER_OPTIONS_INIT; what stays zero is the daemon's default. Seconds
+ * are floating-point. Options that are not members are given ready packed, in `more`. */
+struct ganger_options {
+        size_t size_bytes; /* of this struct: set by GANGER_OPTIONS_INIT */
+        const char *pool;
+        const char *label;
+        int priority;
+        double delay, expires, timeout, ttl;
+        int detached;
+        const char *const *stream; /* "progress", "stdout", "stderr", NULL */
+        /* map only: */
+        uint32_t chunk, limit;
+        int ordered, fail_fast;
+        /* further pairs of the option map, ready MessagePack: n_more keys and values */
+        const void *more;
+        size_t more_size_bytes;
+        unsigned n_more;
+};
+#define GANGER_OPTIONS_INIT                                                                                  \
+        {                                                                                                    \
+                sizeof(struct ganger_options), NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, NULL, 0, 0    \
+        }
+
+/* ---- connection ---- */
+
+/* Connects, blocking (at most a few seconds if the daemon's queue of connections is full), and says hello.
+ * `path` NULL: $GANGER_SOCKET, else the first of the user's own and the system's socket on which somebody
+ * listens. -ENOENT, -ECONNREFUSED: nobody listens; -ENAMETOOLONG: over 107 bytes; -EPROTO: that is no ganger.
+ */
+GANGER_API int ganger_open(struct ganger **ret, const char *path);
+/* Ends the connection: its open calls and maps are cancelled by the daemon, what it submitted stays. Takes
+ * NULL, returns NULL. */
+GANGER_API struct ganger *ganger_close(struct ganger *);
+
+/* ---- blocking calls ----
+ *
+ * `format` describes the arguments that follow, in the manner of sd_bus_message_append(): one value per
+ * letter s  const char * (NULL: nil)      y  const void *, size_t: bytes     n  nil i  int64_t     u uint64_t
+ * d  double     b  int: boolean h  int: an open descriptor, duplicated for the task                 m  const
+ * void *, size_t: one ready value […] an array of what is inside   {s…} a map: keys (strings) and values in
+ * turn For calls of a function it is the array of its arguments: "[si]". Mind the types: an int literal for
+ * `i` needs a cast.
+ */
+
+/* Runs the function and waits for its end. *ret is set when the result is >= 0; free it. */
+GANGER_API int ganger_call(struct ganger *, struct ganger_reply **ret, const struct ganger_options *,
+                           const char *function, const char *format, ...);
+/* Queues it and returns its id; the result is fetched with ganger_result(), also by another program of this
+ * user. */
+GANGER_API int ganger_submit(struct ganger *, uint64_t *ret_id, const struct ganger_options *,
+                             const char *function, const char *format, ...);
+/* Takes the result of a submitted task. timeout_ms < 0: as long as it takes; GANGER_NOT_READY when it is
+ * over. */
+GANGER_API int ganger_result(struct ganger *, struct ganger_reply **ret, uint64_t id, int64_t timeout_ms);
+/* Called for each task that ended: state is "succeeded", "failed", "cancelled", "expired" or "unknown". A
+ * return other than 0 ends the call that runs it with that value. */
+typedef int (*ganger_on_ended)(void *userdata, uint64_t id, const char *state);
+/* Waits until `count` (0: all) of the tasks have ended, or the time is over; then tells which have. */
+GANGER_API int ganger_wait(struct ganger *, const uint64_t *ids, size_t n_ids, size_t count,
+                           int64_t timeout_ms, ganger_on_ended on_ended, void *userdata);
+/* Cancels; 0 also if it had ended. A running task is told to stop. */
+GANGER_API int ganger_cancel(struct ganger *, uint64_t id);
+/* Any method: `format` describes its params array. */
+GANGER_API int ganger_request(struct ganger *, struct ganger_reply **ret, const char *method,
+                              const char *format, ...);
+
+/* ---- map ---- */
+
+/* One value under construction. */
+struct ganger_writer;
+/* Appends values as `format` says (there `h` is allowed too). */
+GANGER_API int ganger_write(struct ganger_writer *, const char *format, ...);
+
+/* Writes the next item: one array of arguments ("[s]"). Returns 1 when it did, 0 when there are no more, < 0
+ * to give up with that value. */
+typedef int (*ganger_next_item)(void *userdata, struct ganger_writer *);
+/* One item has ended: code 0 and its result, or its failure record. The reply lives during the call. A return
+ * other than 0 cancels the map and ends ganger_map() with that value. */
+typedef int (*ganger_on_item)(void *userdata, uint64_t index, int code, const struct ganger_reply *);
+/* Runs the function on every item, any number of them: they are asked for as the daemon takes them, memory
+ * does not grow with the input. Results come in the order in which they are ready (options.ordered: in input
+ * order). 0 also if items failed: on_item was told. */
+GANGER_API int ganger_map(struct ganger *, const struct ganger_options *, const char *function,
+                          ganger_next_item next_item, ganger_on_item on_item, void *userdata);
+
+/* ---- asynchronous calls, and any event loop ---- */
+
+/* The answer of an asynchronous request. The reply is the callee's to free. r is as ganger_call() would
+ * return it (then, if < 0, reply is NULL). */
+typedef void (*ganger_on_reply)(void *userdata, int r, struct ganger_reply *reply);
+/* A stream message of an open request: kind "stdout", "stderr" (bytes), "progress" ([done, text]), "items",
+ * "event". */
+typedef void (*ganger_on_stream)(void *userdata, const char *kind, const struct ganger_reply *);
+
+/* Starts a call; on_reply is called from ganger_dispatch() (or from a blocking call on the same handle). */
+GANGER_API int ganger_start(struct ganger *, const struct ganger_options *, const char *function,
+                            ganger_on_reply on_reply, void *userdata, const char *format, ...);
+/* Starts any method; on_stream may be NULL. ret_msgid (may be NULL) is for "cancel_request", "feed", "more".
+ */
+GANGER_API int ganger_start_request(struct ganger *, uint32_t *ret_msgid, const char *method,
+                                    ganger_on_stream on_stream, ganger_on_reply on_reply, void *userdata,
+                                    const char *format, ...);
+/* Sends a notification: a method that answers nothing. */
+GANGER_API int ganger_notify(struct ganger *, const char *method, const char *format, ...);
+/* The descriptor to poll, the events to poll for (POLLIN, POLLOUT), and after how many ms at the latest to
+ * call ganger_dispatch() (-1: only on events). */
+GANGER_API int ganger_fd(const struct ganger *);
+GANGER_API int ganger_events(const struct ganger *);
+GANGER_API int64_t ganger_timeout_ms(const struct ganger *);
+/* Sends and receives what can be without blocking, runs callbacks. Returns the number of callbacks run, or <
+ * 0: the connection is lost (every open request was told). */
+GANGER_API int ganger_dispatch(struct ganger *);
+/* Requests that have no answer yet. */
+GANGER_API size_t ganger_pending(const struct ganger *);
+
+/* ---- replies ---- */
+
+/* Reads values of the result (or of the error record, if the call returned > 0) from its beginning: letters
+ * as above with pointers: s const char **, y const void ** and size_t *, i int64_t *, u uint64_t *, d double
+ * *, b int *, n nothing, m const void ** and size_t * (one whole value as MessagePack), […] an array of
+ * exactly that many. -EINVAL: of another type or shape, nothing is promised about what was written then.
+ * Strings end with a 0 byte. */
+GANGER_API int ganger_read(const struct ganger_reply *, const char *format, ...);
+/* Reads one value of a map by its key, as ganger_read() with that value: -ENOENT if there is no such key. */
+GANGER_API int ganger_read_key(const struct ganger_reply *, const char *key, const char *format, ...);
+/* The result, or the error record, whole, as MessagePack. */
+GANGER_API const void *ganger_data(const struct ganger_reply *, size_t *ret_size_bytes);
+/* The error's sentence, code, and the code's name as it is on the wire. "", 0 and "" for a success. */
+GANGER_API const char *ganger_message(const struct ganger_reply *);
+GANGER_API int ganger_code(const struct ganger_reply *);
+GANGER_API const char *ganger_code_name(const struct ganger_reply *);
+/* Takes NULL, returns NULL. */
+GANGER_API struct ganger_reply *ganger_reply_free(struct ganger_reply *);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
