@@ -18,9 +18,8 @@ struct envelope {
         uint32_t msgid;     /* request, response */
         const char *method; /* request, notification; not terminated */
         size_t method_size_bytes;
-        uint32_t n_params; /* request, notification */
-        struct reader
-                params; /* request, notification: over the elements of params, behind the array's header */
+        uint32_t n_params;    /* request, notification */
+        struct reader params; /* request, notification: over the elements, behind the array's header */
         struct reader error;  /* response: over the error, one value */
         struct reader result; /* response: over the result, one value */
 };

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scanner's one loop. What makes it cheap and bounded is a single number, spare_bytes: of the bytes that
+ * the message may have, those that neither were passed nor are needed by what was declared (one for every
+ * value still to come, and every byte of payload). A value of one byte leaves it as it is; everything else
+ * takes from it, and what would take more than there is, is refused on the spot.
+ */
+#include "proto/scan.h"
+
+#include <assert.h>
+
+#include "proto/descriptors.h"
+#include "proto/head.h"
+
+void scan_init(struct scan *s, size_t max_bytes)
+{
+        assert(max_bytes > 0);
+        s->at = 0;
+        s->owed_bytes = 0;
+        s->spare_bytes = max_bytes - 1;
+        s->depth = 0;
+        s->n_descriptors = 0;
+        s->left[0] = 1;
+}
+
+/* Passes what is there of the owed payload; whether that was all of it. */
+static bool scan_payload(struct scan *s, size_t size_bytes)
+{
+        size_t there = size_bytes - s->at;
+
+        if (s->owed_bytes > there) {
+                s->owed_bytes -= there;
+                s->at = size_bytes;
+                return false;
+        }
+        s->at += s->owed_bytes;
+        s->owed_bytes = 0;
+        return true;
+}
+
+/* An ext of our own type must be a descriptor that we know. */
+static int scan_descriptor(struct scan *s, uint32_t length, const uint8_t *payload, const uint8_t *end)
+{
+        if (length != EXT_DESCRIPTOR_SIZE_BYTES)
+                return SCAN_BAD;
+        if (payload == end)
+                return SCAN_MORE;
+        if (*payload > DESCRIPTOR_OPEN)
+                return SCAN_BAD;
+        s->n_descriptors++;
+        return SCAN_DONE;
+}
+
+/* Passes one value's head; SCAN_DONE: passed, its payload is owed, what it holds is to come. */
+static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_bytes)
+{
+        const uint8_t *at = data + s->at;
+        const struct first_byte *first = &first_byte_table[*at];
+        uint64_t children, payload, needed;
+        uint32_t length;
+
+        if (first->type == FIRST_BYTE_RESERVED)
+                return SCAN_BAD;
+        if (first->head_bytes > size_bytes - s->at)
+                return SCAN_MORE;
+        length = head_length(first, at);
+        if (first->type == VALUE_EXT && at[first->head_bytes - 1] == EXT_DESCRIPTOR) {
+                int r = scan_descriptor(s, length, at + first->head_bytes, data + size_bytes);
+                if (r != SCAN_DONE)
+                        return r;
+        }
+        children = head_children(first, length);
+        payload = first->type == VALUE_ARRAY || first->type == VALUE_MAP ? 0 : length;
+        needed = first->head_bytes - 1u + payload + children;
+        if (needed > s->spare_bytes)
+                return SCAN_LARGE;
+        if ((first->type == VALUE_ARRAY || first->type == VALUE_MAP) && s->depth == LIMIT_DEPTH)
+                return SCAN_DEEP;
+        s->spare_bytes -= needed;
+        s->at += first->head_bytes;
+        s->owed_bytes = payload;
+        s->left[s->depth]--;
+        if (children > 0)
+                s->left[++s->depth] = children;
+        return SCAN_DONE;
+}
+
+int scan_feed(struct scan *s, const uint8_t *data, size_t size_bytes)
+{
+        assert(size_bytes >= s->at);
+
+        for (;;) {
+                if (s->owed_bytes > 0 && !scan_payload(s, size_bytes))
+                        return SCAN_MORE;
+                while (s->left[s->depth] == 0) {
+                        if (s->depth == 0)
+                                return SCAN_DONE;
+                        s->depth--;
+                }
+                if (s->at == size_bytes)
+                        return SCAN_MORE;
+                int r = scan_head(s, data, size_bytes);
+                if (r != SCAN_DONE)
+                        return r;
+        }
+}
+
+#define TEXT_OF(x)       TEXT_OF_VALUE(x)
+#define TEXT_OF_VALUE(x) #x
+
+const char *scan_message(int result)
+{
+        switch ((enum scan_result)result) {
+        case SCAN_BAD:
+                return "not MessagePack, or a bad descriptor value";
+        case SCAN_DEEP:
+                return "deeper than " TEXT_OF(LIMIT_DEPTH);
+        case SCAN_LARGE:
+                return "larger than max_message";
+        case SCAN_MORE:
+                return "not complete";
+        case SCAN_DONE:
+                return "well formed";
+        }
+        assert(!"a scan_result");
+        return NULL;
+}
