@@ -9,11 +9,16 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
+
+/* Exit statuses of gangerd: systemd does not restart after the first. */
+#define EXIT_CONFIGURATION 78
 
 struct event_base;
 struct core;
 struct configuration;
 struct connections;
+struct closer;
 struct listener;
 struct payload_table;
 struct workers;
@@ -25,6 +30,7 @@ struct daemon {
         struct configuration *config;
         struct core *core;
         struct payload_table *payloads;
+        struct closer *closer; /* closes strangers' descriptors: closer_close() */
         struct listener *listener;
         struct connections *connections;
         struct zygotes *zygotes; /* one per pool, same index as the core's pools */
@@ -36,11 +42,23 @@ struct daemon {
         bool stopping;      /* SIGTERM came */
         bool drained;       /* the core said NOTE_DRAINED: the loop ends */
         bool ready;         /* every pool's workers have said hello once */
+        bool failed;        /* daemon_fail(): the loop ends at once, with exit_status */
+        int exit_status;
+        bool shared;                  /* others than the daemon's own user may connect */
+        struct rlimit worker_nofile;  /* RLIMIT_NOFILE as it was at start: workers get it back */
+        struct daemon_state *private; /* of daemon.c: signals, timer, which pools are ready */
 };
 
 /* Reads the clock into daemon->now. */
 void daemon_update_now(struct daemon *);
 /* A time of the core's clock as Unix seconds. */
 double daemon_wall(const struct daemon *, int64_t at);
+/* A worker of the pool has said hello. After the first one of every pool systemd is told READY=1. */
+void daemon_pool_ready(struct daemon *, uint32_t pool);
+/* What was wanted at start cannot be (a module does not load; already logged): the loop ends at the end of
+ * this turn, gangerd exits with this status. Once ready, never: then a pool is degraded instead. */
+void daemon_fail(struct daemon *, int exit_status);
+/* The core said NOTE_DRAINED. */
+void daemon_drained(struct daemon *);
 
 #endif

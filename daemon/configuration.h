@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration in force: read once from files, whole or not at all, then never changed but for what
+ * configuration_settle() fills in. Owned by struct daemon. Which keys there are, how they are read and what
+ * they are without being said is one table, config_table.c; a key that is not there is refused by name.
+ *
+ * Times are nanoseconds, 0 where the file says `none`; sizes are bytes.
+ */
+#ifndef DAEMON_CONFIGURATION_H
+#define DAEMON_CONFIGURATION_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "daemon/log.h"
+
+/* yes, no, or what the rest of the configuration makes of it. */
+enum config_choice { CONFIG_UNSAID, CONFIG_NO, CONFIG_YES };
+
+struct pool_configuration {
+        char *name;
+        uint32_t workers; /* 0: auto, until configuration_settle() */
+        char **modules;   /* names or absolute paths; ends with NULL, as every list here; never NULL */
+        enum config_choice exec_said;
+        bool exec; /* what is in force, after configuration_settle() */
+        int64_t timeout;
+        int64_t kill_grace;
+        uint32_t queue_limit;
+        int nice; /* of its workers, relative to nothing: as setpriority(2) takes it */
+        bool nice_said;
+        char **env;      /* NAME=VALUE, added to the allow list's */
+        char *directory; /* NULL: / */
+        char *zygote;    /* the program */
+};
+
+struct module_setting {
+        char *key, *value;
+};
+
+/* A section [module NAME]: for the module's load hook. */
+struct module_configuration {
+        char *name;
+        struct module_setting *settings;
+        uint32_t n_settings;
+};
+
+struct configuration {
+        /* [daemon] */
+        char *socket; /* NULL: not said */
+        mode_t socket_mode;
+        bool has_socket_group, has_admin_group;
+        gid_t socket_group, admin_group;
+        enum log_level log_level;
+        enum log_format log_format;
+        uint32_t max_connections;
+        bool max_connections_said; /* else lowered to what RLIMIT_NOFILE has room for */
+        uint32_t max_requests;
+        uint64_t max_message_bytes;
+        uint64_t output_limit_bytes;
+        uint64_t memory_limit_bytes;
+        uint64_t user_connections, user_tasks, user_descriptors, user_memory_bytes;
+        int64_t stop_timeout, start_timeout, message_timeout, client_timeout;
+        uint32_t history;
+        char **module_path;
+        /* [pool NAME]; without any, one `default` */
+        struct pool_configuration *pools;
+        uint32_t n_pools;
+        /* [module NAME] */
+        struct module_configuration *modules;
+        uint32_t n_modules;
+};
+
+enum configuration_result {
+        CONFIGURATION_BAD = 1, /* the files say what cannot be: the problem tells */
+};
+
+/* What is wrong and where. */
+struct configuration_problem {
+        char file[PATH_MAX]; /* empty: no file's fault */
+        unsigned line;       /* 0: the file as a whole */
+        char text[512];      /* names the section, the key, what is known */
+};
+
+/* Reads ganger.conf and ganger.conf.d/... (none is fine), or only `path` (which must be there). 0,
+ * CONFIGURATION_BAD, or -errno (the problem is filled in then too). */
+int configuration_load(const char *path, struct configuration **ret, struct configuration_problem *problem);
+struct configuration *configuration_free(struct configuration *);
+
+/* Decides what waits for the circumstances: `workers = auto`; `exec` where it is not said (only where nobody
+ * but the daemon's own user may connect); how many descriptors there may be. CONFIGURATION_BAD if it does not
+ * fit. */
+int configuration_settle(struct configuration *, bool shared, uint64_t max_descriptors,
+                         struct configuration_problem *problem);
+
+/* Everything that is in force, as a file that would say so. */
+void configuration_print(const struct configuration *, FILE *);
+
+/* The settings of a module; NULL if there is no such section. */
+const struct module_configuration *configuration_module(const struct configuration *, const char *name);
+
+#endif
