@@ -1,0 +1,58 @@
+#!/bin/sh
+# lint.sh BUILD: all static checks, one after another; the last line says how many passed.
+set -u
+build=$1
+passed=0
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+check() { # NAME COMMAND…
+        name=$1
+        shift
+        if "$@" >"$log" 2>&1; then
+                passed=$((passed + 1))
+                printf '%-14s ok\n' "$name"
+        else
+                failed=$((failed + 1))
+                printf '%-14s FAILED\n' "$name"
+                cat "$log"
+        fi
+}
+
+sources() {
+        find proto daemon client tests -name "$1" | sort
+}
+
+layout() {
+        sources '*.[ch]' | xargs clang-format --dry-run --Werror
+}
+
+# Only files that the build knows how to compile.
+tidy() {
+        sources '*.c' | grep -v '^tests/' | while read -r file; do
+                if grep -q "\"file\": \".*$file\"" "$build/compile_commands.json"; then echo "$file"; fi
+        done | xargs -P 2 -n 4 clang-tidy -p "$build" --quiet --warnings-as-errors='*'
+}
+
+# What it says is an error; what it cannot know of macros of system headers is told to it.
+cpp() {
+        cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --language=c \
+                --enable=warning,performance,portability --suppress=missingInclude \
+                --suppress=unknownMacro --suppress=preprocessorErrorDirective \
+                -D_GNU_SOURCE -I. -I"$build" proto daemon client
+}
+
+scripts() {
+        shellcheck dev .ci/run $(grep -rlE '^#!/bin/(ba)?sh' tests client/examples 2>/dev/null)
+}
+
+check clang-format layout
+check layers python3 tests/check/layers.py
+check headers tests/check/headers.sh "$build"
+check shellcheck scripts
+check cppcheck cpp
+check clang-tidy tidy
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
