@@ -44,7 +44,7 @@ cpp() {
 }
 
 scripts() {
-        shellcheck dev .ci/run $(grep -rlE '^#!/bin/(ba)?sh' tests client/examples 2>/dev/null)
+        { echo dev && echo .ci/run && grep -rlE '^#!/bin/(ba)?sh' tests client/examples; } | xargs shellcheck
 }
 
 check clang-format layout
