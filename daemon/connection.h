@@ -52,9 +52,12 @@ struct connection {
 /* Upward news. `data` is one whole message that the scanner passed, `fds` the descriptors that it claims (the
  * handler owns them). */
 struct connection_callbacks {
-        int (*on_open)(void *userdata, struct connection *); /* < 0, > 0: refuse it */
+        /* To be told to the core (core_connection_open). < 0, > 0: refused; what was packed for it is sent,
+         * then it is closed, without on_close. */
+        int (*on_open)(void *userdata, struct connection *);
         void (*on_message)(void *userdata, struct connection *, const uint8_t *data, size_t size_bytes,
                            int *fds, uint32_t n_fds);
+        /* To be told to the core (core_connection_close). connection_by_index() does not find it any more. */
         void (*on_close)(void *userdata, struct connection *);
 };
 
@@ -73,7 +76,8 @@ struct packer;
 void connection_message_begin(struct connection *, struct packer *);
 int connection_message_end(struct connection *, struct packer *);
 
-/* Ends the connection because its peer broke the protocol: notification `error`, one log line, close. */
+/* Ends the connection because its peer broke the protocol: notification `error`, one log line, close. May be
+ * called from within on_message. */
 void connection_protocol_error(struct connection *, const char *message);
 /* Closes it now. */
 void connection_close(struct connection *);

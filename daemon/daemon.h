@@ -36,7 +36,7 @@ struct daemon {
         struct zygotes *zygotes; /* one per pool, same index as the core's pools */
         struct workers *workers;
         struct rpc *rpc;
-        int64_t now;        /* CLOCK_MONOTONIC in ns, taken once at the beginning of each turn of the loop */
+        int64_t now;        /* CLOCK_MONOTONIC in ns, as of the last daemon_update_now() */
         int64_t started;    /* the same clock */
         double wall_offset; /* Unix seconds = wall_offset + monotonic seconds */
         bool stopping;      /* SIGTERM came */
@@ -49,10 +49,13 @@ struct daemon {
         struct daemon_state *private; /* of daemon.c: signals, timer, which pools are ready */
 };
 
-/* Reads the clock into daemon->now. */
+/* Reads the clock into daemon->now: first thing in every callback of the loop (it may have slept since), and
+ * at the end of its turn. */
 void daemon_update_now(struct daemon *);
 /* A time of the core's clock as Unix seconds. */
 double daemon_wall(const struct daemon *, int64_t at);
+/* Something was noted after this turn's core_turn(): the next turn begins without sleeping. */
+void daemon_turn_again(struct daemon *);
 /* A worker of the pool has said hello. After the first one of every pool systemd is told READY=1. */
 void daemon_pool_ready(struct daemon *, uint32_t pool);
 /* What was wanted at start cannot be (a module does not load; already logged): the loop ends at the end of
