@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rpc layer: between a client's whole messages and the core. It takes the envelope off, finds the method,
+ * checks the shape of the parameters by the table and calls the method's handler; it is the one layer that
+ * makes wire errors. Owned by struct daemon. Arguments and results pass as the bytes that they are.
+ *
+ * A request is answered exactly once: by its handler, or later by the core through backend_ops.
+ */
+#ifndef DAEMON_RPC_H
+#define DAEMON_RPC_H
+
+#include <stdint.h>
+
+#include "daemon/connection.h"
+#include "daemon/core/core.h"
+
+struct daemon;
+struct rpc;
+
+int rpc_new(struct daemon *, struct rpc **ret);
+/* Takes NULL; returns NULL. */
+struct rpc *rpc_free(struct rpc *);
+
+/* userdata: struct rpc. */
+extern const struct connection_callbacks rpc_connection_callbacks;
+
+/* What the core has done; ctx: struct daemon. */
+extern const struct core_ops backend_ops;
+
+#endif

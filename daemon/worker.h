@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The workers: their channels, the areas shared with them, their processes. Owned by struct daemon; the core
+ * hands out the numbers. A worker exists from the core's spawn() until core_worker_lost(), which is said when
+ * it has been reaped and its channel read to the end (or when it is certain that it never came to be); it is
+ * freed at the loop's end.
+ *
+ * All that comes from a worker is untrusted. Its pid is what the kernel says (SCM_CREDENTIALS), its process
+ * is signalled only while it is not reaped.
+ */
+#ifndef DAEMON_WORKER_H
+#define DAEMON_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct core_dispatch;
+struct core_slot;
+struct daemon;
+struct workers;
+
+int workers_new(struct daemon *, struct workers **ret);
+/* Takes NULL; returns NULL. What still runs is killed and reaped. */
+struct workers *workers_free(struct workers *);
+/* The loop's end: sends what waits for workers and zygotes. */
+void workers_flush(struct workers *);
+/* The loop's very end: frees what was closed. */
+void workers_sweep(struct workers *);
+/* SIGCHLD: reaps workers, zygotes and orphans, and ends the orphans that live. */
+void workers_reap(struct daemon *);
+
+/* -- what the core has done (see struct core_ops) -- */
+int worker_spawn(struct workers *, uint32_t pool, uint32_t index);
+int worker_send(struct workers *, uint32_t index, const struct core_dispatch *);
+bool worker_take_back(struct workers *, uint32_t index, uint32_t slot, uint64_t task);
+void worker_read_slot(struct workers *, uint32_t index, uint32_t slot, struct core_slot *ret);
+void worker_tell(struct workers *, uint32_t index, uint64_t task);
+void worker_kill(struct workers *, uint32_t index);
+void worker_stop(struct workers *, uint32_t index);
+void worker_credit(struct workers *, uint32_t index, uint64_t task, uint32_t bytes);
+/* The pool's spawns that outlived their zygote and never spoke are given up. */
+void workers_give_up_strays(struct workers *, uint32_t pool);
+
+/* -- news from zygotes, about the spawn with this number -- */
+void workers_spawned(struct workers *, uint64_t spawn_id, pid_t);
+void workers_spawn_failed(struct workers *, uint64_t spawn_id, int error);
+/* No more news about spawns will come from the pool's zygote. */
+void workers_zygote_lost(struct workers *, uint32_t pool);
+
+/* -- looking -- */
+struct worker_end {
+        bool by_signal;
+        int status;
+        int64_t lived;
+};
+/* Of a worker whose loss is being told to the core. */
+bool worker_ended(const struct workers *, uint32_t index, pid_t *ret_pid, struct worker_end *ret);
+struct worker_usage {
+        uint64_t rss_bytes;
+        double cpu_s;
+};
+/* Memory and time of a worker's process, at most a second old. False: not known. */
+bool worker_usage(struct workers *, uint32_t index, struct worker_usage *ret);
+
+#endif
