@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs the functions of a task module without a daemon: opens the built module as the zygote does and gives
+ * it a struct ganger_api over MessagePack in memory. For unit tests; what a daemon must never see (a
+ * malformed result, a descriptor left open, a module with another ABI) ends the test program with a message.
+ */
+#pragma once
+
+#include <msgpack.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct module_host;
+
+struct module_run {
+        int status;         /* what run() returned */
+        char message[1024]; /* of ganger_fail(), else "" */
+        bool has_result;
+        msgpack_unpacked result; /* valid if has_result; points into `bytes` */
+        char *bytes;
+};
+
+struct module_host *module_host_open(const char *path);
+struct module_host *module_host_close(struct module_host *host);
+
+/* The next run is cancelled when it has asked `n` times whether it is; below 0: never (so at first). */
+void module_host_cancel_after(struct module_host *host, int n);
+
+/* Runs a function with the arguments that `format` describes: s string, y bytes (pointer, size_t), i int64_t,
+ * d double, b int, n nil, h descriptor (a copy is passed), m a ready value (msgpack_object *), [...], {...}.
+ * End `ret` with module_run_deinit().
+ */
+void module_host_run(struct module_host *host, struct module_run *ret, const char *function,
+                     const char *format, ...);
+void module_run_deinit(struct module_run *run);
+
+/* The value of a string (or bytes) key in a map, NULL: it is none or has no such key. */
+const msgpack_object *map_get(const msgpack_object *map, const char *key);
