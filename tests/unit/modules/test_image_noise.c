@@ -99,7 +99,7 @@ static void test_gaussian(void **state)
         struct figures figures;
 
         for (unsigned channels = 1; channels <= 4; channels++) {
-                for (int64_t seed = 0; seed < N_SEEDS; seed++) {
+                for (int64_t seed = 0; seed < (channels == 1 ? N_SEEDS : 2); seed++) {
                         unsigned depth = seed % 2 ? 8 : 16;
                         write_grey(SIDE, channels, depth);
                         module_host_run(host, &run, "noise", "ss{sisdsd}", in, out, "seed", seed, "mean", 0.1,
