@@ -8,6 +8,7 @@
 #include "proto/scan.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 #include "proto/descriptors.h"
 #include "proto/head.h"
@@ -38,12 +39,20 @@ static bool scan_payload(struct scan *s, size_t size_bytes)
         return true;
 }
 
-/* An ext of our own type must be a descriptor that we know. */
-static int scan_descriptor(struct scan *s, uint32_t length, const uint8_t *payload, const uint8_t *end)
+/* Whether an ext's head is there; one of our own type must be a descriptor that we know. */
+static int scan_ext(struct scan *s, const struct first_byte *first, uint32_t length, const uint8_t *at,
+                    size_t there_bytes)
 {
+        const uint8_t *payload;
+
+        if (there_bytes < first->head_bytes)
+                return SCAN_MORE;
+        payload = at + first->head_bytes;
+        if (payload[-1] != EXT_DESCRIPTOR)
+                return SCAN_DONE;
         if (length != EXT_DESCRIPTOR_SIZE_BYTES)
                 return SCAN_BAD;
-        if (payload == end)
+        if (there_bytes == first->head_bytes)
                 return SCAN_MORE;
         if (*payload > DESCRIPTOR_OPEN)
                 return SCAN_BAD;
@@ -58,24 +67,26 @@ static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_byt
         const struct first_byte *first = &first_byte_table[*at];
         uint64_t children, payload, needed;
         uint32_t length;
+        bool nested;
 
         if (first->type == FIRST_BYTE_RESERVED)
                 return SCAN_BAD;
-        if (first->head_bytes > size_bytes - s->at)
+        if (1u + first->length_bytes > size_bytes - s->at)
                 return SCAN_MORE;
         length = head_length(first, at);
-        if (first->type == VALUE_EXT && at[first->head_bytes - 1] == EXT_DESCRIPTOR) {
-                int r = scan_descriptor(s, length, at + first->head_bytes, data + size_bytes);
-                if (r != SCAN_DONE)
-                        return r;
-        }
+        nested = first->type == VALUE_ARRAY || first->type == VALUE_MAP;
         children = head_children(first, length);
-        payload = first->type == VALUE_ARRAY || first->type == VALUE_MAP ? 0 : length;
+        payload = nested ? 0 : length;
         needed = first->head_bytes - 1u + payload + children;
         if (needed > s->spare_bytes)
                 return SCAN_LARGE;
-        if ((first->type == VALUE_ARRAY || first->type == VALUE_MAP) && s->depth == LIMIT_DEPTH)
+        if (nested && s->depth == LIMIT_DEPTH)
                 return SCAN_DEEP;
+        if (first->type == VALUE_EXT) {
+                int r = scan_ext(s, first, length, at, size_bytes - s->at);
+                if (r != SCAN_DONE)
+                        return r;
+        }
         s->spare_bytes -= needed;
         s->at += first->head_bytes;
         s->owed_bytes = payload;

@@ -198,7 +198,7 @@ static void test_declared_counts_that_cannot_fit(void **state)
         assert_int_equal(SCAN("\xdf\x80\x00\x00\x00", LIMIT_MESSAGE_BYTES), SCAN_LARGE);
         assert_int_equal(SCAN("\xdb\xff\xff\xff\xff", LIMIT_MESSAGE_BYTES), SCAN_LARGE);
         assert_int_equal(SCAN("\xc6\xff\xff\xff\xff", LIMIT_MESSAGE_BYTES), SCAN_LARGE);
-        assert_int_equal(SCAN("\xc9\xff\xff\xff\xff\x05", LIMIT_MESSAGE_BYTES), SCAN_LARGE);
+        assert_int_equal(SCAN("\xc9\xff\xff\xff\xff", LIMIT_MESSAGE_BYTES), SCAN_LARGE);
         assert_int_equal(SCAN("\xcf", 8), SCAN_LARGE); /* needs nine bytes, whatever they are */
 
         assert_int_equal(SCAN("\xdc\x00\x61", 100), SCAN_MORE); /* 3 + 97 */
@@ -261,7 +261,7 @@ static void test_descriptors(void **state)
         assert_int_equal(SCAN("\xc7\x08\x47", 100), SCAN_BAD); /* wrong size */
         assert_int_equal(SCAN("\xc7\x00\x47", 100), SCAN_BAD);
         assert_int_equal(SCAN("\xd7\x47", 100), SCAN_BAD);
-        assert_int_equal(SCAN("\xc9\xff\xff\xff\xff\x47", 100), SCAN_BAD);
+        assert_int_equal(SCAN("\xc9\x00\x00\x00\x0a\x47", 100), SCAN_BAD);
         assert_int_equal(SCAN("\xc7\x09\x46\x03", 100), SCAN_MORE); /* not ours */
 }
 
