@@ -168,16 +168,20 @@ int reader_skip(struct reader *r, const uint8_t **ret, size_t *ret_size_bytes, u
 
 int reader_uint(struct reader *r, uint64_t *ret)
 {
-        struct reader walk = *r;
-        struct value v;
-        int e = reader_next(&walk, &v);
+        const struct first_byte *first;
+        uint32_t length;
+        int e = reader_head(r, &first, &length);
 
         if (e < 0)
                 return e;
-        if (v.type != VALUE_UINT)
+        if (first->type == VALUE_UINT) {
+                *ret = load_unsigned(r->at, length);
+        } else if (first->type == VALUE_INT && load_signed(r->at, length) >= 0) {
+                *ret = (uint64_t)load_signed(r->at, length);
+        } else {
                 return -EINVAL;
-        *ret = v.as.u;
-        *r = walk;
+        }
+        r->at += first->head_bytes + length;
         return 0;
 }
 
@@ -236,17 +240,19 @@ int reader_bool(struct reader *r, bool *ret)
 
 int reader_str(struct reader *r, const char **ret, size_t *ret_size_bytes)
 {
-        struct reader walk = *r;
-        struct value v;
-        int e = reader_next(&walk, &v);
+        const struct first_byte *first;
+        const uint8_t *data;
+        uint32_t length;
+        int e = reader_head(r, &first, &length);
 
         if (e < 0)
                 return e;
-        if (v.type != VALUE_STR && (v.type != VALUE_BIN || !utf8_valid(v.as.data, v.size)))
+        data = r->at + first->head_bytes;
+        if (first->type != VALUE_STR && (first->type != VALUE_BIN || !utf8_valid(data, length)))
                 return -EINVAL;
-        *ret = (const char *)v.as.data;
-        *ret_size_bytes = v.size;
-        *r = walk;
+        *ret = (const char *)data;
+        *ret_size_bytes = length;
+        r->at = data + length;
         return 0;
 }
 
