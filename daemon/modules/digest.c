@@ -11,7 +11,6 @@
 #include "config.h"
 #include "daemon/modules/input.h"
 #include "daemon/modules/options.h"
-#include "daemon/modules/text_form.h"
 #include "daemon/worker/ganger_module.h"
 
 static int digest_input(struct ganger_task *task, struct input *input, EVP_MD_CTX *context)
@@ -50,10 +49,8 @@ static int digest(struct ganger_task *task, const EVP_MD *algorithm)
         struct ganger_value value;
         struct input input;
 
-        int r = ganger_next(task, &value);
-        if (r == -ENODATA)
-                return ganger_fail(task, "no argument; wanted is a path (string), bytes or a descriptor");
-        if (r == 0 && value.type != GANGER_ARRAY && value.type != GANGER_MAP)
+        int r = input_argument(task, &value);
+        if (r == 0)
                 r = options_none(task);
         if (r != 0)
                 return r;

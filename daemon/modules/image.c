@@ -53,21 +53,9 @@ struct noise_task {
 
 static int take_in_and_out(struct ganger_task *task, struct transform *transform)
 {
-        int r = ganger_next(task, &transform->in);
+        int r = input_argument(task, &transform->in);
 
-        if (r == 0 && (transform->in.type == GANGER_ARRAY || transform->in.type == GANGER_MAP))
-                return ganger_fail(task, "the input is %s; wanted is a path (string), bytes or a descriptor",
-                                   type_name(transform->in.type));
-        if (r == 0)
-                r = ganger_next(task, &transform->out);
-        if (r == -ENODATA)
-                return ganger_fail(task,
-                                   "an input (path, bytes or descriptor) and an output (path, descriptor or "
-                                   "nil) are wanted");
-        if (r == 0 && (transform->out.type == GANGER_ARRAY || transform->out.type == GANGER_MAP))
-                return ganger_fail(task, "the output is %s; wanted is a path (string), a descriptor or nil",
-                                   type_name(transform->out.type));
-        return r;
+        return r != 0 ? r : output_argument(task, &transform->out);
 }
 
 static int put_pair(struct ganger_task *task, const char *key, uint64_t value)

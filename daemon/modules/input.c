@@ -61,10 +61,20 @@ static int look_at(struct ganger_task *task, struct input *input)
         return input->block ? 0 : -ENOMEM;
 }
 
+int input_argument(struct ganger_task *task, struct ganger_value *ret)
+{
+        static const char wanted[] = "wanted is a path (string), bytes or a descriptor";
+        int r = ganger_next(task, ret);
+
+        if (r == -ENODATA)
+                return ganger_fail(task, "there is no input; %s", wanted);
+        if (r == 0 && ret->type != GANGER_STR && ret->type != GANGER_BIN && ret->type != GANGER_FD)
+                return ganger_fail(task, "the input is %s; %s", type_name(ret->type), wanted);
+        return r;
+}
+
 int input_open(struct ganger_task *task, const struct ganger_value *value, struct input *ret)
 {
-        int r;
-
         *ret = (struct input){.fd = -1, .position = -1};
         if (value->type == GANGER_BIN) {
                 ret->bytes = value->data;
@@ -72,13 +82,7 @@ int input_open(struct ganger_task *task, const struct ganger_value *value, struc
                 snprintf(ret->name, sizeof(ret->name), "the bytes given");
                 return 0;
         }
-        if (value->type == GANGER_STR)
-                r = open_path(task, value, ret);
-        else if (value->type == GANGER_FD)
-                r = take_descriptor(task, value, ret);
-        else
-                return ganger_fail(task, "the input is %s; wanted is a path (string), bytes or a descriptor",
-                                   type_name(value->type));
+        int r = value->type == GANGER_STR ? open_path(task, value, ret) : take_descriptor(task, value, ret);
         return r != 0 ? r : look_at(task, ret);
 }
 

@@ -29,7 +29,10 @@ struct input {
         char name[QUOTED_SIZE + 16]; /* for messages: a quoted path, "the descriptor" */
 };
 
-/* Opens what `value` means; `ret` needs an input_close() in any case. */
+/* Takes the next argument, which has to be an input. */
+int input_argument(struct ganger_task *task, struct ganger_value *ret);
+
+/* Opens what `value`, an input argument, means; `ret` needs an input_close() in any case. */
 int input_open(struct ganger_task *task, const struct ganger_value *value, struct input *ret);
 
 /* Goes to `offset`: from the beginning of a file or of bytes, from here in a stream. Beyond the end is the

@@ -90,22 +90,26 @@ static int open_file(struct ganger_task *task, const struct ganger_value *value,
         return r != 0 ? r : open_temporary(task, output);
 }
 
+int output_argument(struct ganger_task *task, struct ganger_value *ret)
+{
+        static const char wanted[] = "wanted is a path (string), a descriptor or nil";
+        int r = ganger_next(task, ret);
+
+        if (r == -ENODATA)
+                return ganger_fail(task, "there is no output; %s", wanted);
+        if (r == 0 && ret->type != GANGER_STR && ret->type != GANGER_FD && ret->type != GANGER_NIL)
+                return ganger_fail(task, "the output is %s; %s", type_name(ret->type), wanted);
+        return r;
+}
+
 int output_open(struct ganger_task *task, const struct ganger_value *value, struct output *ret)
 {
-        *ret = (struct output){.fd = -1};
+        *ret = (struct output){.fd = -1, .is_result = value->type == GANGER_NIL};
         if (value->type == GANGER_STR)
                 return open_file(task, value, ret);
-        if (value->type == GANGER_NIL) {
-                snprintf(ret->name, sizeof(ret->name), "the result");
-                ret->is_result = true;
-                ret->fd = memfd_create("ganger-output", MFD_CLOEXEC);
-                return ret->fd < 0 ? -errno : 0;
-        }
-        if (value->type != GANGER_FD)
-                return ganger_fail(task, "the output is %s; wanted is a path (string), a descriptor or nil",
-                                   type_name(value->type));
-        snprintf(ret->name, sizeof(ret->name), "the descriptor");
-        ret->fd = fcntl(value->as.fd, F_DUPFD_CLOEXEC, 0);
+        snprintf(ret->name, sizeof(ret->name), ret->is_result ? "the result" : "the descriptor");
+        ret->fd = ret->is_result ? memfd_create("ganger-output", MFD_CLOEXEC)
+                                 : fcntl(value->as.fd, F_DUPFD_CLOEXEC, 0);
         return ret->fd < 0 ? -errno : 0;
 }
 

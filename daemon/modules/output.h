@@ -22,7 +22,10 @@ struct output {
         char name[QUOTED_SIZE + 16];
 };
 
-/* Opens what `value` means; `ret` needs an output_close() in any case. */
+/* Takes the next argument, which has to be an output. */
+int output_argument(struct ganger_task *task, struct ganger_value *ret);
+
+/* Opens what `value`, an output argument, means; `ret` needs an output_close() in any case. */
 int output_open(struct ganger_task *task, const struct ganger_value *value, struct output *ret);
 
 /* Writes it all: 0, -ECANCELED or another -errno, of which the caller tells by output_fail(). */

@@ -81,7 +81,7 @@ static int extend_word(struct ganger_task *task, struct counter *counter, const 
                 return 0;
         if (n > WORD_BYTES_MAX - counter->n_word)
                 return ganger_fail(task, "%s is no text: the word before byte %llu is longer than %d bytes",
-                                   input->name, (unsigned long long)(counter->position + n), WORD_BYTES_MAX);
+                                   input->name, (unsigned long long)counter->position + n, WORD_BYTES_MAX);
         for (size_t i = 0; i < n; i++) {
                 char c = data[i];
                 counter->word[counter->n_word++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -137,12 +137,10 @@ static int count(struct ganger_task *task)
         struct part part = {.length = UINT64_MAX};
         struct ganger_value value;
         struct input input;
-        uint32_t given;
+        uint32_t given = 0;
 
-        int r = ganger_next(task, &value);
-        if (r == -ENODATA)
-                return ganger_fail(task, "no argument; wanted is a path (string), bytes or a descriptor");
-        if (r == 0 && value.type != GANGER_ARRAY && value.type != GANGER_MAP)
+        int r = input_argument(task, &value);
+        if (r == 0)
                 r = options_read(task, part_options, sizeof(part_options) / sizeof(part_options[0]), &part,
                                  &given);
         if (r != 0)

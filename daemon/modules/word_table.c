@@ -91,10 +91,12 @@ int word_table_put(struct word_table *table, struct ganger_task *task)
 
 void word_table_deinit(struct word_table *table)
 {
-        struct word_entry *entry, *next;
+        struct word_entry *entry = table->entries;
 
-        HASH_ITER (hh, table->entries, entry, next) {
-                HASH_DEL(table->entries, entry);
+        HASH_CLEAR(hh, table->entries); /* frees the table, not the entries, which stay linked */
+        while (entry) {
+                struct word_entry *next = entry->hh.next;
                 free(entry);
+                entry = next;
         }
 }

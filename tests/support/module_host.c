@@ -19,10 +19,11 @@
 enum { EXT_TYPE = 71, EXT_BYTES = 9, DESCRIPTORS_MAX = 16 };
 
 struct module_host {
-        void *library;
+        void *library; /* NULL: the module is linked into the test */
         const struct ganger_module *module;
         void *state;
         int cancel_after;
+        void (*before)(void), (*after)(void);
 };
 
 struct flat_value {
@@ -93,41 +94,55 @@ static int host_skip(struct ganger_task *task)
         return 0;
 }
 
+/* msgpack-c says -1 when its buffer cannot grow. */
+static int packed(int r)
+{
+        return r < 0 ? -ENOMEM : 0;
+}
+
 static int host_put_nil(struct ganger_task *task)
 {
-        return msgpack_pack_nil(&of(task)->packer);
+        return packed(msgpack_pack_nil(&of(task)->packer));
 }
+
 static int host_put_bool(struct ganger_task *task, int value)
 {
-        return value ? msgpack_pack_true(&of(task)->packer) : msgpack_pack_false(&of(task)->packer);
+        return packed(value ? msgpack_pack_true(&of(task)->packer) : msgpack_pack_false(&of(task)->packer));
 }
+
 static int host_put_int(struct ganger_task *task, int64_t value)
 {
-        return msgpack_pack_int64(&of(task)->packer, value);
+        return packed(msgpack_pack_int64(&of(task)->packer, value));
 }
+
 static int host_put_uint(struct ganger_task *task, uint64_t value)
 {
-        return msgpack_pack_uint64(&of(task)->packer, value);
+        return packed(msgpack_pack_uint64(&of(task)->packer, value));
 }
+
 static int host_put_double(struct ganger_task *task, double value)
 {
-        return msgpack_pack_double(&of(task)->packer, value);
+        return packed(msgpack_pack_double(&of(task)->packer, value));
 }
+
 static int host_put_str(struct ganger_task *task, const char *data, size_t size_bytes)
 {
-        return msgpack_pack_str_with_body(&of(task)->packer, data, size_bytes);
+        return packed(msgpack_pack_str_with_body(&of(task)->packer, data, size_bytes));
 }
+
 static int host_put_bin(struct ganger_task *task, const void *data, size_t size_bytes)
 {
-        return msgpack_pack_bin_with_body(&of(task)->packer, data, size_bytes);
+        return packed(msgpack_pack_bin_with_body(&of(task)->packer, data, size_bytes));
 }
+
 static int host_put_array(struct ganger_task *task, uint32_t n)
 {
-        return msgpack_pack_array(&of(task)->packer, n);
+        return packed(msgpack_pack_array(&of(task)->packer, n));
 }
+
 static int host_put_map(struct ganger_task *task, uint32_t n)
 {
-        return msgpack_pack_map(&of(task)->packer, n);
+        return packed(msgpack_pack_map(&of(task)->packer, n));
 }
 
 static int host_put_value(struct ganger_task *task)
@@ -146,14 +161,16 @@ static void *host_put_buffer(struct ganger_task *task, size_t size_bytes)
 {
         struct host_task *t = of(task);
         char *zeros = calloc(1, size_bytes + 1);
+        int r = zeros ? host_put_bin(task, zeros, size_bytes) : -ENOMEM;
 
-        if (!zeros || host_put_bin(task, zeros, size_bytes) != 0)
-                die("no memory");
         free(zeros);
+        if (r < 0)
+                return NULL;
         return t->out.data + t->out.size - size_bytes;
 }
 
-static int host_fail(struct ganger_task *task, const char *code, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static int host_fail(struct ganger_task *task, const char *code,
+                                                           const char *format, va_list ap)
 {
         struct module_run *run = of(task)->run;
         int n = vsnprintf(run->message, sizeof(run->message), format, ap);
@@ -189,6 +206,7 @@ static uint64_t host_id(struct ganger_task *task)
 {
         return 1;
 }
+
 static uint32_t host_attempt(struct ganger_task *task)
 {
         return 1;
@@ -452,7 +470,12 @@ void module_host_run(struct module_host *host, struct module_run *ret, const cha
         msgpack_sbuffer_init(&task.out);
         msgpack_packer_init(&task.packer, &task.out, msgpack_sbuffer_write);
 
-        ret->status = find_function(host, function)->run(&task.task);
+        const struct ganger_function *found = find_function(host, function);
+        if (host->before)
+                host->before();
+        ret->status = found->run(&task.task);
+        if (host->after)
+                host->after();
 
         finish(&task);
         host->cancel_after = -1;
@@ -475,7 +498,13 @@ void module_host_cancel_after(struct module_host *host, int n)
         host->cancel_after = n;
 }
 
-struct module_host *module_host_open(const char *path)
+void module_host_around(struct module_host *host, void (*before)(void), void (*after)(void))
+{
+        host->before = before;
+        host->after = after;
+}
+
+struct module_host *module_host_of(const struct ganger_module *module)
 {
         struct module_host *host = calloc(1, sizeof(*host));
         char error[256] = "";
@@ -483,17 +512,27 @@ struct module_host *module_host_open(const char *path)
         if (!host)
                 die("no memory");
         host->cancel_after = -1;
-        host->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (!host->library)
+        host->module = module;
+        if (module->abi != GANGER_MODULE_ABI || module->size_bytes != sizeof(struct ganger_module))
+                die("the module %s has another ABI", module->name);
+        if (module->load && module->load(&host->state, NULL, 0, error, sizeof(error)) < 0)
+                die("the module %s does not load: %s", module->name, error);
+        if (module->start && module->start(host->state) < 0)
+                die("the module %s does not start", module->name);
+        return host;
+}
+
+struct module_host *module_host_open(const char *path)
+{
+        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+        if (!library)
                 die("%s", dlerror());
-        host->module = dlsym(host->library, "ganger_module");
-        if (!host->module || host->module->abi != GANGER_MODULE_ABI ||
-            host->module->size_bytes != sizeof(struct ganger_module))
-                die("%s is no module of this ABI", path);
-        if (host->module->load && host->module->load(&host->state, NULL, 0, error, sizeof(error)) < 0)
-                die("%s does not load: %s", path, error);
-        if (host->module->start && host->module->start(host->state) < 0)
-                die("%s does not start", path);
+        const struct ganger_module *module = dlsym(library, "ganger_module");
+        if (!module)
+                die("%s is no module", path);
+        struct module_host *host = module_host_of(module);
+        host->library = library;
         return host;
 }
 
@@ -503,7 +542,8 @@ struct module_host *module_host_close(struct module_host *host)
                 return NULL;
         if (host->module->stop)
                 host->module->stop(host->state);
-        dlclose(host->library);
+        if (host->library)
+                dlclose(host->library);
         free(host);
         return NULL;
 }

@@ -21,10 +21,17 @@ struct module_run {
 };
 
 struct module_host *module_host_open(const char *path);
+
+/* The same for a module that is linked into the test. */
+struct ganger_module;
+struct module_host *module_host_of(const struct ganger_module *module);
 struct module_host *module_host_close(struct module_host *host);
 
 /* The next run is cancelled when it has asked `n` times whether it is; below 0: never (so at first). */
 void module_host_cancel_after(struct module_host *host, int n);
+
+/* Called right before and after each run() of the module. */
+void module_host_around(struct module_host *host, void (*before)(void), void (*after)(void));
 
 /* Runs a function with the arguments that `format` describes: s string, y bytes (pointer, size_t), i int64_t,
  * d double, b int, n nil, h descriptor (a copy is passed), m a ready value (msgpack_object *), [...], {...}.

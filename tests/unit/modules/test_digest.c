@@ -5,18 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "tests/support/module_host.h"
+#include "tests/unit/cmocka_includes.h"
 
 static const char empty_256[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 static const char abc_256[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -202,7 +198,7 @@ static void test_wrong_arguments(void **state)
         struct module_run run;
 
         module_host_run(host, &run, "sha256", "");
-        assert_failure(&run, "no argument");
+        assert_failure(&run, "there is no input");
         module_host_run(host, &run, "sha256", "i", INT64_C(7));
         assert_failure(&run, "the input is an integer");
         module_host_run(host, &run, "sha256", "n");

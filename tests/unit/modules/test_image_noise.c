@@ -5,20 +5,17 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "tests/support/module_host.h"
+#include "tests/unit/cmocka_includes.h"
 #include "tests/unit/modules/picture.h"
 
 enum { SIDE = 512, N_SEEDS = 8 };
+static const double n_pixels = SIDE * SIDE;
 
 static struct module_host *host;
 static char directory[] = "/tmp/ganger-noise-XXXXXX";
@@ -129,10 +126,10 @@ static void test_gaussian_is_normal(void **state)
                 for (int sigma = 1; sigma <= 3; sigma++)
                         within[sigma] += fabs(picture.samples[i] / 65535.0 - grey(16)) <= sigma * 0.1;
         picture_deinit(&picture);
-        assert_near((double)within[1] / (SIDE * SIDE), 0.6827, "share within 1 sigma");
-        assert_near((double)within[2] / (SIDE * SIDE), 0.9545, "share within 2 sigma");
-        assert_near(1 - (double)within[2] / (SIDE * SIDE), 0.0455, "share beyond 2 sigma");
-        assert_near((double)within[3] / (SIDE * SIDE), 0.9973, "share within 3 sigma");
+        assert_near((double)within[1] / n_pixels, 0.6827, "share within 1 sigma");
+        assert_near((double)within[2] / n_pixels, 0.9545, "share within 2 sigma");
+        assert_near(1 - (double)within[2] / n_pixels, 0.0455, "share beyond 2 sigma");
+        assert_near((double)within[3] / n_pixels, 0.9973, "share within 3 sigma");
 }
 
 static void test_speckle(void **state)
@@ -199,9 +196,8 @@ static void test_salt_falls_everywhere(void **state)
                 quarters[i / (SIDE * SIDE / 4)] += picture.samples[i] == 255;
         picture_deinit(&picture);
         for (int i = 0; i < 4; i++)
-                if (fabs(quarters[i] / (SIDE * SIDE / 4) - 0.25) > 0.01)
-                        fail_msg("a quarter of the picture has a share of %g",
-                                 quarters[i] / (SIDE * SIDE / 4));
+                if (fabs(quarters[i] / (n_pixels / 4) - 0.25) > 0.01)
+                        fail_msg("a quarter of the picture has a share of %g", quarters[i] / (n_pixels / 4));
 }
 
 static void test_none_and_all(void **state)
@@ -333,7 +329,7 @@ static void test_without_clip_the_range_is_widened(void **state)
         measure(&figures);
         assert_near(figures.mean * (high - low) + low, grey(16), "mean");
         assert_near(figures.var * (high - low) * (high - low), 0.25, "variance");
-        assert_true(figures.salt * SIDE * SIDE < 2 && figures.pepper * SIDE * SIDE < 2);
+        assert_true(figures.salt * n_pixels < 2 && figures.pepper * n_pixels < 2);
 
         module_host_run(host, &run, "noise", "ss{sdsb}", in, out, "var", 0.0001, "clip", 0);
         assert_success(&run);

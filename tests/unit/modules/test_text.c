@@ -5,17 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "tests/support/module_host.h"
+#include "tests/unit/cmocka_includes.h"
 
 static const char sample[] = "The quick brown fox, the lazy dog; THE END.\n"
                              "Caf\xc3\xa9 caf\xc3\xa9 CAF\xc3\x89 42 x86-64 don't \xff\xfe na\xc3\xafve";
@@ -271,7 +267,7 @@ static void test_many_words(void **state)
 
         for (int i = 0; i < WORDS; i++)
                 snprintf(data + (size_t)i * WIDTH, WIDTH + 1, "w%05d ", i);
-        module_host_run(host, &run, "count", "y", data, (size_t)(WORDS * WIDTH));
+        module_host_run(host, &run, "count", "y", data, (size_t)WORDS * WIDTH);
         assert_success(&run);
         assert_int_equal(n_words(&run), WORDS);
         assert_int_equal(count_of(&run, "w99999"), 1);
@@ -298,7 +294,7 @@ static void test_count_wrong_arguments(void **state)
         struct module_run run;
 
         module_host_run(host, &run, "count", "");
-        assert_failure(&run, "no argument");
+        assert_failure(&run, "there is no input");
         module_host_run(host, &run, "count", "{}");
         assert_failure(&run, "the input is a map");
         module_host_run(host, &run, "count", "s", "/nowhere/at/all");
