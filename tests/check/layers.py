@@ -24,8 +24,8 @@ LIBRARIES = {
     r"msgpack": ["proto/pack.h", "proto/pack.c", "client/cli/", "tests/"],
     r"jansson\.h": ["client/cli/", "daemon/log", "tests/"],
     r"ini\.h": ["daemon/configuration", "tests/"],
-    r"png\.h": ["daemon/modules/"],
-    r"openssl/": ["daemon/modules/"],
+    r"png\.h": ["daemon/modules/", "tests/"],
+    r"openssl/": ["daemon/modules/", "tests/"],
 }
 CORE_FORBIDDEN = re.compile(r"<(event2/|systemd/|sys/socket\.h|time\.h|unistd\.h|poll\.h|pthread\.h)")
 
