@@ -3,7 +3,8 @@
  * Noise in the manner of scikit-image's random_noise: samples are numbers from 0 to 1, every colour of every
  * pixel gets noise of its own, alpha gets none. The same seed gives the same samples on any machine.
  */
-#pragma once
+#ifndef DAEMON_MODULES_IMAGE_NOISE_H
+#define DAEMON_MODULES_IMAGE_NOISE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,3 +39,5 @@ struct noise_range {
  * and `ret` tells it. Not 0: what run() is to return. */
 int noise_apply(struct ganger_task *task, const struct noise *noise, struct image *image,
                 struct noise_range *ret);
+
+#endif

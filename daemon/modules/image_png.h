@@ -4,7 +4,8 @@
  * transparent colour becomes alpha; what says how to show it (gamma, colour space, profile, size) is carried
  * over.
  */
-#pragma once
+#ifndef DAEMON_MODULES_IMAGE_PNG_H
+#define DAEMON_MODULES_IMAGE_PNG_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,3 +54,5 @@ static inline unsigned image_sample_max(const struct image *image)
 {
         return image->depth == 8 ? UINT8_MAX : UINT16_MAX;
 }
+
+#endif

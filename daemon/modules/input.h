@@ -10,7 +10,8 @@
  * Where a function here fails, it has already ended the task with a message that names the input: what it
  * returns (not 0) is what run() is to return.
  */
-#pragma once
+#ifndef DAEMON_MODULES_INPUT_H
+#define DAEMON_MODULES_INPUT_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -45,3 +46,5 @@ int input_next(struct ganger_task *task, struct input *input, const char **ret, 
 
 /* Frees the block buffer. */
 void input_close(struct input *input);
+
+#endif

@@ -4,7 +4,8 @@
  * ignored: an unknown option, one given twice, a wrong type, a value out of range and an argument too many
  * each end the task with a message that names it.
  */
-#pragma once
+#ifndef DAEMON_MODULES_OPTIONS_H
+#define DAEMON_MODULES_OPTIONS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -35,3 +36,5 @@ int options_read(struct ganger_task *task, const struct option *options, size_t 
 
 /* The same for a function without options: no argument may be left. */
 int options_none(struct ganger_task *task);
+
+#endif

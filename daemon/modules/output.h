@@ -6,7 +6,8 @@
  *
  * Functions that take the task end it with a message where they fail: not 0 is what run() is to return.
  */
-#pragma once
+#ifndef DAEMON_MODULES_OUTPUT_H
+#define DAEMON_MODULES_OUTPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,3 +38,5 @@ int output_commit(struct ganger_task *task, struct output *output);
 
 /* Removes what was not committed. */
 void output_close(struct output *output);
+
+#endif

@@ -4,7 +4,8 @@
  * and a normal distribution that uses only operations which IEEE 754 rounds exactly (libm's log and cos
  * differ between versions and between CPUs).
  */
-#pragma once
+#ifndef DAEMON_MODULES_PRNG_H
+#define DAEMON_MODULES_PRNG_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,3 +24,5 @@ double prng_uniform(struct prng *prng);
 
 /* Mean 0, variance 1. */
 double prng_normal(struct prng *prng);
+
+#endif

@@ -4,7 +4,8 @@
  * what helps when a path cannot be opened. Messages are strings of the protocol, so nothing may enter them
  * unchecked.
  */
-#pragma once
+#ifndef DAEMON_MODULES_TEXT_FORM_H
+#define DAEMON_MODULES_TEXT_FORM_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,3 +30,5 @@ const char *path_hint(char ret[HINT_SIZE], const char *path, size_t size_bytes, 
 
 /* "an integer", "a string": a type as people call it. */
 const char *type_name(enum ganger_type type);
+
+#endif

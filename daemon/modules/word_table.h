@@ -3,7 +3,8 @@
  * Words and how often each occurred. A word is any bytes; the caller decides what is one. Owned by one run of
  * a function.
  */
-#pragma once
+#ifndef DAEMON_MODULES_WORD_TABLE_H
+#define DAEMON_MODULES_WORD_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -26,3 +27,5 @@ int word_table_add(struct word_table *table, const char *word, size_t size_bytes
 int word_table_put(struct word_table *table, struct ganger_task *task);
 
 void word_table_deinit(struct word_table *table);
+
+#endif

@@ -4,7 +4,8 @@
  * it a struct ganger_api over MessagePack in memory. For unit tests; what a daemon must never see (a
  * malformed result, a descriptor left open, a module with another ABI) ends the test program with a message.
  */
-#pragma once
+#ifndef TESTS_SUPPORT_MODULE_HOST_H
+#define TESTS_SUPPORT_MODULE_HOST_H
 
 #include <msgpack.h>
 #include <stdbool.h>
@@ -43,3 +44,5 @@ void module_run_deinit(struct module_run *run);
 
 /* The value of a string (or bytes) key in a map, NULL: it is none or has no such key. */
 const msgpack_object *map_get(const msgpack_object *map, const char *key);
+
+#endif

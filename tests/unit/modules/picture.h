@@ -3,7 +3,8 @@
  * Pictures for the tests of the module `image`: made, written and read by libpng's simplest means, and by
  * none of the module's code. Each function ends the test if it cannot do what it says.
  */
-#pragma once
+#ifndef TESTS_UNIT_MODULES_PICTURE_H
+#define TESTS_UNIT_MODULES_PICTURE_H
 
 #include <stddef.h>
 
@@ -30,3 +31,5 @@ void picture_write_claim(const char *path, unsigned width, unsigned height);
 
 char *picture_load(const char *path, size_t *ret_size_bytes);
 int picture_count_files(const char *directory);
+
+#endif
