@@ -94,23 +94,30 @@ struct ganger_options {
 
 /* ---- connection ---- */
 
-/* Connects, blocking (at most a few seconds if the daemon's queue of connections is full), and says hello.
- * `path` NULL: $GANGER_SOCKET, else the first of the user's own and the system's socket on which somebody
- * listens. -ENOENT, -ECONNREFUSED: nobody listens; -ENAMETOOLONG: over 107 bytes; -EPROTO: that is no ganger.
- */
+/* Connects, blocking (at most a few seconds if the daemon's queue of connections is full: -EAGAIN). hello
+ * goes out with the first request: what is no ganger shows there, as -EPROTO. `path` NULL: $GANGER_SOCKET,
+ * else the first of the user's own and the system's socket on which somebody listens. -ENOENT, -ECONNREFUSED:
+ * nobody listens; -EACCES: not for this user; -ENAMETOOLONG: over 107 bytes. */
 GANGER_API int ganger_open(struct ganger **ret, const char *path);
-/* Ends the connection: its open calls and maps are cancelled by the daemon, what it submitted stays. Takes
- * NULL, returns NULL. */
+/* Ends the connection: its open calls and maps are cancelled by the daemon, what it submitted stays. Open
+ * requests are told -ECANCELED (not in the child of a fork). Takes NULL, returns NULL; within a callback of
+ * the same handle it does nothing and returns the handle. */
 GANGER_API struct ganger *ganger_close(struct ganger *);
 
 /* ---- blocking calls ----
  *
- * `format` describes the arguments that follow, in the manner of sd_bus_message_append(): one value per
- * letter s  const char * (NULL: nil)      y  const void *, size_t: bytes     n  nil i  int64_t     u uint64_t
- * d  double     b  int: boolean h  int: an open descriptor, duplicated for the task                 m  const
- * void *, size_t: one ready value […] an array of what is inside   {s…} a map: keys (strings) and values in
- * turn For calls of a function it is the array of its arguments: "[si]". Mind the types: an int literal for
- * `i` needs a cast.
+ * `format` describes the arguments that follow, in the manner of sd_bus_message_append(), a letter a value:
+ *
+ *      s  const char * (NULL: nil)             i  int64_t      d  double
+ *      y  const void *, size_t: bytes          u  uint64_t     b  int: boolean
+ *      m  const void *, size_t: one value      n  nil          h  int: an open descriptor, which is
+ *         that is MessagePack already                             duplicated; at most 16 a request
+ *      […]  an array of what is inside         {s…}  a map: keys (strings) and values in turn
+ *
+ * For calls of a function it is the array of its arguments: "[si]"; NULL is "[]". Mind the types: a literal
+ * for `i` or `u` needs a cast. A format that is none, or not one array where one is due: -EINVAL; a request
+ * larger than the daemon takes: -EMSGSIZE; too many descriptors: -E2BIG; within a callback of the same
+ * handle: -EBUSY. A signal does not end these calls.
  */
 
 /* Runs the function and waits for its end. *ret is set when the result is >= 0; free it. */
@@ -126,7 +133,8 @@ GANGER_API int ganger_result(struct ganger *, struct ganger_reply **ret, uint64_
 /* Called for each task that ended: state is "succeeded", "failed", "cancelled", "expired" or "unknown". A
  * return other than 0 ends the call that runs it with that value. */
 typedef int (*ganger_on_ended)(void *userdata, uint64_t id, const char *state);
-/* Waits until `count` (0: all) of the tasks have ended, or the time is over; then tells which have. */
+/* Waits until `count` (0: all) of the tasks (at most 65,536) have ended, or the time is over; then tells
+ * which have. */
 GANGER_API int ganger_wait(struct ganger *, const uint64_t *ids, size_t n_ids, size_t count,
                            int64_t timeout_ms, ganger_on_ended on_ended, void *userdata);
 /* Cancels; 0 also if it had ended. A running task is told to stop. */
@@ -134,6 +142,10 @@ GANGER_API int ganger_cancel(struct ganger *, uint64_t id);
 /* Any method: `format` describes its params array. */
 GANGER_API int ganger_request(struct ganger *, struct ganger_reply **ret, const char *method,
                               const char *format, ...);
+/* The record of the last refusal that came without a reply of its own: of ganger_submit(), _wait(), _cancel()
+ * and _map(), and the daemon's last words on a connection that it ended. NULL: none yet. It lives until the
+ * next one, or the handle's end. */
+GANGER_API const struct ganger_reply *ganger_error(const struct ganger *);
 
 /* ---- map ---- */
 
@@ -150,7 +162,8 @@ typedef int (*ganger_next_item)(void *userdata, struct ganger_writer *);
 typedef int (*ganger_on_item)(void *userdata, uint64_t index, int code, const struct ganger_reply *);
 /* Runs the function on every item, any number of them: they are asked for as the daemon takes them, memory
  * does not grow with the input. Results come in the order in which they are ready (options.ordered: in input
- * order). 0 also if items failed: on_item was told. */
+ * order), and wait while next_item takes its time. 0 also if items failed: on_item was told. A map that was
+ * given up is waited for until all that ran of it is over. */
 GANGER_API int ganger_map(struct ganger *, const struct ganger_options *, const char *function,
                           ganger_next_item next_item, ganger_on_item on_item, void *userdata);
 
@@ -163,7 +176,10 @@ typedef void (*ganger_on_reply)(void *userdata, int r, struct ganger_reply *repl
  * "event". */
 typedef void (*ganger_on_stream)(void *userdata, const char *kind, const struct ganger_reply *);
 
-/* Starts a call; on_reply is called from ganger_dispatch() (or from a blocking call on the same handle). */
+/* Starts a call; on_reply is called from ganger_dispatch() (or from a blocking call on the same handle, or
+ * from ganger_close()), exactly once unless this fails. What is started is sent by the next dispatch or
+ * flush.
+ */
 GANGER_API int ganger_start(struct ganger *, const struct ganger_options *, const char *function,
                             ganger_on_reply on_reply, void *userdata, const char *format, ...);
 /* Starts any method; on_stream may be NULL. ret_msgid (may be NULL) is for "cancel_request", "feed", "more".
@@ -179,21 +195,33 @@ GANGER_API int ganger_fd(const struct ganger *);
 GANGER_API int ganger_events(const struct ganger *);
 GANGER_API int64_t ganger_timeout_ms(const struct ganger *);
 /* Sends and receives what can be without blocking, runs callbacks. Returns the number of callbacks run, or <
- * 0: the connection is lost (every open request was told). */
+ * 0: the connection is lost (every open request was told); -EBUSY: from within a callback. */
 GANGER_API int ganger_dispatch(struct ganger *);
+/* Only sends what can be without blocking; for a program that starts a request and does something else before
+ * it polls. 1: some is left; 0: nothing is; < 0: nothing can be sent any more, the next dispatch tells. */
+GANGER_API int ganger_flush(struct ganger *);
 /* Requests that have no answer yet. */
 GANGER_API size_t ganger_pending(const struct ganger *);
 
 /* ---- replies ---- */
 
 /* Reads values of the result (or of the error record, if the call returned > 0) from its beginning: letters
- * as above with pointers: s const char **, y const void ** and size_t *, i int64_t *, u uint64_t *, d double
- * *, b int *, n nothing, m const void ** and size_t * (one whole value as MessagePack), […] an array of
- * exactly that many. -EINVAL: of another type or shape, nothing is promised about what was written then.
- * Strings end with a 0 byte. */
+ * as above with pointers:
+ *
+ *      s  const char ** (of nil: NULL)         i  int64_t *    d  double * (of any number)
+ *      y  const void **, size_t *: bytes       u  uint64_t *   b  int *
+ *      m  const void **, size_t *: one value,  n  nothing: nil
+ *         whole, as MessagePack                […]  an array of exactly that many
+ *
+ * -EINVAL: of another type or shape; nothing is promised about what was written then. Strings end with a 0
+ * byte and hold none (such a one is read with y); they, and bytes, live as long as the reply. */
 GANGER_API int ganger_read(const struct ganger_reply *, const char *format, ...);
 /* Reads one value of a map by its key, as ganger_read() with that value: -ENOENT if there is no such key. */
 GANGER_API int ganger_read_key(const struct ganger_reply *, const char *key, const char *format, ...);
+/* Elements of an array, or pairs of a map; -EINVAL: it is neither. */
+GANGER_API int64_t ganger_count(const struct ganger_reply *);
+/* Reads one element of an array, as ganger_read() with that value: -ENOENT behind the last one. */
+GANGER_API int ganger_read_item(const struct ganger_reply *, uint64_t index, const char *format, ...);
 /* The result, or the error record, whole, as MessagePack. */
 GANGER_API const void *ganger_data(const struct ganger_reply *, size_t *ret_size_bytes);
 /* The error's sentence, code, and the code's name as it is on the wire. "", 0 and "" for a success. */

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Items are asked for one at a time into `item`, gathered in `batch_items`, and sent as a batch when it is
+ * full or there are no more for now. Results come in any order; the ring of batches knows which request an
+ * index came in, and forgets the oldest ones when all their items have ended.
+ */
+#include "client/map.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "client/options.h"
+#include "client/reply.h"
+
+#define BATCH_BYTES       (64u << 10) /* a request's items; one larger item travels alone */
+#define BATCH_ITEMS       2048
+#define AHEAD_BYTES       (2u << 20) /* of batches with unfinished items, but for one larger item */
+#define AHEAD_ITEMS       8192       /* unfinished: well within a user's share of tasks */
+#define AHEAD_BATCHES     1024       /* from the oldest unfinished one to the newest */
+#define AHEAD_DESCRIPTORS 256        /* of batches with unfinished items */
+
+struct batch {
+        uint64_t first; /* index of its first item */
+        uint32_t n, n_unfinished;
+        uint32_t n_fds;
+        size_t size_bytes;
+};
+
+struct map {
+        struct ganger *g;
+        struct ganger_options options;
+        const char *function;
+        ganger_next_item next_item;
+        ganger_on_item on_item;
+        void *userdata;
+
+        bool started;   /* the map request is sent, with … */
+        uint32_t msgid; /* … this number */
+        bool input_ended;
+        bool last_sent; /* the daemon knows that there are no more */
+        bool cancelled;
+        bool ended;
+        int result;
+        struct ganger_reply *reply; /* of an ended map: the refusal's record */
+
+        bool have_item; /* one is ready that is in no batch yet */
+        struct buffer item;
+        struct ganger_writer item_writer;
+
+        struct buffer batch_items; /* one behind another, without an array's header */
+        uint32_t n_batch_items;
+        uint32_t n_batch_fds;
+        int batch_fds[LIMIT_DESCRIPTORS];
+
+        uint64_t n_sent, n_ended; /* items */
+        size_t held_bytes;
+        uint32_t held_fds;
+        uint32_t head, n_batches;
+        struct batch batches[AHEAD_BATCHES]; /* a ring, oldest first */
+};
+
+static void fds_close(int *fds, uint32_t *n)
+{
+        while (*n > 0)
+                close(fds[--*n]);
+}
+
+int map_new(struct ganger *g, const struct ganger_options *options, const char *function,
+            ganger_next_item next_item, ganger_on_item on_item, void *userdata, struct map **ret)
+{
+        struct map *m = calloc(1, sizeof *m);
+        int r;
+
+        if (m == NULL)
+                return -ENOMEM;
+        r = options_import(&m->options, options);
+        if (r < 0) {
+                free(m);
+                return r;
+        }
+        m->g = g;
+        m->function = function;
+        m->next_item = next_item;
+        m->on_item = on_item;
+        m->userdata = userdata;
+        *ret = m;
+        return 0;
+}
+
+struct map *map_free(struct map *m)
+{
+        if (m == NULL)
+                return NULL;
+        if (m->started && !m->ended) {
+                map_cancel(m, -ECANCELED);
+                request_forget(m->g, m->msgid);
+        }
+        fds_close(m->item_writer.fds, &m->item_writer.n_fds);
+        fds_close(m->batch_fds, &m->n_batch_fds);
+        buffer_deinit(&m->item);
+        buffer_deinit(&m->batch_items);
+        ganger_reply_free(m->reply);
+        free(m);
+        return NULL;
+}
+
+/* ---- the ring of batches ---- */
+
+static struct batch *map_batch(struct map *m, uint32_t i)
+{
+        return &m->batches[(m->head + i) % AHEAD_BATCHES];
+}
+
+static bool map_has_room(const struct map *m)
+{
+        return m->n_batches < AHEAD_BATCHES && m->n_sent - m->n_ended < AHEAD_ITEMS &&
+               m->held_bytes < AHEAD_BYTES && m->held_fds < AHEAD_DESCRIPTORS;
+}
+
+static void map_note_batch(struct map *m, uint32_t n, size_t size_bytes, uint32_t n_fds)
+{
+        if (n == 0)
+                return;
+        assert(m->n_batches < AHEAD_BATCHES);
+        *map_batch(m, m->n_batches++) = (struct batch){
+                .first = m->n_sent,
+                .n = n,
+                .n_unfinished = n,
+                .n_fds = n_fds,
+                .size_bytes = size_bytes,
+        };
+        m->n_sent += n;
+        m->held_bytes += size_bytes;
+        m->held_fds += n_fds;
+}
+
+/* The batch that the item came in; NULL: it cannot be unfinished. */
+static struct batch *map_find_batch(struct map *m, uint64_t index)
+{
+        uint32_t low = 0, high = m->n_batches;
+
+        if (index >= m->n_sent || m->n_batches == 0 || index < map_batch(m, 0)->first)
+                return NULL;
+        while (high - low > 1) {
+                uint32_t middle = low + (high - low) / 2;
+                if (map_batch(m, middle)->first <= index)
+                        low = middle;
+                else
+                        high = middle;
+        }
+        return map_batch(m, low);
+}
+
+/* -EPROTO: more items have ended than were unfinished. */
+static int map_item_ended(struct map *m, uint64_t index)
+{
+        struct batch *batch = map_find_batch(m, index);
+
+        if (batch == NULL || batch->n_unfinished == 0)
+                return -EPROTO;
+        m->n_ended++;
+        batch->n_unfinished--;
+        if (batch->n_unfinished > 0)
+                return 0;
+        m->held_bytes -= batch->size_bytes;
+        m->held_fds -= batch->n_fds;
+        while (m->n_batches > 0 && map_batch(m, 0)->n_unfinished == 0) {
+                m->head = (m->head + 1) % AHEAD_BATCHES;
+                m->n_batches--;
+        }
+        return 0;
+}
+
+/* ---- what the daemon says ---- */
+
+/* [index, error, value] */
+static int map_on_item(struct map *m, struct reader *items)
+{
+        struct reader value;
+        struct ganger_reply reply;
+        const uint8_t *error, *result;
+        size_t error_size_bytes, result_size_bytes;
+        uint64_t index;
+        uint32_t n;
+        bool failed;
+        int r;
+
+        if (reader_array(items, &n) < 0 || n != 3 || reader_uint(items, &index) < 0 ||
+            reader_skip(items, &error, &error_size_bytes, NULL) < 0 ||
+            reader_skip(items, &result, &result_size_bytes, NULL) < 0)
+                return -EPROTO;
+        r = map_item_ended(m, index);
+        if (r < 0 || m->cancelled || m->on_item == NULL)
+                return r;
+        value = reader_over(error, error_size_bytes);
+        failed = !reader_nil(&value);
+        reply_borrow(&reply,
+                     failed ? reader_over(error, error_size_bytes) : reader_over(result, result_size_bytes),
+                     failed);
+        r = m->on_item(m->userdata, index, ganger_code(&reply), &reply);
+        reply_deinit(&reply);
+        if (r != 0)
+                map_cancel(m, r);
+        return 0;
+}
+
+static void map_on_stream(void *userdata, const char *kind, const struct ganger_reply *data)
+{
+        struct map *m = userdata;
+        struct reader items = reply_reader(data);
+        uint32_t n;
+        int r;
+
+        if (strcmp(kind, "items") != 0)
+                return;
+        r = reader_array(&items, &n);
+        for (uint32_t i = 0; r == 0 && i < n; i++)
+                r = map_on_item(m, &items);
+        if (r < 0)
+                connection_fail(m->g, -EPROTO);
+}
+
+static void map_on_reply(void *userdata, int r, struct ganger_reply *reply)
+{
+        struct map *m = userdata;
+
+        m->ended = true;
+        if (!m->cancelled)
+                m->result = r;
+        if (!m->cancelled && r > 0)
+                m->reply = reply;
+        else
+                ganger_reply_free(reply);
+}
+
+/* ---- sending ---- */
+
+/* Whether what the program wrote is one item: one array. */
+static bool item_is_array(const struct buffer *item)
+{
+        struct reader reader;
+        uint32_t n;
+
+        if (buffer_size(item) == 0)
+                return false;
+        reader = reader_over(buffer_at(item), buffer_size(item));
+        if (reader_skip(&reader, NULL, NULL, NULL) < 0 || !reader_at_end(&reader))
+                return false;
+        reader = reader_over(buffer_at(item), buffer_size(item));
+        return reader_array(&reader, &n) == 0;
+}
+
+/* Asks for one item: 0, or 1 if there are no more, or -errno. */
+static int map_fetch(struct map *m)
+{
+        struct ganger_writer *w = &m->item_writer;
+        int r;
+
+        buffer_truncate(&m->item, 0);
+        writer_begin(w, &m->item);
+        r = m->next_item(m->userdata, w);
+        if (r <= 0) {
+                writer_abort(w, -ECANCELED);
+                return r == 0 ? 1 : r;
+        }
+        r = writer_end(w);
+        if (r < 0)
+                return r;
+        if (!item_is_array(&m->item)) {
+                fds_close(w->fds, &w->n_fds);
+                return -EINVAL;
+        }
+        m->have_item = true;
+        return 0;
+}
+
+static bool map_item_fits(const struct map *m)
+{
+        if (m->n_batch_items == 0)
+                return true;
+        return m->n_batch_items < BATCH_ITEMS &&
+               buffer_size(&m->batch_items) + buffer_size(&m->item) <= BATCH_BYTES &&
+               m->n_batch_fds + m->item_writer.n_fds <= LIMIT_DESCRIPTORS;
+}
+
+static int map_add_item(struct map *m)
+{
+        struct ganger_writer *w = &m->item_writer;
+        int r = buffer_append(&m->batch_items, buffer_at(&m->item), buffer_size(&m->item));
+
+        if (r < 0)
+                return r;
+        memcpy(m->batch_fds + m->n_batch_fds, w->fds, w->n_fds * sizeof w->fds[0]);
+        m->n_batch_fds += w->n_fds;
+        w->n_fds = 0;
+        m->n_batch_items++;
+        m->have_item = false;
+        buffer_truncate(&m->item, 0);
+        buffer_trim(&m->item, BATCH_BYTES);
+        return 0;
+}
+
+static void map_write_items(struct map *m, struct ganger_writer *w)
+{
+        pack_array(&w->packer, m->n_batch_items);
+        if (m->n_batch_items > 0)
+                pack_raw(&w->packer, buffer_at(&m->batch_items), buffer_size(&m->batch_items));
+        memcpy(w->fds, m->batch_fds, m->n_batch_fds * sizeof m->batch_fds[0]);
+        w->n_fds = m->n_batch_fds;
+        m->n_batch_fds = 0; /* the writer closes them if it fails */
+}
+
+static int map_begin(struct map *m, struct message *message, bool last)
+{
+        struct packer *packer = &message->writer.packer;
+        bool with_options = !last || !options_are_default(&m->options);
+        int r = message_begin_request(message, m->g, "map", map_on_stream, map_on_reply, m);
+
+        if (r < 0)
+                return r;
+        pack_array(packer, with_options ? 3 : 2);
+        pack_str(packer, m->function);
+        map_write_items(m, &message->writer);
+        options_write(&message->writer, &m->options, !last);
+        return 0;
+}
+
+static int map_feed(struct map *m, struct message *message, bool last)
+{
+        struct packer *packer = &message->writer.packer;
+        int r = message_begin_notification(message, m->g, "feed");
+
+        if (r < 0)
+                return r;
+        pack_array(packer, 3);
+        pack_uint(packer, m->msgid);
+        map_write_items(m, &message->writer);
+        pack_bool(packer, last);
+        return 0;
+}
+
+/* Sends the batch, which may be empty. */
+static int map_send(struct map *m)
+{
+        bool last = m->input_ended && !m->have_item;
+        uint32_t n_fds = m->n_batch_fds;
+        struct message message;
+        int r = m->started ? map_feed(m, &message, last) : map_begin(m, &message, last);
+
+        if (r == 0)
+                r = message_end(&message, m->started ? NULL : &m->msgid);
+        if (r < 0)
+                return r;
+        m->started = true;
+        m->last_sent = last;
+        map_note_batch(m, m->n_batch_items, buffer_size(&m->batch_items), n_fds);
+        m->n_batch_items = 0;
+        buffer_truncate(&m->batch_items, 0);
+        buffer_trim(&m->batch_items, BATCH_BYTES);
+        return 0;
+}
+
+bool map_wants_items(const struct map *m)
+{
+        return !m->ended && !m->cancelled && !m->input_ended && !m->have_item;
+}
+
+/* Fills the batch: 0 when it is full or the input has ended, or -EAGAIN, or another failure. */
+static int map_gather(struct map *m)
+{
+        for (;;) {
+                int r = 0;
+
+                if (map_wants_items(m))
+                        r = map_fetch(m);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        m->input_ended = true;
+                if (!m->have_item || !map_item_fits(m))
+                        return 0;
+                r = map_add_item(m);
+                if (r < 0)
+                        return r;
+        }
+}
+
+int map_advance(struct map *m)
+{
+        int r = 0;
+
+        while (r == 0 && !m->ended && !m->cancelled && !m->last_sent) {
+                int sent;
+
+                r = map_gather(m);
+                if (r < 0 && r != -EAGAIN)
+                        break;
+                if (m->n_batch_items > 0 ? !map_has_room(m) : !m->input_ended)
+                        break;
+                sent = map_send(m);
+                if (sent < 0)
+                        r = sent;
+        }
+        if (r < 0 && r != -EAGAIN)
+                map_cancel(m, r);
+        return r;
+}
+
+void map_cancel(struct map *m, int value)
+{
+        if (m->ended || m->cancelled)
+                return;
+        m->cancelled = true;
+        m->result = value;
+        /* A lost connection ends it as well: then the answer's place is taken by the loss. */
+        if (!m->started)
+                m->ended = true;
+        else if (ganger_notify(m->g, "cancel_request", "[u]", (uint64_t)m->msgid) == -ENOMEM)
+                connection_fail(m->g, -ENOMEM);
+}
+
+bool map_has_ended(const struct map *m)
+{
+        return m->ended;
+}
+
+int map_result(const struct map *m)
+{
+        return m->result;
+}
+
+struct ganger_reply *map_take_reply(struct map *m)
+{
+        struct ganger_reply *reply = m->reply;
+
+        m->reply = NULL;
+        return reply;
+}
+
+uint64_t map_sent(const struct map *m)
+{
+        return m->n_sent;
+}
+
+uint64_t map_ended(const struct map *m)
+{
+        return m->n_ended;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An answer: the bytes of one value, a result or an error's record. On the heap it owns its bytes and belongs
+ * to whoever it was given to; a borrowed one lies on the stack during a callback, over the connection's
+ * input. Strings read from it are copied once more, to end with a 0 byte, and live as long as it does.
+ */
+#ifndef CLIENT_REPLY_H
+#define CLIENT_REPLY_H
+
+#include <stdbool.h>
+
+#include "client/ganger.h"
+#include "proto/buffer.h"
+#include "proto/reader.h"
+
+struct reply_text;
+
+struct ganger_reply {
+        struct buffer bytes; /* that `data` lies in; empty if borrowed */
+        const uint8_t *data; /* one whole, checked value */
+        size_t size_bytes;
+        int code;                 /* enum ganger_code; 0: a result */
+        struct reply_text *texts; /* strings that were read */
+        struct reader item;       /* where ganger_read_item() is … */
+        uint64_t item_index;      /* … before which element; 0: at none yet */
+};
+
+/* A copy of the value; `is_error`: it is an error's record. */
+int reply_new(struct ganger_reply **ret, struct reader value, bool is_error);
+/* The same without a copy, for a value that lies in the buffer: takes the buffer over. */
+int reply_new_over(struct ganger_reply **ret, struct buffer *buffer, struct reader value, bool is_error);
+/* Over bytes that somebody else keeps for as long; reply_deinit() frees what was read from it. */
+void reply_borrow(struct ganger_reply *, struct reader value, bool is_error);
+void reply_deinit(struct ganger_reply *);
+static inline struct reader reply_reader(const struct ganger_reply *reply)
+{
+        return reader_over(reply->data, reply->size_bytes);
+}
+/* Puts the reader on the value of this key of the map that is next: 0, -ENOENT, -EINVAL if it is no map. */
+int reader_find_key(struct reader *, const char *key);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests are packed straight into the connection's output; only a whole message stays there. The open
+ * request is entered first, so that nothing can fail once the message is complete.
+ */
+#include "client/request.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "client/connection.h"
+#include "client/options.h"
+#include "proto/envelope.h"
+
+#define CHAINS_AT_FIRST 64
+#define FLUSH_AT_BYTES  (64u << 10) /* output beyond it is sent while requests are still being made */
+
+/* ---- the table ---- */
+
+void request_table_init(struct request_table *t)
+{
+        *t = (struct request_table){0};
+        TAILQ_INIT(&t->open);
+}
+
+void request_table_deinit(struct request_table *t)
+{
+        assert(t->n == 0);
+        free(t->chains);
+        t->chains = NULL;
+}
+
+static struct request **request_chain(const struct request_table *t, uint32_t msgid)
+{
+        return &t->chains[msgid & (t->n_chains - 1)];
+}
+
+static int request_table_grow(struct request_table *t)
+{
+        uint32_t n_chains = t->n_chains > 0 ? t->n_chains * 2 : CHAINS_AT_FIRST;
+        struct request **chains = calloc(n_chains, sizeof *chains);
+        struct request *request;
+
+        if (chains == NULL)
+                return -ENOMEM;
+        free(t->chains);
+        t->chains = chains;
+        t->n_chains = n_chains;
+        TAILQ_FOREACH (request, &t->open, link) {
+                struct request **chain = request_chain(t, request->msgid);
+                request->next = *chain;
+                *chain = request;
+        }
+        return 0;
+}
+
+struct request *request_find(const struct request_table *t, uint32_t msgid)
+{
+        struct request *request = t->n > 0 ? *request_chain(t, msgid) : NULL;
+
+        while (request != NULL && request->msgid != msgid)
+                request = request->next;
+        return request;
+}
+
+int request_new(struct request_table *t, struct request **ret)
+{
+        struct request *request, **chain;
+        int r = t->n == t->n_chains ? request_table_grow(t) : 0;
+
+        if (r < 0)
+                return r;
+        request = calloc(1, sizeof *request);
+        if (request == NULL)
+                return -ENOMEM;
+        while (request_find(t, t->next_msgid) != NULL)
+                t->next_msgid++;
+        request->msgid = t->next_msgid++;
+        chain = request_chain(t, request->msgid);
+        request->next = *chain;
+        *chain = request;
+        TAILQ_INSERT_TAIL(&t->open, request, link);
+        t->n++;
+        *ret = request;
+        return 0;
+}
+
+struct request *request_free(struct request_table *t, struct request *request)
+{
+        struct request **at;
+
+        if (request == NULL)
+                return NULL;
+        for (at = request_chain(t, request->msgid); *at != request; at = &(*at)->next)
+                assert(*at != NULL);
+        *at = request->next;
+        TAILQ_REMOVE(&t->open, request, link);
+        t->n--;
+        free(request);
+        return NULL;
+}
+
+/* ---- messages ---- */
+
+int message_begin_request(struct message *m, struct ganger *g, const char *method, ganger_on_stream on_stream,
+                          ganger_on_reply on_reply, void *userdata)
+{
+        int r = connection_check(g);
+
+        *m = (struct message){.g = g};
+        if (r == 0)
+                r = request_new(&g->requests, &m->request);
+        if (r < 0)
+                return r;
+        m->request->on_stream = on_stream;
+        m->request->on_reply = on_reply;
+        m->request->userdata = userdata;
+        writer_begin(&m->writer, &g->output.bytes);
+        pack_array(&m->writer.packer, 4);
+        pack_uint(&m->writer.packer, ENVELOPE_REQUEST);
+        pack_uint(&m->writer.packer, m->request->msgid);
+        pack_str(&m->writer.packer, method);
+        return 0;
+}
+
+int message_begin_notification(struct message *m, struct ganger *g, const char *method)
+{
+        int r = connection_check(g);
+
+        *m = (struct message){.g = g};
+        if (r < 0)
+                return r;
+        writer_begin(&m->writer, &g->output.bytes);
+        pack_array(&m->writer.packer, 3);
+        pack_uint(&m->writer.packer, ENVELOPE_NOTIFICATION);
+        pack_str(&m->writer.packer, method);
+        return 0;
+}
+
+int message_end(struct message *m, uint32_t *ret_msgid)
+{
+        struct output *output = &m->g->output;
+        struct ganger_writer *w = &m->writer;
+        size_t size_bytes = buffer_size(&output->bytes) - w->packer.start;
+        int r;
+
+        if (size_bytes > m->g->max_message)
+                r = writer_abort(w, -EMSGSIZE);
+        else
+                r = writer_end(w);
+        if (r == 0) {
+                r = output_mark(output, size_bytes, w->fds, w->n_fds);
+                if (r < 0)
+                        writer_abort(w, r);
+        }
+        if (r < 0) {
+                request_free(&m->g->requests, m->request);
+                return r;
+        }
+        if (ret_msgid != NULL && m->request != NULL)
+                *ret_msgid = m->request->msgid;
+        if (output_size(output) > FLUSH_AT_BYTES)
+                ganger_flush(m->g); /* what fails here is told by the next dispatch */
+        return 0;
+}
+
+/* ---- what programs start ---- */
+
+int request_start(struct ganger *g, uint32_t *ret_msgid, const char *method, ganger_on_stream on_stream,
+                  ganger_on_reply on_reply, void *userdata, const char *format, va_list list)
+{
+        struct message m;
+        int r = message_begin_request(&m, g, method, on_stream, on_reply, userdata);
+
+        if (r < 0)
+                return r;
+        writer_format_array(&m.writer, format, list);
+        return message_end(&m, ret_msgid);
+}
+
+int request_start_task(struct ganger *g, const char *method, const struct ganger_options *options_in,
+                       const char *function, ganger_on_reply on_reply, void *userdata, const char *format,
+                       va_list list)
+{
+        struct ganger_options options;
+        struct message m;
+        int r = options_import(&options, options_in);
+
+        if (r < 0)
+                return r;
+        r = message_begin_request(&m, g, method, NULL, on_reply, userdata);
+        if (r < 0)
+                return r;
+        pack_array(&m.writer.packer, options_are_default(&options) ? 2 : 3);
+        pack_str(&m.writer.packer, function);
+        writer_format_array(&m.writer, format, list);
+        options_write(&m.writer, &options, false);
+        return message_end(&m, NULL);
+}
+
+int ganger_start(struct ganger *g, const struct ganger_options *options, const char *function,
+                 ganger_on_reply on_reply, void *userdata, const char *format, ...)
+{
+        va_list list;
+        int r;
+
+        va_start(list, format);
+        r = request_start_task(g, "call", options, function, on_reply, userdata, format, list);
+        va_end(list);
+        return r;
+}
+
+int ganger_start_request(struct ganger *g, uint32_t *ret_msgid, const char *method,
+                         ganger_on_stream on_stream, ganger_on_reply on_reply, void *userdata,
+                         const char *format, ...)
+{
+        va_list list;
+        int r;
+
+        va_start(list, format);
+        r = request_start(g, ret_msgid, method, on_stream, on_reply, userdata, format, list);
+        va_end(list);
+        return r;
+}
+
+int ganger_notify(struct ganger *g, const char *method, const char *format, ...)
+{
+        struct message m;
+        va_list list;
+        int r = message_begin_notification(&m, g, method);
+
+        if (r < 0)
+                return r;
+        va_start(list, format);
+        writer_format_array(&m.writer, format, list);
+        va_end(list);
+        return message_end(&m, NULL);
+}
+
+void request_forget(struct ganger *g, uint32_t msgid)
+{
+        struct request *request = request_find(&g->requests, msgid);
+
+        if (request != NULL) {
+                request->on_stream = NULL;
+                request->on_reply = NULL;
+        }
+}
