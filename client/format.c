@@ -40,7 +40,7 @@ const char *format_skip(const char *at, unsigned depth)
 {
         if (*at == '[' || *at == '{')
                 return format_skip_container(at, depth);
-        return *at != '\0' && strchr("syniudbhm", *at) != NULL ? at + 1 : NULL;
+        return *at != '\0' && strchr("syniudbhmM", *at) != NULL ? at + 1 : NULL;
 }
 
 int format_count(const char *format)
@@ -101,10 +101,12 @@ int writer_end(struct ganger_writer *w)
         return w->error;
 }
 
-void writer_raw(struct ganger_writer *w, const void *data, size_t size_bytes, uint32_t n)
+static void writer_values(struct ganger_writer *w, const void *data, size_t size_bytes, uint32_t n,
+                          uint32_t n_fds)
 {
         const uint8_t *at = data;
         size_t left_bytes = size_bytes;
+        uint32_t n_claimed = 0;
 
         for (uint32_t i = 0; i < n; i++) {
                 struct scan scan;
@@ -114,21 +116,27 @@ void writer_raw(struct ganger_writer *w, const void *data, size_t size_bytes, ui
                         return;
                 }
                 scan_init(&scan, left_bytes);
-                /* A descriptor's ext value without its descriptor would end the connection. */
-                if (scan_feed(&scan, at, left_bytes) != SCAN_DONE || scan.n_descriptors > 0) {
+                if (scan_feed(&scan, at, left_bytes) != SCAN_DONE) {
                         writer_fail(w, -EINVAL);
                         return;
                 }
                 at += scan.at;
                 left_bytes -= scan.at;
+                n_claimed += scan.n_descriptors;
         }
-        if (left_bytes > 0)
+        /* A descriptor's ext value without its descriptor would end the connection. */
+        if (left_bytes > 0 || n_claimed != n_fds)
                 writer_fail(w, -EINVAL);
         else
                 pack_raw(&w->packer, data, size_bytes);
 }
 
-static void writer_fd(struct ganger_writer *w, int fd)
+void writer_raw(struct ganger_writer *w, const void *data, size_t size_bytes, uint32_t n)
+{
+        writer_values(w, data, size_bytes, n, 0);
+}
+
+static void writer_keep_fd(struct ganger_writer *w, int fd)
 {
         int copy;
 
@@ -142,12 +150,31 @@ static void writer_fd(struct ganger_writer *w, int fd)
                 return;
         }
         w->fds[w->n_fds++] = copy;
+}
+
+static void writer_fd(struct ganger_writer *w, int fd)
+{
+        writer_keep_fd(w, fd);
         pack_fd(&w->packer);
+}
+
+static void writer_raw_with_fds(struct ganger_writer *w, const void *data, size_t size_bytes, const int *fds,
+                                size_t n_fds)
+{
+        if (n_fds > LIMIT_DESCRIPTORS) {
+                writer_fail(w, -E2BIG);
+                return;
+        }
+        writer_values(w, data, size_bytes, 1, (uint32_t)n_fds);
+        for (size_t i = 0; w->error == 0 && i < n_fds; i++)
+                writer_keep_fd(w, fds[i]);
 }
 
 static void writer_letter(struct ganger_writer *w, char letter, struct arguments *arguments)
 {
         const void *data;
+        const int *fds;
+        size_t size_bytes;
 
         switch (letter) {
         case 's':
@@ -178,6 +205,12 @@ static void writer_letter(struct ganger_writer *w, char letter, struct arguments
         case 'm':
                 data = va_arg(arguments->list, const void *);
                 writer_raw(w, data, va_arg(arguments->list, size_t), 1);
+                return;
+        case 'M':
+                data = va_arg(arguments->list, const void *);
+                size_bytes = va_arg(arguments->list, size_t);
+                fds = va_arg(arguments->list, const int *);
+                writer_raw_with_fds(w, data, size_bytes, fds, va_arg(arguments->list, size_t));
                 return;
         default:
                 writer_fail(w, -EINVAL);

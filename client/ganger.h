@@ -113,6 +113,8 @@ GANGER_API struct ganger *ganger_close(struct ganger *);
  *      m  const void *, size_t: one value      n  nil          h  int: an open descriptor, which is
  *         that is MessagePack already                             duplicated; at most 16 a request
  *      […]  an array of what is inside         {s…}  a map: keys (strings) and values in turn
+ *      M  const void *, size_t, const int *, size_t: one value that is MessagePack already, and the
+ *         descriptors that its ext values of type 71 claim, in their order; they are duplicated
  *
  * For calls of a function it is the array of its arguments: "[si]"; NULL is "[]". Mind the types: a literal
  * for `i` or `u` needs a cast. A format that is none, or not one array where one is due: -EINVAL; a request
