@@ -20,20 +20,25 @@
 /* yes, no, or what the rest of the configuration makes of it. */
 enum config_choice { CONFIG_UNSAID, CONFIG_NO, CONFIG_YES };
 
+struct config_group {
+        bool said;
+        gid_t gid;
+};
+
 struct pool_configuration {
         char *name;
         uint32_t workers; /* 0: auto, until configuration_settle() */
-        char **modules;   /* names or absolute paths; ends with NULL, as every list here; never NULL */
+        char **modules;   /* names or absolute paths; ends with NULL, as every list here */
         enum config_choice exec_said;
         bool exec; /* what is in force, after configuration_settle() */
         int64_t timeout;
         int64_t kill_grace;
         uint32_t queue_limit;
-        int nice; /* of its workers, relative to nothing: as setpriority(2) takes it */
+        int nice; /* of its workers; not said: 0, or gangerd's own if that is higher */
         bool nice_said;
-        char **env;      /* NAME=VALUE, added to the allow list's */
-        char *directory; /* NULL: / */
-        char *zygote;    /* the program */
+        char **env; /* NAME=VALUE, added to the allow list's */
+        char *directory;
+        char *zygote; /* the program */
 };
 
 struct module_setting {
@@ -51,8 +56,7 @@ struct configuration {
         /* [daemon] */
         char *socket; /* NULL: not said */
         mode_t socket_mode;
-        bool has_socket_group, has_admin_group;
-        gid_t socket_group, admin_group;
+        struct config_group socket_group, admin_group;
         enum log_level log_level;
         enum log_format log_format;
         uint32_t max_connections;
@@ -81,13 +85,18 @@ enum configuration_result {
 struct configuration_problem {
         char file[PATH_MAX]; /* empty: no file's fault */
         unsigned line;       /* 0: the file as a whole */
-        char text[512];      /* names the section, the key, what is known */
+        char text[1024];     /* names the section, the key, what is known */
 };
 
 /* Reads ganger.conf and ganger.conf.d/... (none is fine), or only `path` (which must be there). 0,
  * CONFIGURATION_BAD, or -errno (the problem is filled in then too). */
 int configuration_load(const char *path, struct configuration **ret, struct configuration_problem *problem);
 struct configuration *configuration_free(struct configuration *);
+/* The two steps of that, for tests: what is in force without any file, but for the pools; and one file's text
+ * (ended by a 0 byte behind size_bytes) on top of it. */
+int configuration_new(struct configuration **ret, struct configuration_problem *problem);
+int configuration_parse(struct configuration *, const char *text, size_t size_bytes,
+                        struct configuration_problem *problem);
 
 /* Decides what waits for the circumstances: `workers = auto`; `exec` where it is not said (only where nobody
  * but the daemon's own user may connect); how many descriptors there may be. CONFIGURATION_BAD if it does not

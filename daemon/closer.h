@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors that strangers sent, from the moment they arrive to the moment they are closed. Closing one can
+ * block for as long as its sender likes (a file of his own FUSE file system), so a thread does it; one for
+ * each user that has some to close, so that he holds up nobody but himself. All that a user has here is
+ * counted, those that wait to be closed included, and past a bound nothing more is taken from him.
+ *
+ * One for the process, because a close function has no argument but the descriptor. The threads touch nothing
+ * but their own queue.
+ */
+#ifndef DAEMON_CLOSER_H
+#define DAEMON_CLOSER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CLOSER_IDLE_S 5 /* a thread without work ends after this */
+
+enum closer_result {
+        CLOSER_LIMIT = 1, /* the user has as many as he may */
+};
+
+/* Before the first descriptor. */
+void closer_init(uint32_t limit_per_user);
+/* Notes that this descriptor came from this user; it is to be closed by closer_close() whatever is returned.
+ * 0, CLOSER_LIMIT, -ENOMEM. */
+int closer_adopt(int fd, uid_t uid);
+/* Closes it, at once if that cannot block, else as soon as that user's thread comes to it. */
+void closer_close(int fd);
+/* How many the user has, closing ones included. */
+uint32_t closer_held(uid_t uid);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the configuration leaves to the circumstances, what it holds when it is printed, and its end. A CPU
+ * that a worker may use is one that the affinity mask names; where a cgroup grants less time than that, the
+ * quota decides.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "daemon/config_table.h"
+#include "daemon/configuration.h"
+#include "proto/limits.h"
+
+/* Descriptors of gangerd's own, beside those of connections and workers: listener, loop, log, reserve. */
+#define DESCRIPTORS_OWN        64
+#define DESCRIPTORS_PER_WORKER 4 /* channel, area, pidfd; and the pair while it is being born */
+
+/* CPUs of the affinity mask, however many the kernel knows. */
+static unsigned affinity_cpus(void)
+{
+        for (unsigned n = 1024; n <= 1u << 20; n *= 2) {
+                cpu_set_t *set = CPU_ALLOC(n);
+                size_t size = CPU_ALLOC_SIZE(n);
+                if (set == NULL)
+                        return 1;
+                int r = sched_getaffinity(0, size, set);
+                unsigned count = r == 0 ? (unsigned)CPU_COUNT_S(size, set) : 0;
+                int error = errno;
+                CPU_FREE(set);
+                if (r == 0)
+                        return count;
+                if (error != EINVAL)
+                        return 1;
+        }
+        return 1;
+}
+
+/* cpu.max of one group: "QUOTA PERIOD" or "max PERIOD". */
+static double group_cpus(const char *path)
+{
+        char file[2 * PATH_MAX];
+        double quota, period;
+        FILE *f;
+        int n;
+
+        snprintf(file, sizeof file, "/sys/fs/cgroup%.*s/cpu.max", PATH_MAX, path);
+        f = fopen(file, "re");
+        if (f == NULL)
+                return 0;
+        n = fscanf(f, "%lf %lf", &quota, &period);
+        fclose(f);
+        return n == 2 && quota > 0 && period > 0 ? quota / period : 0;
+}
+
+/* The tightest quota of our group and of all above it; 0: none. */
+static double quota_cpus(void)
+{
+        char line[PATH_MAX + 64], *slash;
+        double least = 0, here;
+        FILE *f = fopen("/proc/self/cgroup", "re");
+        bool found = false;
+
+        while (f != NULL && !found && fgets(line, sizeof line, f) != NULL)
+                found = strncmp(line, "0::", 3) == 0;
+        if (f != NULL)
+                fclose(f);
+        if (!found)
+                return 0;
+        line[strcspn(line, "\n")] = 0;
+        for (char *path = line + 3;;) {
+                here = group_cpus(strcmp(path, "/") == 0 ? "" : path);
+                if (here > 0 && (least == 0 || here < least))
+                        least = here;
+                slash = strrchr(path, '/');
+                if (slash == NULL)
+                        return least;
+                *slash = 0;
+        }
+}
+
+static uint32_t auto_workers(void)
+{
+        double cpus = affinity_cpus(), quota = quota_cpus();
+
+        if (quota > 0 && quota < cpus)
+                cpus = quota;
+        if (cpus < 1)
+                return 1;
+        return cpus > LIMIT_WORKERS ? LIMIT_WORKERS : (uint32_t)cpus;
+}
+
+static int misfit(struct configuration_problem *problem, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+static int misfit(struct configuration_problem *problem, const char *format, ...)
+{
+        va_list args;
+
+        problem->file[0] = 0;
+        problem->line = 0;
+        va_start(args, format);
+        vsnprintf(problem->text, sizeof problem->text, format, args);
+        va_end(args);
+        return CONFIGURATION_BAD;
+}
+
+static int settle_descriptors(struct configuration *config, uint64_t max_descriptors,
+                              struct configuration_problem *problem)
+{
+        uint64_t others = DESCRIPTORS_OWN + config->user_descriptors;
+
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                others += (uint64_t)config->pools[i].workers * DESCRIPTORS_PER_WORKER + 1;
+        if (others + config->max_connections <= max_descriptors)
+                return 0;
+        if (config->max_connections_said || others >= max_descriptors)
+                return misfit(problem,
+                              "max_connections = %" PRIu32 ", the workers and user_descriptors need %" PRIu64
+                              " descriptors, RLIMIT_NOFILE allows %" PRIu64,
+                              config->max_connections, others + config->max_connections, max_descriptors);
+        config->max_connections = (uint32_t)(max_descriptors - others);
+        return 0;
+}
+
+int configuration_settle(struct configuration *config, bool shared, uint64_t max_descriptors,
+                         struct configuration_problem *problem)
+{
+        int own_nice = getpriority(PRIO_PROCESS, 0);
+
+        for (uint32_t i = 0; i < config->n_pools; i++) {
+                struct pool_configuration *pool = &config->pools[i];
+                if (pool->workers == 0)
+                        pool->workers = auto_workers();
+                if (pool->exec_said == CONFIG_UNSAID)
+                        pool->exec_said = shared ? CONFIG_NO : CONFIG_YES;
+                pool->exec = pool->exec_said == CONFIG_YES;
+                if (!pool->nice_said)
+                        pool->nice = own_nice > 0 ? own_nice : 0;
+        }
+        if (config->max_message_bytes > config->user_memory_bytes)
+                return misfit(problem,
+                              "max_message is more than user_memory: such a message could never arrive");
+        if (config->user_memory_bytes > config->memory_limit_bytes)
+                return misfit(problem, "user_memory is more than memory_limit");
+        return settle_descriptors(config, max_descriptors, problem);
+}
+
+static void print_section(enum config_section section, const void *object, FILE *f)
+{
+        for (size_t i = 0; i < n_config_table; i++) {
+                const struct config_key *key = &config_table[i];
+                if (key->section != section)
+                        continue;
+                fprintf(f, "%s = ", key->name);
+                config_key_print(key, object, f);
+                fputc('\n', f);
+        }
+}
+
+void configuration_print(const struct configuration *config, FILE *f)
+{
+        fputs("[daemon]\n", f);
+        print_section(CONFIG_DAEMON, config, f);
+        for (uint32_t i = 0; i < config->n_pools; i++) {
+                fprintf(f, "\n[pool %s]\n", config->pools[i].name);
+                print_section(CONFIG_POOL, &config->pools[i], f);
+        }
+        for (uint32_t i = 0; i < config->n_modules; i++) {
+                const struct module_configuration *m = &config->modules[i];
+                fprintf(f, "\n[module %s]\n", m->name);
+                for (uint32_t j = 0; j < m->n_settings; j++)
+                        fprintf(f, "%s = %s\n", m->settings[j].key, m->settings[j].value);
+        }
+}
+
+const struct module_configuration *configuration_module(const struct configuration *config, const char *name)
+{
+        for (uint32_t i = 0; i < config->n_modules; i++)
+                if (strcmp(config->modules[i].name, name) == 0)
+                        return &config->modules[i];
+        return NULL;
+}
+
+static void clear_section(enum config_section section, void *object)
+{
+        for (size_t i = 0; i < n_config_table; i++)
+                if (config_table[i].section == section)
+                        config_key_clear(&config_table[i], object);
+}
+
+struct configuration *configuration_free(struct configuration *config)
+{
+        if (config == NULL)
+                return NULL;
+        for (uint32_t i = 0; i < config->n_modules; i++) {
+                struct module_configuration *m = &config->modules[i];
+                for (uint32_t j = 0; j < m->n_settings; j++) {
+                        free(m->settings[j].key);
+                        free(m->settings[j].value);
+                }
+                free(m->settings);
+                free(m->name);
+        }
+        free(config->modules);
+        for (uint32_t i = 0; i < config->n_pools; i++) {
+                clear_section(CONFIG_POOL, &config->pools[i]);
+                free(config->pools[i].name);
+        }
+        free(config->pools);
+        clear_section(CONFIG_DAEMON, config);
+        free(config);
+        return NULL;
+}
