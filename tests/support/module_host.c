@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 #include "daemon/worker/ganger_module.h"
+#include "tests/support/module_format.h"
 
-enum { EXT_TYPE = 71, EXT_BYTES = 9, DESCRIPTORS_MAX = 16 };
+enum { DESCRIPTORS_MAX = 16 };
 
 struct module_host {
         void *library; /* NULL: the module is linked into the test */
@@ -63,8 +64,8 @@ static struct host_task *of(struct ganger_task *task)
 
 static void keep_fd(struct host_task *task, int fd)
 {
-        if (task->n_fds == DESCRIPTORS_MAX)
-                die("too many descriptors in one task");
+        if (fd < 0 || task->n_fds == DESCRIPTORS_MAX)
+                die("a descriptor that is none, or too many in one task");
         task->fds[task->n_fds++] = fd;
 }
 
@@ -314,7 +315,7 @@ static void flatten(struct host_task *task, const msgpack_object *object, size_t
         memset(&task->values[here], 0, sizeof(task->values[here]));
         set_leaf(&task->values[here].value, object);
         task->values[here].object = object;
-        if (object->type == MSGPACK_OBJECT_EXT && object->via.ext.type == EXT_TYPE) {
+        if (object->type == MSGPACK_OBJECT_EXT && object->via.ext.type == MODULE_FORMAT_EXT_TYPE) {
                 task->values[here].value.type = GANGER_FD;
                 task->values[here].value.as.fd = task->fds[(*n_claimed)++];
                 task->values[here].object = NULL;
@@ -328,79 +329,6 @@ static void flatten(struct host_task *task, const msgpack_object *object, size_t
                         flatten(task, &object->via.map.ptr[i].val, n_claimed);
                 }
         task->values[here].n_values = task->n_values - here;
-}
-
-/* How many values stand in `format` up to the bracket that closes it, or to its end. */
-static uint32_t count_values(const char *format)
-{
-        uint32_t n = 0;
-        int depth = 0;
-
-        for (; *format && depth >= 0; format++) {
-                bool closes = *format == ']' || *format == '}';
-                n += depth == 0 && !closes;
-                depth += *format == '[' || *format == '{' ? 1 : closes ? -1 : 0;
-        }
-        return n;
-}
-
-static void pack_descriptor(struct host_task *task, msgpack_packer *packer, int fd)
-{
-        static const char body[EXT_BYTES] = {2};
-        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-        if (copy < 0)
-                die("cannot copy the descriptor %d", fd);
-        keep_fd(task, copy);
-        msgpack_pack_ext_with_body(packer, body, sizeof(body), EXT_TYPE);
-}
-
-static void pack_arguments(struct host_task *task, msgpack_packer *packer, const char *format, va_list ap)
-{
-        const char *text;
-
-        msgpack_pack_array(packer, count_values(format));
-        for (; *format; format++) {
-                switch (*format) {
-                case 's':
-                        text = va_arg(ap, const char *);
-                        msgpack_pack_str_with_body(packer, text, strlen(text));
-                        break;
-                case 'y':
-                        text = va_arg(ap, const char *);
-                        msgpack_pack_bin_with_body(packer, text, va_arg(ap, size_t));
-                        break;
-                case 'i':
-                        msgpack_pack_int64(packer, va_arg(ap, int64_t));
-                        break;
-                case 'd':
-                        msgpack_pack_double(packer, va_arg(ap, double));
-                        break;
-                case 'b':
-                        va_arg(ap, int) ? msgpack_pack_true(packer) : msgpack_pack_false(packer);
-                        break;
-                case 'm':
-                        msgpack_pack_object(packer, *va_arg(ap, const msgpack_object *));
-                        break;
-                case 'n':
-                        msgpack_pack_nil(packer);
-                        break;
-                case 'h':
-                        pack_descriptor(task, packer, va_arg(ap, int));
-                        break;
-                case '[':
-                        msgpack_pack_array(packer, count_values(format + 1));
-                        break;
-                case '{':
-                        msgpack_pack_map(packer, count_values(format + 1) / 2);
-                        break;
-                case ']':
-                case '}':
-                        break;
-                default:
-                        die("unknown format character %c", *format);
-                }
-        }
 }
 
 static const struct ganger_function *find_function(const struct module_host *host, const char *name)
@@ -448,7 +376,8 @@ void module_host_run(struct module_host *host, struct module_run *ret, const cha
                      const char *format, ...)
 {
         struct host_task task = {.task = {.api = &host_api, .state = host->state}, .host = host, .run = ret};
-        size_t n_descriptors = count_descriptors(), n_claimed = 0, at = 0;
+        size_t n_descriptors = count_descriptors(), n_fds, n_claimed = 0, at = 0;
+        int fds[DESCRIPTORS_MAX];
         msgpack_sbuffer arguments;
         msgpack_packer packer;
         msgpack_unpacked unpacked;
@@ -460,8 +389,10 @@ void module_host_run(struct module_host *host, struct module_run *ret, const cha
         msgpack_sbuffer_init(&arguments);
         msgpack_packer_init(&packer, &arguments, msgpack_sbuffer_write);
         va_start(ap, format);
-        pack_arguments(&task, &packer, format, ap);
+        module_format_pack(&packer, format, ap, fds, DESCRIPTORS_MAX, &n_fds);
         va_end(ap);
+        for (size_t i = 0; i < n_fds; i++)
+                keep_fd(&task, fcntl(fds[i], F_DUPFD_CLOEXEC, 0));
         if (msgpack_unpack_next(&unpacked, arguments.data, arguments.size, &at) != MSGPACK_UNPACK_SUCCESS ||
             at != arguments.size)
                 die("the format %s does not describe an argument list", format);

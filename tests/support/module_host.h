@@ -34,10 +34,8 @@ void module_host_cancel_after(struct module_host *host, int n);
 /* Called right before and after each run() of the module. */
 void module_host_around(struct module_host *host, void (*before)(void), void (*after)(void));
 
-/* Runs a function with the arguments that `format` describes: s string, y bytes (pointer, size_t), i int64_t,
- * d double, b int, n nil, h descriptor (a copy is passed), m a ready value (msgpack_object *), [...], {...}.
- * End `ret` with module_run_deinit().
- */
+/* Runs a function with the arguments that `format` describes (module_format.h; of descriptors copies are
+ * passed). End `ret` with module_run_deinit(). */
 void module_host_run(struct module_host *host, struct module_run *ret, const char *function,
                      const char *format, ...);
 void module_run_deinit(struct module_run *run);
