@@ -25,7 +25,7 @@ LIBRARIES = {
     r"jansson\.h": ["client/cli/", "daemon/log", "tests/"],
     r"ini\.h": ["daemon/configuration", "tests/"],
     r"png\.h": ["daemon/modules/", "tests/"],
-    r"openssl/": ["daemon/modules/", "tests/"],
+    r"openssl/": ["daemon/modules/", "client/cli/", "tests/"],
 }
 CORE_FORBIDDEN = re.compile(r"<(event2/|systemd/|sys/socket\.h|time\.h|unistd\.h|poll\.h|pthread\.h)")
 

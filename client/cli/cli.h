@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line: one process, one verb, one connection. Everything that the verbs share: the global
+ * options, the loop that waits for an answer while signals may come, and how errors become words and exit
+ * statuses.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/ganger.h"
+
+/* Exit statuses. run and attach have the command's own besides. */
+enum cli_exit {
+        EXIT_DONE = 0,
+        EXIT_NOT_SUCCEEDED = 1, /* a task did not succeed */
+        EXIT_USAGE = 2,
+        EXIT_ITEMS = 123,  /* map: some item failed */
+        EXIT_TIME = 124,   /* time ran out */
+        EXIT_GANGER = 125, /* ganger itself could not: no daemon, refused, connection lost */
+        EXIT_NOT_EXECUTABLE = 126,
+        EXIT_NOT_FOUND = 127,
+        EXIT_SIGNAL = 128, /* + the signal's number */
+};
+
+struct cli {
+        struct ganger *g;   /* NULL until cli_connect() */
+        const char *socket; /* --socket */
+        bool user_only, system_only;
+        bool json; /* --json: for programs */
+        const struct verb *verb;
+};
+
+struct verb {
+        const char *name;
+        const char *arguments; /* for usage: "FUNCTION [ARG...]" */
+        const char *summary;
+        int (*run)(struct cli *, int argc, char **argv); /* argv[0] is the verb; returns the exit status */
+        const char *help;      /* further lines of help: the verb's own options, or NULL */
+        unsigned task_options; /* enum option_use: which task options it takes; 0: none */
+};
+
+extern const struct verb verbs[];
+
+/* Connects, or says why not and ends the program with EXIT_GANGER. */
+void cli_connect(struct cli *);
+
+/* Says what is wrong with the command line, how to see what is right, and returns EXIT_USAGE. */
+__attribute__((format(printf, 2, 3))) int cli_usage_error(const struct cli *, const char *format, ...);
+/* Says what went wrong with ganger itself (r < 0: -errno) and returns EXIT_GANGER. */
+int cli_lost(const char *doing, int r);
+/* A message on standard error. */
+__attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);
+
+/* One request on the way, and what came of it. */
+struct cli_request {
+        uint32_t msgid;
+        bool done;
+        int r;                      /* as ganger_call() returns */
+        struct ganger_reply *reply; /* freed by cli_request_deinit() */
+};
+void cli_request_deinit(struct cli_request *);
+/* The on_reply callback: userdata is a struct cli_request. */
+void cli_on_reply(void *userdata, int r, struct ganger_reply *reply);
+
+/* Runs the connection until *done. When SIGINT or SIGTERM comes, on_signal (may be NULL) is called, to cancel
+ * what is waited for; the next one ends the wait at once. prepare (may be NULL) is called before each poll
+ * and says what else to poll for reading, or -1. Returns 0, the signal that ended it (> 0), or -errno when
+ * the connection is lost. */
+struct cli_wait {
+        void (*on_signal)(struct cli *, void *userdata);
+        int (*prepare)(struct cli *, void *userdata);
+        void *userdata;
+        int signal; /* the first one that came; 0 */
+};
+int cli_wait(struct cli *, const bool *done, struct cli_wait *);
+/* Blocks SIGINT and SIGTERM, so that they are only seen in cli_wait(). */
+void cli_signals_init(void);
+
+/* A request without streams: start, wait. Returns r as ganger_call() does; *ret is to be freed. Format as in
+ * ganger.h. */
+int cli_request(struct cli *, struct ganger_reply **ret, const char *method, const char *format, ...);
+
+/* What is said and returned for an answer that is an error (r > 0). */
+int cli_refused(const struct cli *, int r, const struct ganger_reply *);
+
+/* Takes "1.5", "10s", "200ms", "5m", "5min", "2h", "1d" as seconds; false: it is no time. */
+bool cli_seconds(const char *text, double *ret);
+/* Takes a task id; false: it is none. */
+bool cli_id(const char *text, uint64_t *ret);
+/* Takes an integer in [min, max]; false: it is none. */
+bool cli_integer(const char *text, int64_t min, int64_t max, int64_t *ret);
+
+/* The verbs. */
+int verb_run(struct cli *, int argc, char **argv);
+int verb_attach(struct cli *, int argc, char **argv);
+int verb_logs(struct cli *, int argc, char **argv);
+int verb_call(struct cli *, int argc, char **argv);
+int verb_submit(struct cli *, int argc, char **argv);
+int verb_result(struct cli *, int argc, char **argv);
+int verb_wait(struct cli *, int argc, char **argv);
+int verb_cancel(struct cli *, int argc, char **argv);
+int verb_map(struct cli *, int argc, char **argv);
+int verb_list(struct cli *, int argc, char **argv);
+int verb_show(struct cli *, int argc, char **argv);
+int verb_status(struct cli *, int argc, char **argv);
+int verb_functions(struct cli *, int argc, char **argv);
+int verb_ping(struct cli *, int argc, char **argv);
+
+#endif

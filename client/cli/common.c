@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the verbs share: connecting, waiting with signals, saying what went wrong.
+ *
+ * Signals: SIGINT and SIGTERM are blocked from the start and taken by ppoll() alone, so that nothing is
+ * interrupted but the wait itself.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/cli/cli.h"
+#include "client/connection.h"
+#include "proto/limits.h"
+
+static volatile sig_atomic_t signal_seen;
+
+static void on_signal(int number)
+{
+        signal_seen = number;
+}
+
+void cli_say(const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        fflush(stdout);
+        fputs("ganger: ", stderr);
+        vfprintf(stderr, format, ap);
+        fputc('\n', stderr);
+        va_end(ap);
+}
+
+int cli_usage_error(const struct cli *cli, const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        fprintf(stderr, "ganger%s%s: ", cli->verb ? " " : "", cli->verb ? cli->verb->name : "");
+        vfprintf(stderr, format, ap);
+        fprintf(stderr, "\n`ganger %s%s--help` says more\n", cli->verb ? cli->verb->name : "",
+                cli->verb ? " " : "");
+        va_end(ap);
+        return EXIT_USAGE;
+}
+
+int cli_lost(const char *doing, int r)
+{
+        cli_say("%s: %s", doing,
+                r == -ECONNRESET || r == -EPIPE ? "the connection to the daemon was lost" : strerror(-r));
+        return EXIT_GANGER;
+}
+
+/* What a failed connect means, and what to do about it. */
+static const char *connect_remedy(int r)
+{
+        switch (r) {
+        case -ENOENT:
+        case -ECONNREFUSED:
+                return "; is gangerd running? (--socket names another socket)";
+        case -EACCES:
+                return "; the socket is not for this user (see its mode and group)";
+        case -EPROTO:
+                return "; whoever listens there does not speak ganger's protocol";
+        case -ENAMETOOLONG:
+                return "; a socket's path has at most 107 bytes";
+        default:
+                return "";
+        }
+}
+
+void cli_connect(struct cli *cli)
+{
+        enum search_scope scope = cli->user_only     ? SEARCH_USER
+                                  : cli->system_only ? SEARCH_SYSTEM
+                                                     : SEARCH_USUAL;
+        char paths[SEARCH_CANDIDATES][LIMIT_SOCKET_PATH_BYTES + 1];
+        int r = cli->socket ? ganger_open(&cli->g, cli->socket) : connection_open(&cli->g, scope);
+
+        if (r >= 0)
+                return;
+        if (cli->socket) {
+                cli_say("%s: %s%s", cli->socket, strerror(-r), connect_remedy(r));
+        } else {
+                int n = search_candidates(scope, paths);
+                if (n == 0)
+                        cli_say("XDG_RUNTIME_DIR is not set, so there is no socket of your own; name one "
+                                "with --socket");
+                else
+                        cli_say("%s%s%s: %s%s", paths[0], n > 1 ? ", " : "", n > 1 ? paths[1] : "",
+                                strerror(-r), connect_remedy(r));
+        }
+        exit(EXIT_GANGER);
+}
+
+void cli_signals_init(void)
+{
+        struct sigaction action = {.sa_handler = on_signal};
+        sigset_t blocked;
+
+        sigaction(SIGINT, &action, NULL);
+        sigaction(SIGTERM, &action, NULL);
+        sigemptyset(&blocked);
+        sigaddset(&blocked, SIGINT);
+        sigaddset(&blocked, SIGTERM);
+        sigprocmask(SIG_BLOCK, &blocked, NULL);
+}
+
+static void timeout_to_timespec(int64_t ms, struct timespec *ret)
+{
+        ret->tv_sec = ms / 1000;
+        ret->tv_nsec = ms % 1000 * 1000000;
+}
+
+int cli_wait(struct cli *cli, const bool *done, struct cli_wait *wait)
+{
+        sigset_t open_mask;
+
+        sigemptyset(&open_mask);
+        for (;;) {
+                struct pollfd p[2] = {{.fd = -1}, {.fd = -1, .events = POLLIN}};
+                struct timespec timeout;
+
+                if (wait->prepare)
+                        p[1].fd = wait->prepare(cli, wait->userdata);
+                if (*done)
+                        return 0;
+                p[0].fd = ganger_fd(cli->g);
+                p[0].events = (short)ganger_events(cli->g);
+                int64_t timeout_ms = ganger_timeout_ms(cli->g);
+                timeout_to_timespec(timeout_ms < 0 ? 0 : timeout_ms, &timeout);
+                if (ppoll(p, 2, timeout_ms < 0 ? NULL : &timeout, &open_mask) < 0 && errno != EINTR)
+                        return -errno;
+                if (signal_seen != 0) {
+                        bool first = wait->signal == 0;
+
+                        wait->signal = signal_seen;
+                        signal_seen = 0;
+                        if (!first || !wait->on_signal)
+                                return wait->signal;
+                        wait->on_signal(cli, wait->userdata);
+                }
+                int r = ganger_dispatch(cli->g);
+                if (r < 0 && !*done)
+                        return r;
+        }
+}
+
+void cli_on_reply(void *userdata, int r, struct ganger_reply *reply)
+{
+        struct cli_request *request = userdata;
+
+        request->r = r;
+        request->reply = reply;
+        request->done = true;
+}
+
+void cli_request_deinit(struct cli_request *request)
+{
+        request->reply = ganger_reply_free(request->reply);
+}
+
+int cli_request(struct cli *cli, struct ganger_reply **ret, const char *method, const char *format, ...)
+{
+        struct cli_request request = {0};
+        struct cli_wait wait = {0};
+        va_list ap;
+
+        va_start(ap, format);
+        int r = request_start(cli->g, &request.msgid, method, NULL, cli_on_reply, &request, format, ap);
+        va_end(ap);
+        if (r == 0)
+                r = cli_wait(cli, &request.done, &wait);
+        if (r > 0)
+                exit(EXIT_SIGNAL + r);
+        if (r < 0) {
+                cli_request_deinit(&request);
+                return r;
+        }
+        *ret = request.reply;
+        return request.r;
+}
+
+int cli_refused(const struct cli *cli, int r, const struct ganger_reply *reply)
+{
+        (void)cli;
+        cli_say("%s", ganger_message(reply));
+        switch (r) {
+        case GANGER_UNKNOWN_FUNCTION:
+                cli_say("`ganger functions` lists what can be called");
+                break;
+        case GANGER_UNKNOWN_POOL:
+                cli_say("`ganger status` shows the pools");
+                break;
+        case GANGER_UNKNOWN_TASK:
+                cli_say("`ganger list` shows the tasks that are known");
+                break;
+        case GANGER_NOT_READY:
+        case GANGER_TIMED_OUT:
+        case GANGER_EXPIRED:
+                return EXIT_TIME;
+        default:
+                break;
+        }
+        /* What a task came to is 1; that ganger would not take it at all is 125. */
+        return r >= GANGER_TASK_FAILED && r != GANGER_OTHER ? EXIT_NOT_SUCCEEDED : EXIT_GANGER;
+}
+
+bool cli_seconds(const char *text, double *ret)
+{
+        static const struct {
+                const char *unit;
+                double seconds;
+        } units[] = {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+        char *end;
+        double value = strtod(text, &end);
+
+        if (end == text || !(value >= 0))
+                return false;
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+                if (strcmp(end, units[i].unit) == 0) {
+                        *ret = value * units[i].seconds;
+                        return *ret <= LIMIT_SECONDS;
+                }
+        return false;
+}
+
+bool cli_integer(const char *text, int64_t min, int64_t max, int64_t *ret)
+{
+        char *end;
+
+        errno = 0;
+        long long value = strtoll(text, &end, 10);
+        if (errno != 0 || end == text || *end || value < min || value > max)
+                return false;
+        *ret = value;
+        return true;
+}
+
+bool cli_id(const char *text, uint64_t *ret)
+{
+        int64_t value;
+
+        if (!cli_integer(text, 1, (int64_t)LIMIT_TASK_ID - 1, &value))
+                return false;
+        *ret = (uint64_t)value;
+        return true;
+}

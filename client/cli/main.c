@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ganger: the command line. Finds the verb in the table, reads the global options before it, runs it. What a
+ * verb needs in common with others is in common.c.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/cli.h"
+#include "client/cli/task_options.h"
+#include "config.h"
+
+#define VALUES_HELP                                                                                          \
+        "An ARG that is valid JSON is that value, anything else a string. @PATH is that file, opened by\n"   \
+        "you and passed as a descriptor; @@ is a literal @.\n"                                               \
+        "  -s, --string          take every argument as a string\n"                                          \
+        "  -J, --insist-json     refuse what is no JSON\n"
+
+const struct verb verbs[] = {
+        {.name = "run",
+         .arguments = "[-d] [OPTIONS] -- COMMAND [ARG...]",
+         .summary = "run a command in a worker, as if here",
+         .run = verb_run,
+         .task_options = OPTION_FOR_SINGLE,
+         .help = "Standard input and outputs, directory and umask are yours; the exit status is the "
+                 "command's.\n"
+                 "  -d, --detach          print the task's id and do not wait (see attach, logs, wait)\n"
+                 "  -e, --env NAME[=VALUE]  set in its environment (NAME alone: your own value)\n"},
+        {.name = "attach",
+         .arguments = "ID",
+         .summary = "follow a detached command: its output, its exit status",
+         .run = verb_attach,
+         .help = "Ctrl-C cancels the task.\n"},
+        {.name = "logs",
+         .arguments = "ID",
+         .summary = "print what a detached command has written (the last 64 KiB of each output)",
+         .run = verb_logs},
+        {.name = "call",
+         .arguments = "FUNCTION [ARG...]",
+         .summary = "run a function and print its result",
+         .run = verb_call,
+         .task_options = OPTION_FOR_SINGLE,
+         .help = VALUES_HELP "  -r, --raw             write a string's or bytes' content, not JSON\n"},
+        {.name = "submit",
+         .arguments = "FUNCTION [ARG...]",
+         .summary = "queue a function and print the task's id",
+         .run = verb_submit,
+         .task_options = OPTION_FOR_SINGLE,
+         .help = VALUES_HELP},
+        {.name = "result",
+         .arguments = "ID",
+         .summary = "print the result of a submitted task (once, unless --keep)",
+         .run = verb_result,
+         .help = "  -k, --keep            leave the result for others\n"
+                 "  -t, --timeout TIME    wait no longer than that (default: as long as it takes)\n"
+                 "  -r, --raw             write a string's or bytes' content, not JSON\n"},
+        {.name = "wait",
+         .arguments = "ID...",
+         .summary = "wait until tasks have ended and print their states",
+         .run = verb_wait,
+         .help = "  -n, --count N         until N of them have ended (default: all)\n"
+                 "  -t, --timeout TIME    wait no longer than that\n"},
+        {.name = "cancel", .arguments = "ID...", .summary = "cancel tasks", .run = verb_cancel},
+        {.name = "map",
+         .arguments = "FUNCTION [ITEM...] | --exec -- COMMAND [ARG...]",
+         .summary = "run a function, or a command, on every item, in all workers",
+         .run = verb_map,
+         .task_options = OPTION_FOR_MAP,
+         .help = "Items come from the command line, else from standard input, one a line.\n"
+                 "  -x, --exec            run COMMAND for each item, {} replaced by it (appended if absent)\n"
+                 "  -a, --arg-file FILE   read the items from FILE\n"
+                 "  -0, --null            items end with a 0 byte, not a newline\n"
+                 "  -j, --jobs N          at most N items at once (as --limit)\n"
+                 "  -k, --keep-order      results in input order (as --ordered)\n"
+                 "  -A, --array           each item is a JSON array: all the arguments of one call\n"
+                 "  -s, --string          take every item as a string\n"
+                 "  -J, --insist-json     refuse items that are no JSON\n"
+                 "  -r, --raw             write strings and bytes as they are, one a line\n"
+                 "  -e, --env NAME[=VALUE]  with --exec: set in the environment\n"
+                 "  -p, --progress        show a progress bar (default: if standard error is a terminal)\n"},
+        {.name = "list",
+         .arguments = "",
+         .summary = "list tasks",
+         .run = verb_list,
+         .help = "  --state STATE         delayed, ready, running, unended, succeeded, failed, cancelled, "
+                 "expired\n"
+                 "  --pool POOL, --function FUNCTION, --label LABEL\n"
+                 "  -n, --limit N         at most N (default 1000)\n"},
+        {.name = "show", .arguments = "ID", .summary = "show all that is known of a task", .run = verb_show},
+        {.name = "status",
+         .arguments = "",
+         .summary = "show the daemon's pools and workers",
+         .run = verb_status,
+         .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded or paused\n"},
+        {.name = "functions", .arguments = "", .summary = "list what can be called", .run = verb_functions},
+        {.name = "ping", .arguments = "", .summary = "ask whether the daemon is there", .run = verb_ping},
+        {.name = NULL},
+};
+
+static void print_usage(FILE *file)
+{
+        fputs("usage: ganger [--socket PATH | --user | --system] [--json] VERB ...\n\n", file);
+        for (const struct verb *v = verbs; v->name; v++)
+                fprintf(file, "  %-10s %s\n", v->name, v->summary);
+        fputs("\n"
+              "  --socket PATH   the daemon's socket (default: $GANGER_SOCKET, your own daemon's, the "
+              "system's)\n"
+              "  --user          your own daemon only\n"
+              "  --system        the system's daemon only\n"
+              "  --json          print JSON, for programs\n"
+              "  --version       print the version\n"
+              "\n"
+              "`ganger VERB --help` says more about one. Times take s, ms, m, h, d.\n"
+              "Exit status: 0 done; 1 a task did not succeed; 2 wrong usage; 123 an item of a map failed; "
+              "124 time ran\n"
+              "out; 125 ganger itself could not; run and attach: the command's own.\n",
+              file);
+}
+
+static void print_verb_help(const struct verb *v)
+{
+        printf("usage: ganger %s %s\n\n%s\n", v->name, v->arguments, v->summary);
+        if (v->help)
+                printf("\n%s", v->help);
+        if (v->task_options) {
+                printf("\nOptions of the task:\n");
+                task_options_help((enum option_use)v->task_options);
+        }
+}
+
+static const struct verb *find_verb(const char *name)
+{
+        for (const struct verb *v = verbs; v->name; v++)
+                if (strcmp(v->name, name) == 0)
+                        return v;
+        return NULL;
+}
+
+/* Whether the verb's own arguments ask for help: --help or -h before "--" and before the first word of a
+ * command. */
+static bool wants_help(int argc, char **argv)
+{
+        for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++)
+                if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+                        return true;
+        return false;
+}
+
+/* The options before the verb. Returns -1 to go on, else the exit status. */
+static int global_options(struct cli *cli, int argc, char **argv)
+{
+        static const struct option options[] = {
+                {"socket", required_argument, NULL, 'S'},
+                {"user", no_argument, NULL, 'u'},
+                {"system", no_argument, NULL, 'y'},
+                {"json", no_argument, NULL, 'j'},
+                {"help", no_argument, NULL, 'h'},
+                {"version", no_argument, NULL, 'V'},
+                {NULL, 0, NULL, 0},
+        };
+        int c;
+
+        while ((c = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
+                switch (c) {
+                case 'S':
+                        cli->socket = optarg;
+                        break;
+                case 'u':
+                        cli->user_only = true;
+                        break;
+                case 'y':
+                        cli->system_only = true;
+                        break;
+                case 'j':
+                        cli->json = true;
+                        break;
+                case 'h':
+                        print_usage(stdout);
+                        return EXIT_DONE;
+                case 'V':
+                        puts("ganger " GANGER_VERSION);
+                        return EXIT_DONE;
+                default: /* getopt has said what is wrong */
+                        cli_say("`ganger --help` lists options and verbs");
+                        return EXIT_USAGE;
+                }
+        }
+        if (cli->socket != NULL && (cli->user_only || cli->system_only))
+                return cli_usage_error(cli, "--socket, --user and --system exclude each other");
+        return -1;
+}
+
+int main(int argc, char **argv)
+{
+        struct cli cli = {0};
+        int status = global_options(&cli, argc, argv);
+
+        if (status >= 0)
+                return status;
+        if (optind == argc) {
+                print_usage(stderr);
+                return EXIT_USAGE;
+        }
+        cli.verb = find_verb(argv[optind]);
+        if (!cli.verb) {
+                cli_say("there is no verb '%s'; `ganger --help` lists them", argv[optind]);
+                return EXIT_USAGE;
+        }
+        argc -= optind;
+        argv += optind;
+        optind = 0; /* a new scan, of the verb's own */
+        if (wants_help(argc, argv)) {
+                print_verb_help(cli.verb);
+                return EXIT_DONE;
+        }
+        cli_signals_init();
+        status = cli.verb->run(&cli, argc, argv);
+        ganger_close(cli.g);
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                cli_say("standard output: %s", strerror(errno));
+                return EXIT_GANGER;
+        }
+        return status;
+}

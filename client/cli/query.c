@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs that look: list, show, status, functions, ping. For people in columns, with --json as the daemon
+ * said it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/cli/cli.h"
+#include "client/cli/json.h"
+#include "client/cli/look.h"
+#include "client/cli/task_options.h"
+
+#define LIST_DEFAULT 1000
+
+/* Sends one request; on success the reply, else NULL with the exit status set. With --json it is printed,
+ * too. */
+static struct ganger_reply *look(struct cli *cli, int *status, const char *method, const void *params,
+                                 size_t size_bytes)
+{
+        struct ganger_reply *reply = NULL;
+
+        cli_connect(cli);
+        int r = params ? cli_request(cli, &reply, method, "[m]", params, size_bytes)
+                       : cli_request(cli, &reply, method, "[]");
+        if (r != 0) {
+                *status = r < 0 ? cli_lost(cli->verb->name, r) : cli_refused(cli, r, reply);
+                return ganger_reply_free(reply);
+        }
+        *status = EXIT_DONE;
+        return reply;
+}
+
+/* --json: one record a line, as tools for lines like it. */
+static void print_json_lines(const struct ganger_reply *reply)
+{
+        struct reader r = look_reader(reply);
+        uint32_t n;
+        const uint8_t *at;
+        size_t size_bytes;
+
+        if (reader_array(&r, &n) < 0)
+                return;
+        while (n-- > 0 && reader_skip(&r, &at, &size_bytes, NULL) == 0) {
+                json_write(stdout, at, size_bytes);
+                putchar('\n');
+        }
+}
+
+static void print_json(const struct ganger_reply *reply)
+{
+        size_t size_bytes;
+        const void *data = ganger_data(reply, &size_bytes);
+
+        json_write(stdout, data, size_bytes);
+        putchar('\n');
+}
+
+static int list_options(struct cli *cli, struct packer *p, unsigned *ret_n, int argc, char **argv)
+{
+        static const struct option options[] = {
+                {"state", required_argument, NULL, 's'},    {"pool", required_argument, NULL, 'p'},
+                {"function", required_argument, NULL, 'f'}, {"label", required_argument, NULL, 'l'},
+                {"limit", required_argument, NULL, 'n'},    {NULL, 0, NULL, 0},
+        };
+        int64_t limit = LIST_DEFAULT;
+        int c;
+
+        while ((c = getopt_long(argc, argv, "n:", options, NULL)) != -1) {
+                if (c == '?')
+                        return EXIT_USAGE;
+                if (c == 'n') {
+                        if (!cli_integer(optarg, 1, 10000, &limit))
+                                return cli_usage_error(
+                                        cli, "--limit takes an integer from 1 to 10000, not '%s'", optarg);
+                        continue;
+                }
+                pack_str(p, c == 's' ? "state" : c == 'p' ? "pool" : c == 'f' ? "function" : "label");
+                pack_str(p, optarg);
+                ++*ret_n;
+        }
+        if (optind != argc)
+                return cli_usage_error(cli, "takes no arguments; `ganger show %s` shows one task",
+                                       argv[optind]);
+        pack_str(p, "limit");
+        pack_int(p, limit);
+        ++*ret_n;
+        return 0;
+}
+
+static void print_task_line(struct reader record)
+{
+        char id[24], age[24], ran[24];
+        struct look_text state = look_text(record, "state"), function = look_text(record, "function");
+        struct look_text pool = look_text(record, "pool"), label = look_text(record, "label");
+        double submitted = look_double(record, "submitted", 0), started = look_double(record, "started", 0);
+        double ended = look_double(record, "ended", 0), now = look_now();
+
+        snprintf(id, sizeof id, "%" PRIu64, look_uint(record, "id", 0));
+        look_duration(now - submitted, age, sizeof age);
+        look_duration(started > 0 ? (ended > 0 ? ended : now) - started : -1, ran, sizeof ran);
+        printf("%-16s %-9.*s %-20.*s %-10.*s %8s %8s  %.*s\n", id, LOOK(state), LOOK(function), LOOK(pool),
+               age, ran, LOOK(label));
+}
+
+int verb_list(struct cli *cli, int argc, char **argv)
+{
+        struct buffer pairs = BUFFER_INIT, params = BUFFER_INIT;
+        struct packer p;
+        unsigned n_pairs = 0;
+
+        pack_begin(&p, &pairs);
+        int status = list_options(cli, &p, &n_pairs, argc, argv);
+        pack_end(&p);
+        if (status == 0) {
+                pack_begin(&p, &params);
+                pack_map(&p, n_pairs);
+                pack_raw(&p, buffer_at(&pairs), buffer_size(&pairs));
+                pack_end(&p);
+                struct ganger_reply *reply =
+                        look(cli, &status, "tasks", buffer_at(&params), buffer_size(&params));
+                if (reply && cli->json) {
+                        print_json_lines(reply);
+                } else if (reply) {
+                        struct reader r = look_reader(reply), record;
+                        printf("%-16s %-9s %-20s %-10s %8s %8s  %s\n", "ID", "STATE", "FUNCTION", "POOL",
+                               "AGE", "RAN", "LABEL");
+                        for (uint32_t n = look_array(&r); n > 0 && look_next(&r, &record); n--)
+                                print_task_line(record);
+                }
+                ganger_reply_free(reply);
+        }
+        buffer_deinit(&pairs);
+        buffer_deinit(&params);
+        return status;
+}
+
+/* One line of show: a time as a date, a map indented below, anything else as JSON. */
+static void print_field(struct reader key, struct reader value, int indent)
+{
+        struct look_text name = look_whole_text(key);
+        struct value head;
+        struct reader peek = value;
+
+        printf("%*s%-*.*s ", indent, "", 14 - indent, LOOK(name));
+        if (look_is_date(name) && reader_next(&peek, &head) == 0 && head.type == VALUE_DOUBLE) {
+                char text[40];
+                look_date(head.as.d, text, sizeof text);
+                puts(text);
+                return;
+        }
+        peek = value;
+        if (reader_next(&peek, &head) == 0 && head.type == VALUE_MAP && indent == 0) {
+                struct reader k, v;
+                putchar('\n');
+                for (uint32_t n = head.size; n > 0 && look_next(&peek, &k) && look_next(&peek, &v); n--)
+                        print_field(k, v, 2);
+                return;
+        }
+        json_write_raw(stdout, value.at, (size_t)(value.end - value.at));
+        if (head.type == VALUE_STR || head.type == VALUE_BIN)
+                putchar('\n');
+}
+
+int verb_show(struct cli *cli, int argc, char **argv)
+{
+        struct buffer params = BUFFER_INIT;
+        struct packer p;
+        uint64_t id;
+        int status;
+
+        if (argc != 2 || !cli_id(argv[1], &id))
+                return cli_usage_error(cli, "takes the id of one task");
+        pack_begin(&p, &params);
+        pack_uint(&p, id);
+        pack_end(&p);
+        struct ganger_reply *reply = look(cli, &status, "task", buffer_at(&params), buffer_size(&params));
+        if (reply && cli->json) {
+                print_json(reply);
+        } else if (reply) {
+                struct reader r = look_reader(reply), key, value;
+                for (uint32_t n = look_map(&r); n > 0 && look_next(&r, &key) && look_next(&r, &value); n--)
+                        if (!look_is_nil(value))
+                                print_field(key, value, 0);
+        }
+        ganger_reply_free(reply);
+        buffer_deinit(&params);
+        return status;
+}
+
+int verb_functions(struct cli *cli, int argc, char **argv)
+{
+        int status;
+
+        if (argc != 1)
+                return cli_usage_error(cli, "takes no arguments, not '%s'", argv[1]);
+        struct ganger_reply *reply = look(cli, &status, "functions", NULL, 0);
+        if (reply && cli->json) {
+                print_json_lines(reply);
+        } else if (reply) {
+                struct reader r = look_reader(reply), record;
+                for (uint32_t n = look_array(&r); n > 0 && look_next(&r, &record); n--) {
+                        struct look_text name = look_text(record, "name"), pool = look_text(record, "pool");
+                        struct look_text summary = look_text(record, "summary");
+                        printf("%-20.*s %-10.*s %.*s\n", LOOK(name), LOOK(pool), LOOK(summary));
+                }
+        }
+        ganger_reply_free(reply);
+        return status;
+}
+
+int verb_ping(struct cli *cli, int argc, char **argv)
+{
+        struct timespec a, b;
+        int status;
+
+        if (argc != 1)
+                return cli_usage_error(cli, "takes no arguments, not '%s'", argv[1]);
+        cli_connect(cli);
+        clock_gettime(CLOCK_MONOTONIC, &a);
+        struct ganger_reply *reply = NULL;
+        int r = cli_request(cli, &reply, "ping", "[]");
+        clock_gettime(CLOCK_MONOTONIC, &b);
+        if (r == 0 && cli->json)
+                print_json(reply);
+        else if (r == 0)
+                printf("pong in %.3f ms\n",
+                       (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6);
+        status = r == 0 ? EXIT_DONE : r < 0 ? cli_lost("ping", r) : cli_refused(cli, r, reply);
+        ganger_reply_free(reply);
+        return status;
+}
