@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How fast calls are, through libganger and a real daemon: the round trip of one `core.echo` of 64 bytes, one
+ * at a time, and calls a second with many outstanding. Prints a line a figure; judges nothing.
+ *
+ *      bench_calls SECONDS
+ */
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/ganger.h"
+
+#define OUTSTANDING 256
+#define MAX_SAMPLES 2000000
+
+static const char payload[64] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde";
+
+static int64_t now_ns(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void die(const char *what, int r)
+{
+        fprintf(stderr, "bench_calls: %s: %s\n", what, r < 0 ? strerror(-r) : "refused");
+        exit(1);
+}
+
+static int compare(const void *a, const void *b)
+{
+        int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+static void round_trips(struct ganger *g, double seconds)
+{
+        int64_t *samples = malloc(MAX_SAMPLES * sizeof *samples);
+        int64_t end = now_ns() + (int64_t)(seconds * 1e9);
+        size_t n = 0;
+
+        if (samples == NULL)
+                die("samples", -12);
+        for (int64_t begin = now_ns(); begin < end && n < MAX_SAMPLES; n++) {
+                struct ganger_reply *reply = NULL;
+                int r = ganger_call(g, &reply, NULL, "core.echo", "[y]", payload, sizeof payload);
+                if (r != 0)
+                        die("call", r);
+                ganger_reply_free(reply);
+                int64_t done = now_ns();
+                samples[n] = done - begin;
+                begin = done;
+        }
+        qsort(samples, n, sizeof *samples, compare);
+        printf("echo of 64 bytes, one outstanding:  p50 %.1f us  p99 %.1f us  max %.1f us  (%zu calls)\n",
+               (double)samples[n / 2] / 1e3, (double)samples[n * 99 / 100] / 1e3,
+               (double)samples[n - 1] / 1e3, n);
+        free(samples);
+}
+
+struct flood {
+        struct ganger *g;
+        uint64_t n_done;
+        int64_t end;
+        int outstanding;
+};
+
+static void start_one(struct flood *flood);
+
+static void on_reply(void *userdata, int r, struct ganger_reply *reply)
+{
+        struct flood *flood = userdata;
+
+        if (r != 0)
+                die("call", r);
+        ganger_reply_free(reply);
+        flood->outstanding--;
+        flood->n_done++;
+        if ((flood->n_done & 63) != 0 || now_ns() < flood->end)
+                start_one(flood);
+        else
+                flood->end = 0;
+}
+
+static void start_one(struct flood *flood)
+{
+        if (flood->end == 0)
+                return;
+        int r = ganger_start(flood->g, NULL, "core.echo", on_reply, flood, "[y]", payload, sizeof payload);
+        if (r != 0)
+                die("start", r);
+        flood->outstanding++;
+}
+
+static void flood(struct ganger *g, double seconds)
+{
+        int64_t begin = now_ns();
+        struct flood f = {.g = g, .end = begin + (int64_t)(seconds * 1e9)};
+
+        for (int i = 0; i < OUTSTANDING; i++)
+                start_one(&f);
+        while (f.outstanding > 0) {
+                struct pollfd p = {.fd = ganger_fd(g), .events = (short)ganger_events(g)};
+                poll(&p, 1, (int)ganger_timeout_ms(g));
+                int r = ganger_dispatch(g);
+                if (r < 0)
+                        die("dispatch", r);
+        }
+        printf("echo of 64 bytes, %d outstanding:  %.0f calls/s  (%llu calls)\n", OUTSTANDING,
+               (double)f.n_done / ((double)(now_ns() - begin) / 1e9), (unsigned long long)f.n_done);
+}
+
+int main(int argc, char **argv)
+{
+        double seconds = argc > 1 ? atof(argv[1]) : 3;
+        struct ganger *g;
+        int r = ganger_open(&g, NULL);
+
+        if (r < 0)
+                die("connect", r);
+        round_trips(g, seconds / 10); /* warms up */
+        round_trips(g, seconds);
+        flood(g, seconds);
+        ganger_close(g);
+        return 0;
+}
