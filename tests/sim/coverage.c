@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What was met, what should have been, and what cannot be. The tables of what cannot be are the argument why:
+ * each line is a claim about the core, and a line that is wrong fails the run, because what it names was met.
+ */
+#include "tests/sim/coverage.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define X(name) #name,
+static const char *const operation_names[] = {OPERATION_TABLE(X)};
+static const char *const event_names[] = {EVENT_TABLE(X)};
+static const char *const fault_names[] = {FAULT_TABLE(X)};
+static const char *const task_event_names[] = {TASK_EVENT_TABLE(X)};
+static const char *const worker_event_names[] = {WORKER_EVENT_TABLE(X)};
+#undef X
+
+static const char *const task_state_names[] = {"delayed",  "ready",     "sent",   "running",   "waiting",
+                                               "stopping", "succeeded", "failed", "cancelled", "expired"};
+static const char *const worker_state_names[] = {"starting", "idle", "busy", "stopping", "killed", "stuck"};
+_Static_assert(sizeof(task_state_names) / sizeof(char *) == N_TASK_STATES, "a name for each state");
+_Static_assert(sizeof(worker_state_names) / sizeof(char *) == N_WORKER_STATES, "a name for each state");
+
+#define ALL_EVENTS UINT32_MAX
+#define T(name)    (UINT32_C(1) << TASK_EVENT_##name)
+#define W(name)    (UINT32_C(1) << WORKER_EVENT_##name)
+
+struct unreachable {
+        unsigned state;
+        uint32_t events; /* a set */
+        const char *why;
+};
+
+static const struct unreachable task_unreachable[] = {
+        {TASK_WAITING, ALL_EVENTS, "no task makes requests of its own yet"},
+};
+
+static const struct unreachable worker_unreachable[] = {
+        {WORKER_STUCK, W(hello), "the hello of a worker comes long before"},
+};
+
+static const char *why_not(const struct unreachable *table, size_t n, unsigned state, unsigned event)
+{
+        for (size_t i = 0; i < n; i++)
+                if (table[i].state == state && (table[i].events >> event & 1))
+                        return table[i].why;
+        return NULL;
+}
+
+static void print_list(const char *title, const char *const *names, const uint64_t *counts, unsigned n)
+{
+        printf("%s:\n", title);
+        for (unsigned i = 0; i < n; i++)
+                printf("  %-26s %12" PRIu64 "%s", names[i], counts[i], i % 2 && i + 1 < n ? "\n" : "");
+        putchar('\n');
+}
+
+static void print_grid(const char *title, const char *const *rows, unsigned n_rows,
+                       const char *const *columns, unsigned n_columns, const uint64_t *cells,
+                       const struct unreachable *table, size_t n_table)
+{
+        printf("%s (·: cannot be):\n%18s", title, "");
+        for (unsigned r = 0; r < n_rows; r++)
+                printf(" %9s", rows[r]);
+        putchar('\n');
+        for (unsigned c = 0; c < n_columns; c++) {
+                printf("  %-16s", columns[c]);
+                for (unsigned r = 0; r < n_rows; r++) {
+                        uint64_t n = cells[r * n_columns + c];
+                        if (n == 0 && why_not(table, n_table, r, c))
+                                printf(" %10s", "·"); /* two bytes, one column */
+                        else
+                                printf(" %9" PRIu64, n);
+                }
+                putchar('\n');
+        }
+}
+
+#define TASK_TABLE   task_unreachable, sizeof(task_unreachable) / sizeof(*task_unreachable)
+#define WORKER_TABLE worker_unreachable, sizeof(worker_unreachable) / sizeof(*worker_unreachable)
+
+void coverage_print(const struct coverage *c)
+{
+        print_list("operations", operation_names, c->operations, N_OPERATIONS);
+        print_list("events", event_names, c->events, N_EVENTS);
+        print_list("faults", fault_names, c->faults, N_FAULTS);
+        print_grid("task state × event", task_state_names, N_TASK_STATES, task_event_names, N_TASK_EVENTS,
+                   c->tasks[0], TASK_TABLE);
+        print_grid("worker state × event", worker_state_names, N_WORKER_STATES, worker_event_names,
+                   N_WORKER_EVENTS, c->workers[0], WORKER_TABLE);
+}
+
+static unsigned judge_list(const char *what, const char *const *names, const uint64_t *counts, unsigned n)
+{
+        unsigned ret = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+                if (counts[i])
+                        continue;
+                printf("never met: %s %s\n", what, names[i]);
+                ret++;
+        }
+        return ret;
+}
+
+static unsigned judge_grid(const char *what, const char *const *rows, unsigned n_rows,
+                           const char *const *columns, unsigned n_columns, const uint64_t *cells,
+                           const struct unreachable *table, size_t n_table)
+{
+        unsigned ret = 0;
+
+        for (unsigned r = 0; r < n_rows; r++) {
+                for (unsigned c = 0; c < n_columns; c++) {
+                        const char *why = why_not(table, n_table, r, c);
+                        uint64_t n = cells[r * n_columns + c];
+                        if (!why == (n > 0))
+                                continue;
+                        ret++;
+                        if (why)
+                                printf("met and cannot be: %s %s × %s (%s)\n", what, rows[r], columns[c],
+                                       why);
+                        else
+                                printf("never met: %s %s × %s\n", what, rows[r], columns[c]);
+                }
+        }
+        return ret;
+}
+
+unsigned coverage_judge(const struct coverage *c)
+{
+        return judge_list("operation", operation_names, c->operations, N_OPERATIONS) +
+               judge_list("event", event_names, c->events, N_EVENTS) +
+               judge_list("fault", fault_names, c->faults, N_FAULTS) +
+               judge_grid("task", task_state_names, N_TASK_STATES, task_event_names, N_TASK_EVENTS,
+                          c->tasks[0], TASK_TABLE) +
+               judge_grid("worker", worker_state_names, N_WORKER_STATES, worker_event_names, N_WORKER_EVENTS,
+                          c->workers[0], WORKER_TABLE);
+}

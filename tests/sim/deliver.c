@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What workers say reaches the core here, one message after another, in the order in which it left; as the
+ * daemon does it: what the core calls bad gets the worker killed, a dead worker's channel is read to its end
+ * before its loss is told. An honest worker that the core calls bad fails the run.
+ */
+#include "tests/sim/sim.h"
+
+#include <string.h>
+
+#define SIGNAL_KILL 9
+
+static void set_current(struct sim *s, const struct answer_message *m)
+{
+        s->current = (struct payload){.used = true,
+                                      .kind = m->failed ? PAYLOAD_ERROR : PAYLOAD_VALUE,
+                                      .entry = m->entry,
+                                      .index = m->item_value ? m->index : UINT64_MAX,
+                                      .value = m->value,
+                                      .size_bytes = m->size_bytes};
+        s->current_valid = true;
+}
+
+static void meet(struct sim *s, const struct model_worker *w, const struct answer_message *m,
+                 enum worker_event worker_event, enum task_event task_event)
+{
+        sim_meet_worker(s, w->index, worker_event);
+        if (m->entry != NO_ENTRY)
+                sim_meet_task(s, &s->entries[m->entry], task_event);
+}
+
+static int deliver_result(struct sim *s, struct model_worker *w, const struct answer_message *m)
+{
+        struct core_result result = {.failed = m->failed, .size_bytes = m->size_bytes};
+
+        MEET(s, events, EVENT_worker_result);
+        meet(s, w, m, WORKER_EVENT_result, TASK_EVENT_result);
+        if (m->entry != NO_ENTRY && s->entries[m->entry].told)
+                MEET(s, faults, FAULT_late_result_after_tell);
+        return core_worker_result(s->core, w->index, m->slot, m->task, m->attempt, &result, s->now);
+}
+
+static int deliver_item(struct sim *s, struct model_worker *w, const struct answer_message *m)
+{
+        struct core_result result = {.failed = m->failed, .size_bytes = m->size_bytes};
+
+        MEET(s, events, EVENT_worker_item);
+        meet(s, w, m, WORKER_EVENT_item, TASK_EVENT_item);
+        return core_worker_item(s->core, w->index, m->task, m->attempt, m->index, &result, s->now);
+}
+
+static int deliver(struct sim *s, struct model_worker *w, const struct answer_message *m)
+{
+        switch (m->kind) {
+        case ANSWER_HELLO:
+                MEET(s, events, EVENT_worker_hello);
+                sim_meet_worker(s, w->index, WORKER_EVENT_hello);
+                w->hello_heard = true;
+                return core_worker_hello(s->core, w->index, (pid_t)(1000 + w->generation * 100 + w->index),
+                                         w->n_slots, s->now);
+        case ANSWER_RESULT:
+                return deliver_result(s, w, m);
+        case ANSWER_ITEM:
+                return deliver_item(s, w, m);
+        case ANSWER_STREAM:
+                MEET(s, events, EVENT_worker_stream);
+                meet(s, w, m, WORKER_EVENT_stream, TASK_EVENT_stream);
+                return core_worker_stream(s->core, w->index, m->task, m->stream, m->size_bytes, s->now);
+        case ANSWER_PROGRESS:
+                MEET(s, events, EVENT_worker_progress);
+                return core_worker_progress(s->core, w->index, m->task, 0.5, s->now);
+        }
+        return 0;
+}
+
+/* The daemon's verdict on a bad worker. */
+static void worker_is_bad(struct sim *s, struct model_worker *w)
+{
+        MEET(s, events, EVENT_refused_bad_worker);
+        sim_meet_worker(s, w->index, WORKER_EVENT_bad);
+        w->n_outbox = 0;
+        if (w->life != LIFE_DEAD) {
+                w->killed = true;
+                worker_die(s, w, true, SIGNAL_KILL);
+        }
+}
+
+void worker_deliver_one(struct sim *s, struct model_worker *w)
+{
+        struct answer_message m = w->outbox[0];
+        int r;
+
+        memmove(w->outbox, w->outbox + 1, --w->n_outbox * sizeof(*w->outbox));
+        TRACE(s, "worker says", w->index, (uint64_t)m.kind, m.task, m.index, m.failed, m.bogus);
+        set_current(s, &m);
+        r = deliver(s, w, &m);
+        s->current_valid = false;
+        TRACE(s, " core", (uint64_t)(int64_t)r);
+        if (r < 0)
+                sim_fail(s, "worker %u: the core could not take a message: %d", w->index, r);
+        if (r > 0 && r != CORE_BAD_WORKER)
+                sim_fail(s, "worker %u: its message was refused with %d", w->index, r);
+        if (r == CORE_BAD_WORKER && !w->evil)
+                sim_fail(s, "honest worker %u was called bad for a message of kind %d, task %llu", w->index,
+                         m.kind, (unsigned long long)m.task);
+        if (r == CORE_BAD_WORKER)
+                worker_is_bad(s, w);
+}

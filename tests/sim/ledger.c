@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ledger: what the clients asked for, what truly happened to it in the workers, and what they were told.
+ * It is the oracle. One entry for each accepted task, found by its arguments' payload and by its id; what a
+ * body computes, whether it fails and how long it takes follow from its arguments, so any mix-up of tasks,
+ * items or answers is a wrong value.
+ */
+#include "tests/sim/sim.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define LATENESS (20 * MILLISECOND) /* how late the simulated loop may call core_turn(), with room */
+
+uint64_t entry_args(const struct entry *e, uint64_t index)
+{
+        return index == UINT64_MAX ? e->value : mix64(e->value + index + 1);
+}
+
+uint64_t entry_value(const struct entry *e, uint64_t index)
+{
+        return mix64(entry_args(e, index) ^ (e->function + 1) * UINT64_C(0x1234567));
+}
+
+bool entry_fails(const struct sim *s, const struct entry *e, uint64_t index)
+{
+        return mix64(entry_args(e, index) + 5) % 1000 < s->intensity.fails;
+}
+
+int64_t entry_duration(const struct entry *e, uint64_t index)
+{
+        uint64_t x = mix64(entry_args(e, index) + 11), class = x % 100, part = x >> 32;
+
+        if (class < 60)
+                return (int64_t)(part % 40) * MICROSECOND;
+        if (class < 85)
+                return (int64_t)(part % 2000) * MICROSECOND;
+        if (class < 98 || index != UINT64_MAX)
+                return (int64_t)(part % 50) * MILLISECOND;
+        return (int64_t)(part % 12000) * MILLISECOND;
+}
+
+uint32_t ledger_index(const struct sim *s, const struct entry *e)
+{
+        return (uint32_t)(e - s->entries);
+}
+
+struct entry *ledger_by_id(struct sim *s, uint64_t id)
+{
+        for (uint32_t i = 0; i < s->n_entries; i++)
+                if (s->entries[i].id == id)
+                        return &s->entries[i];
+        return NULL;
+}
+
+uint32_t ledger_add(struct sim *s, const struct entry *e)
+{
+        if (s->n_entries == s->entries_capacity) {
+                s->entries_capacity = s->entries_capacity ? 2 * s->entries_capacity : 256;
+                s->entries = realloc(s->entries, s->entries_capacity * sizeof(*s->entries));
+                if (!s->entries)
+                        abort();
+        }
+        s->entries[s->n_entries] = *e;
+        return s->n_entries++;
+}
+
+void ledger_learn_id(struct sim *s, struct entry *e, uint64_t id)
+{
+        if (e->id != 0 && e->id != id)
+                sim_fail(s, "task %" PRIu64 " is now called %" PRIu64, e->id, id);
+        e->id = id;
+}
+
+static bool counts_for_turns(const struct entry *e)
+{
+        return e->kind != ENTRY_MAP && e->streams == 0 && e->due == e->accepted;
+}
+
+/* Turns: while a user has ready work that was never sent, every other user gets only so many before him. */
+static void count_turn(struct sim *s, const struct entry *e)
+{
+        struct model_user *own = &s->users[e->user];
+
+        for (unsigned u = 0; u < s->n_users; u++) {
+                struct model_user *user = &s->users[u];
+                if (u == e->user)
+                        continue;
+                if (user->n_ready[e->pool] == 0 || (own->admin && e->priority > 0)) {
+                        user->n_passed[e->pool] = 0;
+                        continue;
+                }
+                if (++user->n_passed[e->pool] > 4 * s->n_users + 4)
+                        sim_fail(s, "user %u waits while others had %u turns in pool %u", user->uid,
+                                 user->n_passed[e->pool], e->pool);
+        }
+        own->n_passed[e->pool] = 0;
+        if (counts_for_turns(e))
+                own->n_ready[e->pool]--;
+}
+
+/* It is in nobody's way any more. */
+static void leave_turns(struct sim *s, const struct entry *e)
+{
+        if (e->n_sent == 0 && counts_for_turns(e))
+                s->users[e->user].n_ready[e->pool]--;
+}
+
+void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, uint32_t worker)
+{
+        if (e->n_ends)
+                sim_fail(s, "task %" PRIu64 " is sent after its end", e->id);
+        if (s->now < e->due)
+                sim_fail(s, "task %" PRIu64 " is sent before its time", e->id);
+        if (s->now >= e->expires + LATENESS && e->kind != ENTRY_MAP)
+                sim_fail(s, "task %" PRIu64 " is sent after it expired", e->id);
+        if (e->streams && s->connections[e->connection].told_bytes > s->config.output_limit_bytes)
+                sim_fail(s, "task %" PRIu64 " streams to a reader above its mark and is begun", e->id);
+        if (!d->is_chunk) {
+                if (e->sent_out)
+                        sim_fail(s, "task %" PRIu64 " is sent to worker %u while worker %u has it", e->id,
+                                 worker, e->worker);
+                if (e->n_begun && !e->tainted)
+                        sim_fail(s, "task %" PRIu64 " is sent again and has begun before", e->id);
+        } else if (s->connections[e->connection].told_bytes > s->config.output_limit_bytes) {
+                sim_fail(s, "map %" PRIu64 " begins a chunk while its reader is above its mark", e->id);
+        }
+        if (e->n_sent == 0)
+                count_turn(s, e);
+        e->n_sent++;
+        e->sent_out = true;
+        e->worker = worker;
+        e->tainted |= s->workers[worker].evil;
+        e->stuck |= s->workers[worker].dies_late;
+}
+
+void ledger_verdict(struct sim *s, struct entry *e)
+{
+        int64_t by = s->now + s->pools[e->pool].config.kill_grace + CORE_SECOND + LATENESS;
+
+        if (by < e->end_by)
+                e->end_by = by;
+}
+
+/* A worker's death, as the record tells it, against the death that it died. */
+static void check_loss(struct sim *s, const struct entry *e, const struct core_record *record)
+{
+        const struct model_worker *w = &s->workers[e->worker];
+        bool outside = record->cause == CAUSE_OUTSIDE;
+
+        if (e->kind == ENTRY_MAP)
+                return;
+        if (w->life != LIFE_DEAD)
+                sim_fail(s, "task %" PRIu64 " ends by the loss of worker %u, which lives", e->id, e->worker);
+        if (e->n_begun == 0)
+                sim_fail(s, "task %" PRIu64 " ends by the loss of worker %u and never began", e->id,
+                         e->worker);
+        if (e->finished)
+                sim_fail(s, "task %" PRIu64 " ends by a loss, but its answer had left", e->id);
+        if (outside && !w->by_outside && w->exit.by_signal && w->exit.status != 9)
+                return; /* a signal is a signal: who sent a SIGSEGV nobody can tell */
+        if (outside != w->by_outside && !w->exit.by_signal)
+                sim_fail(s, "task %" PRIu64 ": who killed worker %u is wrong", e->id, e->worker);
+        if (record->exited_by_signal != w->exit.by_signal || record->exit_status != w->exit.status)
+                sim_fail(s, "task %" PRIu64 ": the record has exit status %d, worker %u had %d", e->id,
+                         record->exit_status, e->worker, w->exit.status);
+}
+
+static void check_failure(struct sim *s, struct entry *e, const struct core_record *record)
+{
+        bool map = e->kind == ENTRY_MAP;
+
+        switch (record->cause) {
+        case CAUSE_FUNCTION:
+                if (!map && !e->tainted && (!e->finished || !entry_fails(s, e, UINT64_MAX)))
+                        sim_fail(s, "task %" PRIu64 " ends as failed, but did not fail", e->id);
+                break;
+        case CAUSE_WORKER:
+        case CAUSE_OUTSIDE:
+                if (!e->tainted)
+                        check_loss(s, e, record);
+                break;
+        case CAUSE_TIMEOUT:
+                if (e->timeout == 0 || (!map && !e->tainted && s->now < e->begin + e->timeout))
+                        sim_fail(s, "task %" PRIu64 " timed out before its time", e->id);
+                break;
+        case CAUSE_KERNEL:
+        case CAUSE_LIMIT:
+        case CAUSE_NONE:
+        case CAUSE_CLIENT:
+        case CAUSE_SHUTDOWN:
+        case CAUSE_EXPIRED:
+                sim_fail(s, "task %" PRIu64 " failed for cause %d", e->id, record->cause);
+        }
+}
+
+static void check_end(struct sim *s, struct entry *e, const struct core_record *record)
+{
+        switch (record->state) {
+        case TASK_SUCCEEDED:
+                if (e->kind == ENTRY_MAP || e->tainted)
+                        break;
+                if (!e->finished || entry_fails(s, e, UINT64_MAX))
+                        sim_fail(s, "task %" PRIu64 " ends as succeeded and did not succeed", e->id);
+                if (e->told)
+                        sim_fail(s, "task %" PRIu64 " succeeds after a verdict", e->id);
+                break;
+        case TASK_FAILED:
+                check_failure(s, e, record);
+                break;
+        case TASK_CANCELLED:
+                if (record->cause == CAUSE_CLIENT ? !e->cancel_asked
+                                                  : record->cause != CAUSE_SHUTDOWN || !s->stopping)
+                        sim_fail(s, "task %" PRIu64 " is cancelled for cause %d, and nobody did it", e->id,
+                                 record->cause);
+                break;
+        case TASK_EXPIRED:
+                if (s->now < e->expires || (e->n_begun && !e->tainted))
+                        sim_fail(s, "task %" PRIu64 " expired, but %s", e->id,
+                                 e->n_begun ? "had begun" : "not yet");
+                if (s->now > e->expires + LATENESS)
+                        sim_fail(s, "task %" PRIu64 " expired %" PRId64 " ns late", e->id,
+                                 s->now - e->expires);
+                break;
+        case TASK_DELAYED:
+        case TASK_READY:
+        case TASK_SENT:
+        case TASK_RUNNING:
+        case TASK_WAITING:
+        case TASK_STOPPING:
+        case N_TASK_STATES:
+                sim_fail(s, "task %" PRIu64 " ends in state %d, which is none", e->id, record->state);
+        }
+}
+
+void ledger_ended(struct sim *s, const struct core_record *record)
+{
+        struct entry *e = ledger_by_id(s, record->id);
+
+        if (record->index != UINT64_MAX)
+                return; /* an item; its map's client hears of it */
+        if (!e)
+                sim_fail(s, "task %" PRIu64 " ends and never was accepted", record->id);
+        TRACE(s, " ended", record->id, (uint64_t)record->state, (uint64_t)record->cause);
+        if (e->n_ends++)
+                sim_fail(s, "task %" PRIu64 " ends twice", record->id);
+        check_end(s, e, record);
+        leave_turns(s, e);
+        if (s->now > e->end_by && !e->stuck)
+                sim_fail(s, "task %" PRIu64 " ends %" PRId64 " ns after its bound", record->id,
+                         s->now - e->end_by);
+        e->sent_out = false;
+        e->end = record->state;
+        e->cause = record->cause;
+        e->ended = s->now;
+}
+
+void ledger_check_value(struct sim *s, struct entry *e, uint64_t index, payload_t number)
+{
+        const struct payload *p = payloads_get(s, number);
+
+        if (e->tainted)
+                return;
+        if (p->kind != PAYLOAD_VALUE || p->entry != ledger_index(s, e) || p->index != index ||
+            p->value != entry_value(e, index))
+                sim_fail(s, "task %" PRIu64 " is answered with another one's value", e->id);
+        if (index == UINT64_MAX && (!e->n_ends || e->end != TASK_SUCCEEDED))
+                sim_fail(s, "task %" PRIu64 " is answered with a value before it succeeded", e->id);
+}
+
+void ledger_check_record(struct sim *s, struct entry *e, const struct core_record *record)
+{
+        if (record->id != e->id || !e->n_ends || e->end != record->state || e->cause != record->cause)
+                sim_fail(s, "task %" PRIu64 " is answered with a record of %" PRIu64 " in state %d", e->id,
+                         record->id, record->state);
+        if (record->function != e->function || record->pool != e->pool ||
+            record->uid != s->users[e->user].uid)
+                sim_fail(s, "the record of task %" PRIu64 " says another function, pool or user", e->id);
+        if (record->cause != CAUSE_FUNCTION || e->tainted || e->kind == ENTRY_MAP)
+                return;
+        if (payloads_get(s, record->error)->kind != PAYLOAD_ERROR ||
+            payloads_get(s, record->error)->value != entry_value(e, UINT64_MAX))
+                sim_fail(s, "task %" PRIu64 " is answered with another one's error", e->id);
+}
+
+void ledger_check_bounds(struct sim *s)
+{
+        for (uint32_t i = 0; i < s->n_entries; i++) {
+                const struct entry *e = &s->entries[i];
+                int64_t grace = s->pools[e->pool].config.kill_grace + CORE_SECOND + LATENESS;
+                if (e->n_ends || e->stuck || e->tainted)
+                        continue;
+                if (s->now > e->end_by)
+                        sim_fail(s, "task %" PRIu64 " has not ended %" PRId64 " ns after its verdict's bound",
+                                 e->id, s->now - e->end_by);
+                if (e->kind == ENTRY_MAP)
+                        continue;
+                if (e->n_begun && e->timeout && s->now > e->begin + e->timeout + grace)
+                        sim_fail(s, "task %" PRIu64 " runs on after its timeout", e->id);
+                if (!e->n_begun && !e->sent_out && e->expires < s->now - LATENESS)
+                        sim_fail(s, "task %" PRIu64 " expired and nobody was told", e->id);
+        }
+}
+
+void ledger_close(struct sim *s)
+{
+        for (uint32_t i = 0; i < s->n_entries; i++) {
+                struct entry *e = &s->entries[i];
+                if (e->n_ends != 1)
+                        sim_fail(s, "task %" PRIu64 " had %u ends", e->id, e->n_ends);
+        }
+        for (uint32_t i = 0; i < s->n_requests; i++)
+                if (s->requests[i].open)
+                        sim_fail(s, "request %u of connection %u was never answered", s->requests[i].msgid,
+                                 s->requests[i].connection);
+}
