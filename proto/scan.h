@@ -40,6 +40,12 @@ void scan_init(struct scan *s, size_t max_bytes);
  * (what was passed already is not looked at again). Returns an enum scan_result; on SCAN_DONE s->at is the
  * message's size. After SCAN_BAD, SCAN_DEEP, SCAN_LARGE the scan is over: the peer is to be dropped. */
 int scan_feed(struct scan *s, const uint8_t *data, size_t size_bytes);
+/* For a message that is passed over and not kept: the caller has dropped its first s->at bytes; what is fed
+ * next begins behind them. */
+static inline void scan_forget(struct scan *s)
+{
+        s->at = 0;
+}
 /* Why a result that ends the connection does so, for people: "deeper than 32", "larger than max_message". */
 const char *scan_message(int result);
 
