@@ -17,6 +17,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/core/core.h"
 #include "proto/descriptors.h"
 #include "proto/scan.h"
 
@@ -33,20 +34,28 @@ struct connection {
         bool admin;
         bool takes_descriptors; /* its hello said so */
         bool said_hello;
+        bool announced;    /* on_open took it; on_close is owed */
         bool half_closed;  /* its writing side is shut: answered, then closed */
         bool closing;      /* its output is sent, then it is closed; nothing is read any more */
+        bool broken;       /* an answer was lost for want of memory: closed at the loop's end */
         bool closed;       /* in the graveyard */
         bool flush_listed; /* in connections.flush */
+        bool unread;       /* whole messages may wait in `input` */
+        bool skipping;     /* the message that comes in is not kept: its user has no room for it */
+        bool skip_answer;  /* … and it is the request skip_msgid */
+        uint32_t skip_msgid;
+        struct core_quota skip_quota; /* what there was no room in */
         struct event read_event, write_event;
         struct buffer input;
         struct scan scan;
         uint64_t stream_at; /* bytes received in all */
         struct fd_queue fds;
         struct output output;
-        int64_t message_since;              /* when the unfinished message's first byte came; 0: none */
-        int64_t output_since;               /* when output last moved while some waited; 0: none waits */
-        TAILQ_ENTRY(connection) link;       /* connections.open, or .graveyard */
-        TAILQ_ENTRY(connection) flush_link; /* connections.flush */
+        uint64_t charged_input, told_output; /* what the core was last told */
+        int64_t message_since;               /* when the unfinished message's first byte came; 0: none */
+        int64_t output_since;                /* when output last moved while some waited; 0: none waits */
+        TAILQ_ENTRY(connection) link;        /* connections.open, or .graveyard */
+        TAILQ_ENTRY(connection) flush_link;  /* connections.flush */
 };
 
 /* Upward news. `data` is one whole message that the scanner passed, `fds` the descriptors that it claims (the

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection's output, its events and its ends. There are two ends: connection_end() for a peer that is
+ * told why (the core hears of it at once, its bytes may still leave) and connection_close(), after which only
+ * the memory is left, for the sweep.
+ */
+#include "daemon/connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "daemon/closer.h"
+#include "daemon/configuration.h"
+#include "daemon/connection_private.h"
+#include "daemon/core/core.h"
+#include "daemon/daemon.h"
+#include "daemon/listener.h"
+#include "daemon/log.h"
+#include "proto/errors.h"
+#include "proto/pack.h"
+
+void connection_flush_later(struct connection *c)
+{
+        if (c->flush_listed || c->closed)
+                return;
+        c->flush_listed = true;
+        TAILQ_INSERT_TAIL(&c->owner->flush, c, flush_link);
+}
+
+void connection_message_begin(struct connection *c, struct packer *p)
+{
+        pack_begin(p, &c->output.bytes);
+}
+
+int connection_message_end(struct connection *c, struct packer *p)
+{
+        int r = pack_end(p);
+
+        if (r == 0 && (c->closing || c->closed || c->broken))
+                buffer_truncate(&c->output.bytes, p->start);
+        if (r == -ENOMEM)
+                c->broken = true; /* not closed here: the core may be in the middle of something */
+        connection_flush_later(c);
+        return r;
+}
+
+void connection_pack_error(struct packer *p, const char *code, const char *message)
+{
+        pack_notification(p, "error", 1);
+        pack_map(p, 2);
+        pack_str(p, "code");
+        pack_str(p, code);
+        pack_str(p, "message");
+        pack_str(p, message);
+}
+
+/* The core and rpc are done with it. */
+static void say_closed(struct connection *c)
+{
+        if (!c->announced)
+                return;
+        c->announced = false;
+        c->owner->callbacks->on_close(c->owner->userdata, c);
+}
+
+void connection_end(struct connection *c, const char *code, const char *message)
+{
+        struct packer p;
+
+        assert(!c->closing && !c->closed);
+        connection_message_begin(c, &p);
+        connection_pack_error(&p, code, message);
+        connection_message_end(c, &p);
+        c->closing = true;
+        c->unread = false;
+        c->message_since = 0;
+        connection_update_events(c);
+        say_closed(c);
+        daemon_turn_again(c->owner->daemon);
+}
+
+void connection_protocol_error(struct connection *c, const char *message)
+{
+        static struct log_limit limit;
+
+        if (c->closing || c->closed)
+                return;
+        log_limited(&limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &c->uid},
+                    "protocol error, closing the connection of pid %ld: %s", (long)c->pid, message);
+        connection_end(c, error_name(ERROR_PROTOCOL_ERROR), message);
+}
+
+void connection_close(struct connection *c)
+{
+        struct connections *cs = c->owner;
+
+        if (c->closed)
+                return;
+        c->closed = true;
+        TAILQ_REMOVE(&cs->open, c, link);
+        TAILQ_INSERT_TAIL(&cs->graveyard, c, link);
+        if (c->flush_listed)
+                TAILQ_REMOVE(&cs->flush, c, flush_link);
+        c->flush_listed = false;
+        event_del(&c->read_event);
+        event_del(&c->write_event);
+        say_closed(c);
+        fd_queue_deinit(&c->fds);
+        output_deinit(&c->output);
+        output_init(&c->output); /* whoever still packs into it finds an empty one */
+        close(c->fd);
+        c->fd = -1;
+        if (cs->daemon->listener != NULL)
+                listener_wake(cs->daemon->listener);
+        daemon_turn_again(cs->daemon);
+}
+
+static void set_event(struct event *event, bool wanted)
+{
+        bool pending = event_pending(event, EV_READ | EV_WRITE, NULL) != 0;
+
+        if (wanted && !pending)
+                event_add(event, NULL);
+        else if (!wanted && pending)
+                event_del(event);
+}
+
+/* A half-closed peer's hang-up shows as an edge of the write event, which is edge-triggered from then on: as
+ * a level, readable (end of file) and writable would both be true for ever. */
+void connection_update_events(struct connection *c)
+{
+        bool blocked;
+
+        if (c->closed)
+                return;
+        blocked = !c->closing && core_connection_blocked(c->owner->daemon->core, c->index);
+        set_event(&c->read_event, !c->closing && !c->half_closed && !c->unread && !blocked);
+        set_event(&c->write_event, c->half_closed || output_size(&c->output) > 0);
+}
+
+static bool hung_up(const struct connection *c)
+{
+        struct pollfd p = {.fd = c->fd};
+
+        return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+void connection_on_writable(int fd, short events, void *arg)
+{
+        struct connection *c = arg;
+
+        daemon_update_now(c->owner->daemon);
+        if (c->half_closed && hung_up(c))
+                connection_close(c);
+        else
+                connection_flush_later(c);
+}
+
+/* What the core must know of the output; when that ends a block, what waits in the input goes on. */
+static void tell_output(struct connection *c, size_t left)
+{
+        struct daemon *daemon = c->owner->daemon;
+        bool blocked = core_connection_blocked(daemon->core, c->index);
+
+        if (left != c->told_output) {
+                c->told_output = left;
+                core_connection_output(daemon->core, c->index, left);
+        }
+        if (blocked && !core_connection_blocked(daemon->core, c->index)) {
+                if (c->message_since != 0) {
+                        c->message_since = daemon->now;
+                        connections_expect(c->owner, daemon->now + daemon->config->message_timeout);
+                }
+                daemon_turn_again(daemon);
+        }
+}
+
+/* Notes since when its output stands still. */
+static void note_progress(struct connection *c, bool moved, size_t left)
+{
+        struct daemon *daemon = c->owner->daemon;
+
+        if (left == 0) {
+                c->output_since = 0;
+        } else if (moved || c->output_since == 0) {
+                c->output_since = daemon->now;
+                connections_expect(c->owner, daemon->now + (c->closing ? daemon->config->message_timeout
+                                                                       : daemon->config->client_timeout));
+        }
+}
+
+/* Nothing more can come of it: all is said, and all answers are out. */
+static bool is_done(const struct connection *c)
+{
+        if (output_size(&c->output) > 0)
+                return false;
+        if (c->closing)
+                return true;
+        return c->half_closed && !c->unread &&
+               core_connection_requests(c->owner->daemon->core, c->index) == 0;
+}
+
+static void flush_one(struct connection *c)
+{
+        static struct log_limit limit;
+        size_t before = output_size(&c->output), left;
+
+        if (c->broken) {
+                log_limited(&limit, LOG_LEVEL_ERROR, &(struct log_fields){.uid = &c->uid},
+                            "closing the connection of pid %ld: no memory for an answer", (long)c->pid);
+                connection_close(c);
+                return;
+        }
+        if (before > 0 && output_flush(&c->output, c->fd) < 0) {
+                connection_close(c); /* the peer is gone: no news */
+                return;
+        }
+        left = output_size(&c->output);
+        note_progress(c, left < before, left);
+        buffer_trim(&c->output.bytes, 0);
+        if (c->announced)
+                tell_output(c, left);
+        if (is_done(c)) {
+                connection_close(c);
+                return;
+        }
+        connection_update_events(c);
+        if (c->unread && !core_connection_blocked(c->owner->daemon->core, c->index))
+                event_active(&c->read_event, EV_READ, 1);
+}
+
+void connections_flush(struct connections *cs)
+{
+        struct connection *c;
+
+        while ((c = TAILQ_FIRST(&cs->flush)) != NULL) {
+                TAILQ_REMOVE(&cs->flush, c, flush_link);
+                c->flush_listed = false;
+                flush_one(c);
+        }
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the three files about connections share: connections.c (the table: accept, find, expire, free),
+ * connection.c (output, ends) and connection_input.c (bytes to messages).
+ */
+#ifndef DAEMON_CONNECTION_PRIVATE_H
+#define DAEMON_CONNECTION_PRIVATE_H
+
+#include "daemon/connection.h"
+#include "daemon/identity.h"
+
+TAILQ_HEAD(connection_list, connection);
+
+struct connections {
+        struct daemon *daemon;
+        const struct connection_callbacks *callbacks;
+        void *userdata;
+        struct identity_rules rules;
+        struct connection_list open, graveyard;
+        struct connection_list flush; /* by flush_link: something may be to be sent, or to be closed */
+        struct connection **by_index;
+        uint32_t n_indices, n;
+        int64_t next_expiry; /* no deadline lies before it; CORE_NEVER: none at all */
+        struct buffer spare; /* an input buffer for whoever needs one next */
+};
+
+/* A deadline came to be. */
+void connections_expect(struct connections *, int64_t deadline);
+/* libevent's callbacks. */
+void connection_on_readable(int fd, short events, void *arg);
+void connection_on_writable(int fd, short events, void *arg);
+/* Puts it on the list of those that connections_flush() looks at. */
+void connection_flush_later(struct connection *);
+/* Sets the events by what the connection is at. */
+void connection_update_events(struct connection *);
+/* Ends it: notification `error`, what waits is sent, then it is closed. The core hears of its end now. */
+void connection_end(struct connection *, const char *code, const char *message);
+/* [2, "error", [{code, message}]]. */
+void connection_pack_error(struct packer *, const char *code, const char *message);
+
+#endif
