@@ -210,12 +210,12 @@ int ganger_wait(struct ganger *g, const uint64_t *ids, size_t n_ids, size_t coun
 int ganger_map(struct ganger *g, const struct ganger_options *options, const char *function,
                ganger_next_item next_item, ganger_on_item on_item, void *userdata)
 {
-        struct map *map;
+        struct map *map = NULL;
         int r = blocking_check(g);
 
         if (r == 0)
                 r = map_new(g, options, function, next_item, on_item, userdata, &map);
-        if (r < 0)
+        if (r != 0)
                 return r;
         while (r == 0 && !map_has_ended(map)) {
                 if (map_advance(map) == -EAGAIN)

@@ -31,7 +31,7 @@ void request_table_deinit(struct request_table *t)
         t->chains = NULL;
 }
 
-static struct request **request_chain(const struct request_table *t, uint32_t msgid)
+static struct request_chain *chain_of(const struct request_table *t, uint32_t msgid)
 {
         return &t->chains[msgid & (t->n_chains - 1)];
 }
@@ -39,7 +39,7 @@ static struct request **request_chain(const struct request_table *t, uint32_t ms
 static int request_table_grow(struct request_table *t)
 {
         uint32_t n_chains = t->n_chains > 0 ? t->n_chains * 2 : CHAINS_AT_FIRST;
-        struct request **chains = calloc(n_chains, sizeof *chains);
+        struct request_chain *chains = calloc(n_chains, sizeof *chains);
         struct request *request;
 
         if (chains == NULL)
@@ -48,7 +48,7 @@ static int request_table_grow(struct request_table *t)
         t->chains = chains;
         t->n_chains = n_chains;
         TAILQ_FOREACH (request, &t->open, link) {
-                struct request **chain = request_chain(t, request->msgid);
+                struct request **chain = chain_of(t, request->msgid);
                 request->next = *chain;
                 *chain = request;
         }
@@ -57,16 +57,19 @@ static int request_table_grow(struct request_table *t)
 
 struct request *request_find(const struct request_table *t, uint32_t msgid)
 {
-        struct request *request = t->n > 0 ? *request_chain(t, msgid) : NULL;
+        struct request *request;
 
-        while (request != NULL && request->msgid != msgid)
-                request = request->next;
-        return request;
+        if (t->n == 0)
+                return NULL;
+        SLIST_FOREACH (request, chain_of(t, msgid), chain_link)
+                if (request->msgid == msgid)
+                        return request;
+        return NULL;
 }
 
 int request_new(struct request_table *t, struct request **ret)
 {
-        struct request *request, **chain;
+        struct request *request;
         int r = t->n == t->n_chains ? request_table_grow(t) : 0;
 
         if (r < 0)
@@ -77,9 +80,7 @@ int request_new(struct request_table *t, struct request **ret)
         while (request_find(t, t->next_msgid) != NULL)
                 t->next_msgid++;
         request->msgid = t->next_msgid++;
-        chain = request_chain(t, request->msgid);
-        request->next = *chain;
-        *chain = request;
+        SLIST_INSERT_HEAD(chain_of(t, request->msgid), request, chain_link);
         TAILQ_INSERT_TAIL(&t->open, request, link);
         t->n++;
         *ret = request;
@@ -88,13 +89,9 @@ int request_new(struct request_table *t, struct request **ret)
 
 struct request *request_free(struct request_table *t, struct request *request)
 {
-        struct request **at;
-
         if (request == NULL)
                 return NULL;
-        for (at = request_chain(t, request->msgid); *at != request; at = &(*at)->next)
-                assert(*at != NULL);
-        *at = request->next;
+        SLIST_REMOVE(chain_of(t, request->msgid), request, request, chain_link);
         TAILQ_REMOVE(&t->open, request, link);
         t->n--;
         free(request);
@@ -111,7 +108,7 @@ int message_begin_request(struct message *m, struct ganger *g, const char *metho
         *m = (struct message){.g = g};
         if (r == 0)
                 r = request_new(&g->requests, &m->request);
-        if (r < 0)
+        if (r != 0)
                 return r;
         m->request->on_stream = on_stream;
         m->request->on_reply = on_reply;

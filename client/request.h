@@ -18,16 +18,18 @@ struct request {
         ganger_on_stream on_stream; /* may be NULL */
         ganger_on_reply on_reply;   /* NULL: nobody wants the answer any more */
         void *userdata;
-        struct request *next;      /* in its chain */
-        TAILQ_ENTRY(request) link; /* request_table.open */
+        SLIST_ENTRY(request) chain_link; /* request_table.chains[] */
+        TAILQ_ENTRY(request) link;       /* request_table.open */
 };
 
+SLIST_HEAD(request_chain, request);
+
 struct request_table {
-        struct request **chains; /* a power of two of them */
+        struct request_chain *chains; /* a power of two of them */
         uint32_t n_chains;
         uint32_t n;
         uint32_t next_msgid;
-        TAILQ_HEAD(, request) open; /* oldest first */
+        TAILQ_HEAD(request_list, request) open; /* oldest first */
 };
 
 void request_table_init(struct request_table *);

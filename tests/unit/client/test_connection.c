@@ -341,7 +341,9 @@ static void on_big(void *userdata, int r, struct ganger_reply *reply)
         size_t size_bytes = 0;
 
         told->n++;
-        told->r = r == 0 ? ganger_read(reply, "y", &data, &size_bytes) : r;
+        told->r = r;
+        assert_int_equal(r, 0);
+        assert_int_equal(ganger_read(reply, "y", &data, &size_bytes), 0);
         told->value = size_bytes;
         assert_int_equal(((const char *)data)[size_bytes - 1], 'z');
         ganger_reply_free(reply);
