@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a module calls: struct ganger_api over proto's reader and packer. The arguments are read where they
+ * lie in the inbox, the result is written where it is sent from; nothing is copied but what the module
+ * copies.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/worker/worker.h"
+#include "proto/descriptors.h"
+
+/* Progress more often than this is of no use to anybody, and a flood to gangerd. */
+#define PROGRESS_PAUSE_NS INT64_C(20000000)
+
+enum { HEAD_BYTES = 9 /* the most that any value but a str or bin takes, and their heads */ };
+
+static int from_value(const struct run *run, const struct value *value, uint32_t *next_fd,
+                      struct ganger_value *ret)
+{
+        *ret = (struct ganger_value){.type = GANGER_NIL};
+        switch (value->type) {
+        case VALUE_NIL:
+                return 0;
+        case VALUE_BOOL:
+                ret->type = GANGER_BOOL;
+                ret->as.boolean = value->as.boolean;
+                return 0;
+        case VALUE_UINT:
+                ret->type = value->as.u <= INT64_MAX ? GANGER_INT : GANGER_UINT;
+                ret->as.u = value->as.u;
+                return 0;
+        case VALUE_INT:
+                ret->type = GANGER_INT;
+                ret->as.i = value->as.i;
+                return 0;
+        case VALUE_DOUBLE:
+                ret->type = GANGER_DOUBLE;
+                ret->as.d = value->as.d;
+                return 0;
+        case VALUE_ARRAY:
+        case VALUE_MAP:
+                ret->type = value->type == VALUE_ARRAY ? GANGER_ARRAY : GANGER_MAP;
+                ret->count = value->size;
+                return 0;
+        case VALUE_STR:
+        case VALUE_BIN:
+                ret->type = value->type == VALUE_STR ? GANGER_STR : GANGER_BIN;
+                break;
+        case VALUE_EXT:
+                ret->type = GANGER_EXT;
+                ret->ext_type = value->ext_type;
+                break;
+        }
+        ret->data = (const char *)value->as.data;
+        ret->size_bytes = value->size;
+        if (value->type != VALUE_EXT || value->ext_type != EXT_DESCRIPTOR)
+                return 0;
+        if (*next_fd >= run->n_fds)
+                return -EBADF;
+        ret->type = GANGER_FD;
+        ret->as.fd = run->fds[(*next_fd)++];
+        return 0;
+}
+
+static int api_peek(struct ganger_task *task, struct ganger_value *ret)
+{
+        struct run *run = run_of(task);
+        struct reader args = run->args;
+        uint32_t next_fd = run->next_fd;
+        struct value value;
+        int r = reader_next(&args, &value);
+
+        return r < 0 ? r : from_value(run, &value, &next_fd, ret);
+}
+
+static int api_next(struct ganger_task *task, struct ganger_value *ret)
+{
+        struct run *run = run_of(task);
+        struct value value;
+        int r = reader_next(&run->args, &value);
+
+        return r < 0 ? r : from_value(run, &value, &run->next_fd, ret);
+}
+
+static int api_skip(struct ganger_task *task)
+{
+        struct run *run = run_of(task);
+        uint32_t n_fds = 0;
+        int r = reader_skip(&run->args, NULL, NULL, &n_fds);
+
+        run->next_fd += n_fds;
+        return r;
+}
+
+/* Whether that much more may be put. */
+static int put_begin(struct run *run, size_t size_bytes)
+{
+        return run->failed ? -EPERM : answer_reserve(run, size_bytes + HEAD_BYTES);
+}
+
+static int api_put_nil(struct ganger_task *task)
+{
+        struct run *run = run_of(task);
+        int r = put_begin(run, 0);
+
+        if (r < 0)
+                return r;
+        pack_nil(&run->packer);
+        return run->packer.error;
+}
+
+static int api_put_bool(struct ganger_task *task, int value)
+{
+        struct run *run = run_of(task);
+        int r = put_begin(run, 0);
+
+        if (r < 0)
+                return r;
+        pack_bool(&run->packer, value != 0);
+        return run->packer.error;
+}
+
+static int api_put_int(struct ganger_task *task, int64_t value)
+{
+        struct run *run = run_of(task);
+        int r = put_begin(run, 0);
+
+        if (r < 0)
+                return r;
+        pack_int(&run->packer, value);
+        return run->packer.error;
+}
+
+static int api_put_uint(struct ganger_task *task, uint64_t value)
+{
+        struct run *run = run_of(task);
+        int r = put_begin(run, 0);
+
+        if (r < 0)
+                return r;
+        pack_uint(&run->packer, value);
+        return run->packer.error;
+}
+
+static int api_put_double(struct ganger_task *task, double value)
+{
+        struct run *run = run_of(task);
+        int r = put_begin(run, 0);
+
+        if (r < 0)
+                return r;
+        pack_double(&run->packer, value);
+        return run->packer.error;
+}
+
+static int api_put_str(struct ganger_task *task, const char *data, size_t size_bytes)
+{
+        struct run *run = run_of(task);
+        int r = put_begin(run, size_bytes);
+
+        if (r < 0)
+                return r;
+        pack_str_n(&run->packer, data, size_bytes);
+        return run->packer.error;
+}
+
+static int api_put_bin(struct ganger_task *task, const void *data, size_t size_bytes)
+{
+        struct run *run = run_of(task);
+        int r = put_begin(run, size_bytes);
+
+        if (r < 0)
+                return r;
+        pack_bin(&run->packer, data, size_bytes);
+        return run->packer.error;
+}
+
+static int api_put_array(struct ganger_task *task, uint32_t n)
+{
+        struct run *run = run_of(task);
+        int r = put_begin(run, 0);
+
+        if (r < 0)
+                return r;
+        pack_array(&run->packer, n);
+        return run->packer.error;
+}
+
+static int api_put_map(struct ganger_task *task, uint32_t n)
+{
+        struct run *run = run_of(task);
+        int r = put_begin(run, 0);
+
+        if (r < 0)
+                return r;
+        pack_map(&run->packer, n);
+        return run->packer.error;
+}
+
+static int api_put_value(struct ganger_task *task)
+{
+        struct run *run = run_of(task);
+        struct reader args = run->args;
+        const uint8_t *data;
+        size_t size_bytes;
+        uint32_t n_fds;
+        int r = reader_skip(&args, &data, &size_bytes, &n_fds);
+
+        if (r < 0)
+                return r;
+        if (n_fds > 0) /* a result carries none */
+                return -EBADF;
+        r = put_begin(run, size_bytes);
+        if (r < 0)
+                return r;
+        pack_raw(&run->packer, data, size_bytes);
+        run->args = args;
+        return run->packer.error;
+}
+
+static void *api_put_buffer(struct ganger_task *task, size_t size_bytes)
+{
+        struct run *run = run_of(task);
+        struct buffer *result = &run->worker->result;
+
+        if (put_begin(run, size_bytes) < 0)
+                return NULL;
+        msgpack_pack_bin(&run->packer.pk, size_bytes);
+        if (run->packer.error == 0)
+                run->packer.error = buffer_reserve(result, size_bytes);
+        if (run->packer.error < 0)
+                return NULL;
+        result->end += size_bytes;
+        return result->data + result->end - size_bytes;
+}
+
+static void api_progress(struct ganger_task *task, double done, const char *text)
+{
+        struct run *run = run_of(task);
+        int64_t now = now_ns();
+        char mended[256];
+
+        if (run->progress_at_ns != 0 && now - run->progress_at_ns < PROGRESS_PAUSE_NS && !(done >= 1))
+                return;
+        run->progress_at_ns = now;
+        if (text) {
+                snprintf(mended, sizeof(mended), "%s", text);
+                text_mend(mended);
+        }
+        (void)stream_send_progress(run, done, text ? mended : NULL); /* a lost channel shows at the answer */
+}
+
+__attribute__((format(printf, 5, 0))) static void api_log(struct ganger_task *task, enum ganger_level level,
+                                                          const char *file, int line, const char *format,
+                                                          va_list ap)
+{
+        char text[2048], name[256];
+
+        vsnprintf(text, sizeof(text), format, ap);
+        text_mend(text);
+        snprintf(name, sizeof(name), "%s", file ? file : "");
+        text_mend(name);
+        (void)stream_send_log(run_of(task), (int)level, name, line, text);
+}
+
+static int api_cancelled(struct ganger_task *task)
+{
+        return run_is_cancelled(run_of(task));
+}
+
+static uint64_t api_id(struct ganger_task *task)
+{
+        return run_of(task)->id;
+}
+
+static uint32_t api_attempt(struct ganger_task *task)
+{
+        return run_of(task)->attempt;
+}
+
+__attribute__((format(printf, 3, 0))) static int api_fail(struct ganger_task *task, const char *code,
+                                                          const char *format, va_list ap)
+{
+        return run_fail(run_of(task), code, format, ap);
+}
+
+/* Opens a file for the run; what is opened is closed when the run ends. */
+static int open_path(struct run *run, const char *data, size_t size_bytes)
+{
+        int *opened = realloc(run->opened, (run->n_opened + 1) * sizeof(*opened));
+        char *path;
+        int fd, r;
+
+        if (!opened)
+                return -ENOMEM;
+        run->opened = opened;
+        if (memchr(data, '\0', size_bytes))
+                return -EINVAL;
+        path = strndup(data, size_bytes);
+        if (!path)
+                return -ENOMEM;
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        r = fd < 0 ? -errno : fd;
+        free(path);
+        if (fd >= 0)
+                run->opened[run->n_opened++] = fd;
+        return r;
+}
+
+static int api_open_input(struct ganger_task *task, const struct ganger_value *value)
+{
+        if (value->type == GANGER_FD)
+                return value->as.fd;
+        if (value->type == GANGER_STR || value->type == GANGER_BIN)
+                return open_path(run_of(task), value->data, value->size_bytes);
+        return -EINVAL;
+}
+
+const struct ganger_api worker_api = {
+        .abi = GANGER_MODULE_ABI,
+        .size_bytes = sizeof(struct ganger_api),
+        .next = api_next,
+        .peek = api_peek,
+        .skip = api_skip,
+        .put_nil = api_put_nil,
+        .put_bool = api_put_bool,
+        .put_int = api_put_int,
+        .put_uint = api_put_uint,
+        .put_double = api_put_double,
+        .put_str = api_put_str,
+        .put_bin = api_put_bin,
+        .put_array = api_put_array,
+        .put_map = api_put_map,
+        .put_value = api_put_value,
+        .put_buffer = api_put_buffer,
+        .fail = api_fail,
+        .progress = api_progress,
+        .log = api_log,
+        .cancelled = api_cancelled,
+        .id = api_id,
+        .attempt = api_attempt,
+        .open_input = api_open_input,
+};

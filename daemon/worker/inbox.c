@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads ahead only while somebody looks: then the message at hand keeps the old memory and the rest moves to
+ * new memory, once per task at most. Descriptors are claimed in the order of messages, when a message is
+ * taken, so looking ahead never disturbs them.
+ */
+#include "daemon/worker/inbox.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+        ROOM_BYTES = 64 << 10,     /* for a read */
+        ROOM_MOST_BYTES = 4 << 20, /* for a read, when a large message is on its way */
+        KEEP_BYTES = 256 << 10,    /* memory kept between messages */
+};
+
+void inbox_init(struct inbox *inbox, int fd)
+{
+        *inbox = (struct inbox){.fd = fd};
+        scan_init(&inbox->scan, LIMIT_MESSAGE_BYTES);
+}
+
+void inbox_deinit(struct inbox *inbox)
+{
+        buffer_deinit(&inbox->bytes);
+        buffer_deinit(&inbox->held);
+        fd_queue_deinit(&inbox->arrived);
+}
+
+bool envelope_is(const struct envelope *envelope, const char *method)
+{
+        return envelope->method_size_bytes == strlen(method) &&
+               memcmp(envelope->method, method, envelope->method_size_bytes) == 0;
+}
+
+static int inbox_receive(struct inbox *inbox)
+{
+        size_t room = ROOM_BYTES, n;
+        int r;
+
+        if (inbox->scan.owed_bytes > room)
+                room = inbox->scan.owed_bytes < ROOM_MOST_BYTES ? (size_t)inbox->scan.owed_bytes
+                                                                : ROOM_MOST_BYTES;
+        r = buffer_reserve(&inbox->bytes, room);
+        if (r < 0)
+                return r;
+        r = fds_receive(inbox->fd, &inbox->bytes, &inbox->stream_at, &inbox->arrived, &n, NULL);
+        if (r == RECEIVE_TRUNCATED)
+                return -EBADMSG;
+        if (r == -ECONNRESET) /* a peer that closed with our bytes unread is no less gone */
+                n = 0;
+        else if (r < 0)
+                return r;
+        inbox->ended = n == 0;
+        return 0;
+}
+
+/* Looks whether the message behind the found ones is whole; then it is a found one. */
+static int inbox_find(struct inbox *inbox, bool *ret_found)
+{
+        size_t size_bytes = buffer_size(&inbox->bytes) - inbox->found_bytes;
+
+        *ret_found = false;
+        if (size_bytes == 0)
+                return 0;
+        switch (scan_feed(&inbox->scan, buffer_at(&inbox->bytes) + inbox->found_bytes, size_bytes)) {
+        case SCAN_DONE:
+                inbox->found_bytes += inbox->scan.at;
+                scan_init(&inbox->scan, LIMIT_MESSAGE_BYTES);
+                *ret_found = true;
+                return 0;
+        case SCAN_MORE:
+                return 0;
+        default:
+                return -EBADMSG;
+        }
+}
+
+/* Takes the first of the found messages. */
+static int inbox_take(struct inbox *inbox, struct message *ret)
+{
+        struct scan scan;
+        uint64_t end;
+
+        scan_init(&scan, LIMIT_MESSAGE_BYTES);
+        int r = scan_feed(&scan, buffer_at(&inbox->bytes), inbox->found_bytes);
+        assert(r == SCAN_DONE);
+        inbox->current_bytes = scan.at;
+        end = inbox->stream_at - (buffer_size(&inbox->bytes) - scan.at);
+        if (scan.n_descriptors > LIMIT_DESCRIPTORS ||
+            !fd_queue_take(&inbox->arrived, scan.n_descriptors, ret->fds))
+                return -EBADMSG;
+        ret->n_fds = scan.n_descriptors;
+        if (fd_queue_left_over(&inbox->arrived, end))
+                return -EBADMSG;
+        return envelope_parse(&ret->envelope, buffer_at(&inbox->bytes), scan.at, NULL);
+}
+
+int inbox_next(struct inbox *inbox, struct message *ret)
+{
+        assert(inbox->current_bytes == 0 && inbox->held.data == NULL);
+        while (inbox->found_bytes == 0) {
+                bool found;
+                int r = inbox_find(inbox, &found);
+                if (r < 0)
+                        return r;
+                if (found)
+                        break;
+                if (inbox->ended)
+                        return INBOX_END;
+                r = inbox_receive(inbox);
+                if (r < 0)
+                        return r;
+        }
+        return inbox_take(inbox, ret);
+}
+
+void inbox_done(struct inbox *inbox, struct message *message)
+{
+        for (uint32_t i = 0; i < message->n_fds; i++)
+                if (message->fds[i] >= 0)
+                        close(message->fds[i]);
+        message->n_fds = 0;
+        if (inbox->held.data)
+                buffer_deinit(&inbox->held);
+        else {
+                buffer_consume(&inbox->bytes, inbox->current_bytes);
+                inbox->found_bytes -= inbox->current_bytes;
+        }
+        inbox->current_bytes = 0;
+        buffer_trim(&inbox->bytes, KEEP_BYTES);
+}
+
+/* From now on the message at hand has memory of its own. */
+static int inbox_hold(struct inbox *inbox)
+{
+        struct buffer rest = BUFFER_INIT;
+        int r;
+
+        if (inbox->current_bytes == 0)
+                return 0;
+        r = buffer_append(&rest, buffer_at(&inbox->bytes) + inbox->current_bytes,
+                          buffer_size(&inbox->bytes) - inbox->current_bytes);
+        if (r < 0)
+                return r;
+        inbox->held = inbox->bytes;
+        inbox->bytes = rest;
+        inbox->found_bytes -= inbox->current_bytes;
+        inbox->current_bytes = 0;
+        return 0;
+}
+
+int inbox_look(struct inbox *inbox, void (*on_message)(void *userdata, const struct envelope *),
+               void *userdata)
+{
+        struct pollfd readable = {.fd = inbox->fd, .events = POLLIN};
+        int r = inbox_hold(inbox);
+
+        while (r == 0 && !inbox->ended) {
+                size_t before = inbox->found_bytes;
+                struct envelope envelope;
+                bool found;
+
+                r = inbox_find(inbox, &found);
+                if (r < 0)
+                        break;
+                if (!found) {
+                        if (poll(&readable, 1, 0) <= 0)
+                                break;
+                        r = inbox_receive(inbox);
+                        continue;
+                }
+                r = envelope_parse(&envelope, buffer_at(&inbox->bytes) + before, inbox->found_bytes - before,
+                                   NULL);
+                if (r == 0)
+                        on_message(userdata, &envelope);
+        }
+        return r;
+}

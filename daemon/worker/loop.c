@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's loop: read a message, claim the task by compare-and-swap, run it, end what it left behind,
+ * answer. gangerd is believed here: a message from it that makes no sense ends the worker.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/worker/strays.h"
+#include "daemon/worker/worker.h"
+
+int64_t now_ns(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+bool run_is_cancelled(const struct run *run)
+{
+        return atomic_load_explicit(&run->worker->area->cancel, memory_order_acquire) == run->id;
+}
+
+int run_fail(struct run *run, const char *code, const char *format, va_list ap)
+{
+        if (run->failed) /* the first word counts */
+                return 1;
+        snprintf(run->code, sizeof(run->code), "%s", code ? code : "task_failed");
+        vsnprintf(run->message, sizeof(run->message), format, ap);
+        text_mend(run->code);
+        text_mend(run->message);
+        run->has_detail = answer_is_whole(run, 0);
+        run->failed = true;
+        return 1;
+}
+
+int run_failf(struct run *run, const char *code, const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        int r = run_fail(run, code, format, ap);
+        va_end(ap);
+        return r;
+}
+
+static void take_credit(void *userdata, const struct envelope *envelope)
+{
+        struct run *run = userdata;
+        struct reader params = envelope->params;
+        uint64_t task, bytes;
+
+        if (envelope->type != ENVELOPE_NOTIFICATION || !envelope_is(envelope, "credit"))
+                return;
+        if (reader_uint(&params, &task) == 0 && reader_uint(&params, &bytes) == 0 && task == run->id &&
+            bytes <= INT32_MAX)
+                run->credit_bytes += (int64_t)bytes;
+}
+
+int run_take_credit(struct run *run)
+{
+        return inbox_look(&run->worker->inbox, take_credit, run);
+}
+
+/* What run() returned, as an answer. */
+static void run_judge(struct run *run, int r)
+{
+        const char *name = run->function->name, *takes = run->function->function->summary;
+
+        if (r == 0 || run->failed)
+                return;
+        if (run->packer.error == -EMSGSIZE)
+                return; /* answer.c says so */
+        if (r == -ECANCELED && run_is_cancelled(run))
+                run_failf(run, "cancelled", "%s was told to end", name);
+        else if (r == -ENODATA || r == -EINVAL)
+                run_failf(run, NULL, "%s: an argument is %s; it takes: %s", name,
+                          r == -ENODATA ? "missing" : "of a wrong type or value",
+                          takes ? takes : "(it does not say)");
+        else if (r < 0)
+                run_failf(run, NULL, "%s: %s", name, strerror(-r));
+        else
+                run_failf(run, NULL, "%s: it returned %d without saying what failed (a fault of the module)",
+                          name, r);
+}
+
+/* Calls the function and ends what it left behind. */
+static void run_function(struct run *run)
+{
+        run->failed = run->has_detail = false;
+        run->progress_at_ns = 0;
+        answer_begin(run);
+        run_judge(run, run->function->function->run(&run->task));
+        for (size_t i = 0; i < run->n_opened; i++)
+                close(run->opened[i]);
+        run->n_opened = 0;
+        if (!strays_end()) {
+                /* Nobody can kill them; when we are gone they are gangerd's, which says so. */
+                fprintf(stderr, "ganger-zygote: task %llu left processes behind that cannot be killed\n",
+                        (unsigned long long)run->id);
+                run->worker->leaving = true;
+        }
+}
+
+/* The word must not end the same task's next attempt or chunk, which may come to this worker. */
+static void forget_cancel(struct run *run)
+{
+        uint64_t expected = run->id;
+
+        atomic_compare_exchange_strong(&run->worker->area->cancel, &expected, 0);
+}
+
+static int run_single(struct run *run)
+{
+        run_function(run);
+        forget_cancel(run);
+        return answer_send(run);
+}
+
+/* The reader stands on an item: an array of one call's arguments. */
+static int run_item(struct run *run, struct reader *items, uint64_t index)
+{
+        struct area_slot *slot = &run->worker->area->slots[run->slot];
+        const uint8_t *data;
+        size_t size_bytes;
+        uint32_t n_fds, n_args, next_fd = run->next_fd;
+
+        if (reader_skip(items, &data, &size_bytes, &n_fds) < 0)
+                return -EBADMSG;
+        run->args = reader_over(data, size_bytes);
+        if (reader_array(&run->args, &n_args) < 0)
+                return -EBADMSG;
+        atomic_store_explicit(&slot->index, index, memory_order_release);
+        atomic_store_explicit(&slot->begin_ns, now_ns(), memory_order_release);
+        run_function(run);
+        run->next_fd = next_fd + n_fds;
+        return answer_send_item(run, index);
+}
+
+static int run_chunk(struct run *run, uint64_t first, uint32_t n_items)
+{
+        struct reader items = run->args;
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < n_items && !run_is_cancelled(run) && !run->worker->leaving; i++)
+                r = run_item(run, &items, first + i);
+        if (r < 0)
+                return r;
+        run->failed = run->has_detail = false;
+        answer_begin(run);
+        pack_nil(&run->packer);
+        if (!reader_at_end(&items) || run_is_cancelled(run)) {
+                answer_begin(run);
+                run_failf(run, "cancelled", "%s was told to end before all items were dealt with",
+                          run->function->name);
+        }
+        forget_cancel(run);
+        return answer_send(run);
+}
+
+/* What both messages begin with, up to the arguments. */
+static int run_parse(struct run *run, struct reader *params)
+{
+        uint64_t attempt, slot, function;
+        struct worker *worker = run->worker;
+
+        if (reader_uint(params, &run->id) < 0 || reader_uint(params, &attempt) < 0 ||
+            reader_uint(params, &slot) < 0 || reader_uint(params, &function) < 0)
+                return -EBADMSG;
+        if (run->id >= LIMIT_TASK_ID || slot >= worker->area->n_slots ||
+            function >= worker->pool->n_functions)
+                return -EBADMSG;
+        run->attempt = (uint32_t)attempt;
+        run->slot = (unsigned)slot;
+        run->function = &worker->pool->functions[function];
+        run->task.state = run->function->owner->state;
+        return 0;
+}
+
+/* The arguments, and what comes behind them. */
+static int args_parse(struct run *run, struct reader *params, bool is_chunk, uint32_t *ret_n,
+                      uint64_t *ret_first)
+{
+        const uint8_t *data;
+        size_t size_bytes;
+
+        if (reader_skip(params, &data, &size_bytes, NULL) < 0)
+                return -EBADMSG;
+        run->args = reader_over(data, size_bytes);
+        if (reader_array(&run->args, ret_n) < 0 || reader_uint(params, &run->flags) < 0)
+                return -EBADMSG;
+        *ret_first = 0;
+        return is_chunk && reader_uint(params, ret_first) < 0 ? -EBADMSG : 0;
+}
+
+static int run_message(struct worker *worker, struct message *message, bool is_chunk)
+{
+        struct run run;
+        struct area_slot *slot;
+        struct reader params = message->envelope.params;
+        uint64_t first, expected;
+        uint32_t n;
+        int r;
+
+        /* Not the texts: clearing them would cost more than all the rest. */
+        memset(&run, 0, offsetof(struct run, code));
+        run.task.api = &worker_api;
+        run.worker = worker;
+        run.credit_bytes = LIMIT_STREAM_CREDIT_BYTES;
+        run.fds = message->fds;
+        run.n_fds = message->n_fds;
+        r = run_parse(&run, &params);
+        if (r == 0)
+                r = args_parse(&run, &params, is_chunk, &n, &first);
+        if (r < 0)
+                return r;
+
+        slot = &worker->area->slots[run.slot];
+        atomic_store_explicit(&slot->index, first, memory_order_relaxed);
+        if (!area_claim(worker->area, run.slot, run.id, now_ns()))
+                return 0; /* taken back */
+        r = is_chunk ? run_chunk(&run, first, n) : run_single(&run);
+        free(run.opened);
+
+        /* Only if it is still ours: with the answer gangerd may have given the slot to the next task. */
+        expected = slot_word(run.id, SLOT_CLAIMED);
+        atomic_compare_exchange_strong(&slot->word, &expected, slot_word(run.id, SLOT_DONE));
+        return r;
+}
+
+/* 0; -errno; 1: stop. */
+static int handle(struct worker *worker, struct message *message)
+{
+        const struct envelope *envelope = &message->envelope;
+
+        if (envelope->type == ENVELOPE_REQUEST && envelope_is(envelope, "run"))
+                return run_message(worker, message, false);
+        if (envelope->type == ENVELOPE_REQUEST && envelope_is(envelope, "chunk"))
+                return run_message(worker, message, true);
+        if (envelope->type == ENVELOPE_NOTIFICATION && envelope_is(envelope, "stop"))
+                return 1;
+        /* The task that it was for has ended meanwhile. */
+        if (envelope->type == ENVELOPE_NOTIFICATION && envelope_is(envelope, "credit"))
+                return 0;
+        return -EBADMSG;
+}
+
+int worker_serve(struct worker *worker)
+{
+        struct message message;
+        int r = 0;
+
+        while (r == 0 && !worker->leaving) {
+                r = inbox_next(&worker->inbox, &message);
+                if (r != 0)
+                        break;
+                r = handle(worker, &message);
+                inbox_done(&worker->inbox, &message);
+        }
+        return r < 0 ? r : 0;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker process: one channel, one area, one task at a time. struct worker lives as long as the process,
+ * struct run as long as one task (or one item of a map). The one invariant worth knowing: an answer has left
+ * the process before the next task is claimed.
+ */
+#ifndef DAEMON_WORKER_WORKER_H
+#define DAEMON_WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "daemon/worker/ganger_module.h"
+#include "daemon/worker/inbox.h"
+#include "daemon/worker/load.h"
+#include "proto/area.h"
+#include "proto/buffer.h"
+#include "proto/pack.h"
+#include "proto/reader.h"
+
+enum {
+        RUN_MESSAGE_BYTES = 4096, /* of a failure's text */
+        RUN_CODE_BYTES = 64,
+};
+
+#define RUN_FLAG_STREAMS UINT64_C(1) /* what programs write is wanted as streams */
+
+struct worker {
+        const struct pool *pool;
+        int channel;
+        struct area *area;
+        struct inbox inbox;
+        struct buffer head;   /* of the message being sent; reused */
+        struct buffer result; /* of the task; reused */
+        bool leaving; /* something is left of a task that cannot be killed: exit, gangerd sees to it */
+};
+
+struct run {
+        struct ganger_task task; /* what the module sees; first, so that it can be turned back */
+        struct worker *worker;
+        const struct function *function;
+        uint64_t id;
+        uint32_t attempt;
+        unsigned slot;
+        uint64_t flags;
+        int64_t credit_bytes; /* of stream data that may still be sent */
+
+        struct reader args; /* over the elements of the args array */
+        const int *fds;     /* that the arguments claim */
+        uint32_t n_fds, next_fd;
+        int *opened; /* by open_input(), closed when the run ends */
+        size_t n_opened;
+
+        struct packer packer; /* into worker->result */
+        bool failed;
+        bool has_detail; /* worker->result holds one */
+        char code[RUN_CODE_BYTES];
+        char message[RUN_MESSAGE_BYTES];
+        int64_t progress_at_ns; /* when progress was last sent */
+};
+
+static inline struct run *run_of(struct ganger_task *task)
+{
+        return (struct run *)task;
+}
+
+/* What modules call; api.c. */
+extern const struct ganger_api worker_api;
+
+/* CLOCK_MONOTONIC. */
+int64_t now_ns(void);
+
+/* Serves tasks until gangerd is gone or says stop; loop.c. 0 or -errno (-EBADMSG: gangerd talks nonsense). */
+int worker_serve(struct worker *worker);
+/* Whether gangerd wants the run to end. */
+bool run_is_cancelled(const struct run *run);
+/* Marks the run as failed; what was put as a result becomes its detail if it is one whole value. Returns a
+ * positive number. */
+int run_fail(struct run *run, const char *code, const char *format, va_list ap)
+        __attribute__((format(printf, 3, 0)));
+int run_failf(struct run *run, const char *code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/* Reads what gangerd has sent meanwhile, for credit to this run. 0 or -errno. */
+int run_take_credit(struct run *run);
+
+/* -- messages out, answer.c; 0 or -errno: the channel is lost -- */
+
+/* Makes the result ready to be put. */
+void answer_begin(struct run *run);
+/* What the put functions call before they pack so many bytes more: 0 or -EMSGSIZE. */
+int answer_reserve(struct run *run, size_t size_bytes);
+/* Whether what was put is one whole value that fits into `outer` arrays and maps. */
+bool answer_is_whole(const struct run *run, unsigned outer);
+/* Answers for the task; one send. */
+int answer_send(struct run *run);
+/* Reports one item of a chunk; one send. */
+int answer_send_item(struct run *run, uint64_t index);
+/* One piece of a stream whose kind's data is a bin. */
+int stream_send_bin(struct run *run, const char *kind, const void *data, size_t size_bytes);
+int stream_send_progress(struct run *run, double done, const char *text);
+int stream_send_log(struct run *run, int level, const char *file, int line, const char *text);
+int hello_send(struct worker *worker);
+
+/* Sends all of it, waiting as long as it takes; sendall.c. 0 or -errno. */
+int send_all(int fd, struct iovec *iov, size_t n);
+
+/* Cuts text to what a MessagePack str may hold: bytes that are no UTF-8 become '?'. */
+void text_mend(char *text);
+
+#endif
