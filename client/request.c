@@ -47,11 +47,8 @@ static int request_table_grow(struct request_table *t)
         free(t->chains);
         t->chains = chains;
         t->n_chains = n_chains;
-        TAILQ_FOREACH (request, &t->open, link) {
-                struct request **chain = chain_of(t, request->msgid);
-                request->next = *chain;
-                *chain = request;
-        }
+        TAILQ_FOREACH (request, &t->open, link)
+                SLIST_INSERT_HEAD(chain_of(t, request->msgid), request, chain_link);
         return 0;
 }
 
