@@ -149,6 +149,16 @@ int configuration_settle(struct configuration *config, bool shared, uint64_t max
         return settle_descriptors(config, max_descriptors, problem);
 }
 
+void configuration_log_problem(const struct configuration_problem *problem)
+{
+        if (problem->line != 0)
+                log_error("%s:%u: %s", problem->file, problem->line, problem->text);
+        else if (problem->file[0] != 0)
+                log_error("%s: %s", problem->file, problem->text);
+        else
+                log_error("configuration: %s", problem->text);
+}
+
 static void print_section(enum config_section section, const void *object, FILE *f)
 {
         for (size_t i = 0; i < n_config_table; i++) {

@@ -88,6 +88,9 @@ struct configuration_problem {
         char text[1024];     /* names the section, the key, what is known */
 };
 
+/* Logs it, as FILE:LINE: text. */
+void configuration_log_problem(const struct configuration_problem *);
+
 /* Reads ganger.conf and ganger.conf.d/... (none is fine), or only `path` (which must be there). 0,
  * CONFIGURATION_BAD, or -errno (the problem is filled in then too). */
 int configuration_load(const char *path, struct configuration **ret, struct configuration_problem *problem);

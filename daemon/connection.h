@@ -78,6 +78,8 @@ int connection_accept(struct connections *, int fd);
 /* NULL if there is none (any more). */
 struct connection *connection_by_index(struct connections *, uint32_t index);
 uint32_t connections_count(const struct connections *);
+/* Whether output waits at any of them. */
+bool connections_have_output(const struct connections *);
 
 /* Where a message for the peer is packed: begin, pack into the packer, end. Nothing is sent before the loop's
  * end. On -ENOMEM the connection is closed (it would miss an answer). */

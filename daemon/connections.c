@@ -174,6 +174,16 @@ uint32_t connections_count(const struct connections *cs)
         return cs->n;
 }
 
+bool connections_have_output(const struct connections *cs)
+{
+        const struct connection *c;
+
+        TAILQ_FOREACH (c, &cs->open, link)
+                if (output_size(&c->output) > 0)
+                        return true;
+        return false;
+}
+
 void connections_sweep(struct connections *cs)
 {
         struct connection *c;

@@ -18,7 +18,6 @@ struct event_base;
 struct core;
 struct configuration;
 struct connections;
-struct closer;
 struct listener;
 struct payload_table;
 struct workers;
@@ -30,24 +29,29 @@ struct daemon {
         struct configuration *config;
         struct core *core;
         struct payload_table *payloads;
-        struct closer *closer; /* closes strangers' descriptors: closer_close() */
         struct listener *listener;
         struct connections *connections;
         struct zygotes *zygotes; /* one per pool, same index as the core's pools */
         struct workers *workers;
         struct rpc *rpc;
-        int64_t now;        /* CLOCK_MONOTONIC in ns, as of the last daemon_update_now() */
-        int64_t started;    /* the same clock */
-        double wall_offset; /* Unix seconds = wall_offset + monotonic seconds */
-        bool stopping;      /* SIGTERM came */
-        bool drained;       /* the core said NOTE_DRAINED: the loop ends */
-        bool ready;         /* every pool's workers have said hello once */
-        bool failed;        /* daemon_fail(): the loop ends at once, with exit_status */
-        int exit_status;
-        bool shared;                  /* others than the daemon's own user may connect */
-        struct rlimit worker_nofile;  /* RLIMIT_NOFILE as it was at start: workers get it back */
-        struct daemon_state *private; /* of daemon.c: signals, timer, which pools are ready */
+        int64_t now;                 /* CLOCK_MONOTONIC in ns, as of the last daemon_update_now() */
+        int64_t started;             /* the same clock */
+        double wall_offset;          /* Unix seconds = wall_offset + monotonic seconds */
+        bool stopping;               /* SIGTERM came */
+        bool drained;                /* the core said NOTE_DRAINED: the loop ends */
+        bool ready;                  /* every pool's workers have said hello once */
+        int exit_status;             /* not 0: daemon_fail() said so, the loop ends at once */
+        bool shared;                 /* others than the daemon's own user may connect */
+        struct rlimit worker_nofile; /* RLIMIT_NOFILE as it was at start: workers get it back */
+        struct daemon_state *state;  /* of daemon.c: signals, timer, which pools are ready */
 };
+
+/* The loop, its signals and its timer; start.c makes and unmakes the rest. 0 or -errno; daemon_deinit() takes
+ * what is half made. */
+int daemon_init(struct daemon *);
+void daemon_deinit(struct daemon *);
+/* Runs until stopped; returns the status to exit with. */
+int daemon_run(struct daemon *);
 
 /* Reads the clock into daemon->now: first thing in every callback of the loop (it may have slept since), and
  * at the end of its turn. */
@@ -59,7 +63,7 @@ void daemon_turn_again(struct daemon *);
 /* A worker of the pool has said hello. After the first one of every pool systemd is told READY=1. */
 void daemon_pool_ready(struct daemon *, uint32_t pool);
 /* What was wanted at start cannot be (a module does not load; already logged): the loop ends at the end of
- * this turn, gangerd exits with this status. Once ready, never: then a pool is degraded instead. */
+ * this turn, gangerd exits with this status. */
 void daemon_fail(struct daemon *, int exit_status);
 /* The core said NOTE_DRAINED. */
 void daemon_drained(struct daemon *);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gangerd's command line: a table of options, and what they lead to.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "daemon/configuration.h"
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/start.h"
+
+struct command_line {
+        const char *config, *socket, *log_level;
+        bool check, help, version;
+};
+
+static const struct option_row {
+        const char *name, *argument, *help;
+} option_table[] = {
+        {"help", NULL, "say this"},
+        {"version", NULL, "say the version"},
+        {"check", NULL, "print what would be in force, check it, and exit"},
+        {"config", "FILE", "read this file instead of " GANGER_SYSCONFDIR "/ganger/ganger.conf"},
+        {"socket", "PATH", "listen here"},
+        {"log-level", "LEVEL", "error, warning, info or debug, whatever the configuration says"},
+};
+#define N_OPTIONS (sizeof option_table / sizeof option_table[0])
+
+static void print_help(void)
+{
+        printf("Usage: gangerd [OPTION…]\n"
+               "Keeps gangs of worker processes and runs on them the tasks that local programs send.\n\n");
+        for (size_t i = 0; i < N_OPTIONS; i++) {
+                const struct option_row *row = &option_table[i];
+                int width = printf("  --%s%s%s", row->name, row->argument != NULL ? " " : "",
+                                   row->argument != NULL ? row->argument : "");
+                printf("%*s%s\n", 24 - width, "", row->help);
+        }
+        printf("\nWithout --socket: the socket that systemd passes, else the key `socket`, else "
+               "$GANGER_SOCKET,\n"
+               "else /run/ganger/ganger.sock (root) or $XDG_RUNTIME_DIR/ganger/ganger.sock.\n"
+               "Exit status: 0 stopped as asked; 78 wrong configuration; 1 anything else.\n");
+}
+
+static void take(struct command_line *line, const char *name, const char *argument)
+{
+        if (strcmp(name, "help") == 0)
+                line->help = true;
+        else if (strcmp(name, "version") == 0)
+                line->version = true;
+        else if (strcmp(name, "check") == 0)
+                line->check = true;
+        else if (strcmp(name, "config") == 0)
+                line->config = argument;
+        else if (strcmp(name, "socket") == 0)
+                line->socket = argument;
+        else
+                line->log_level = argument;
+}
+
+/* False: wrong usage, said so. */
+static bool read_command_line(int argc, char **argv, struct command_line *ret)
+{
+        struct option options[N_OPTIONS + 1] = {0};
+        int c, index = 0;
+
+        for (size_t i = 0; i < N_OPTIONS; i++)
+                options[i] = (struct option){option_table[i].name, option_table[i].argument != NULL, NULL, 0};
+        *ret = (struct command_line){0};
+        while ((c = getopt_long(argc, argv, "", options, &index)) == 0)
+                take(ret, option_table[index].name, optarg);
+        if (c == -1 && optind == argc &&
+            (ret->log_level == NULL || log_level_from_name(ret->log_level) != N_LOG_LEVELS))
+                return true;
+        if (c == -1 && optind < argc)
+                fprintf(stderr, "gangerd: unexpected argument '%s'\n", argv[optind]);
+        else if (c == -1)
+                fprintf(stderr, "gangerd: --log-level %s: not one of error, warning, info, debug\n",
+                        ret->log_level);
+        fprintf(stderr, "Try 'gangerd --help'.\n");
+        return false;
+}
+
+static int load(const struct command_line *line, struct configuration **ret)
+{
+        static struct configuration_problem problem;
+
+        if (configuration_load(line->config, ret, &problem) != 0) {
+                configuration_log_problem(&problem);
+                return EXIT_CONFIGURATION;
+        }
+        if (line->log_level != NULL)
+                (*ret)->log_level = log_level_from_name(line->log_level);
+        log_init((*ret)->log_level, (*ret)->log_format);
+        return 0;
+}
+
+static int serve(const struct start_options *options)
+{
+        struct daemon daemon = {0};
+        int status = daemon_begin(&daemon, options);
+
+        if (status == 0)
+                status = daemon_run(&daemon);
+        daemon_end(&daemon);
+        return status;
+}
+
+int main(int argc, char **argv)
+{
+        struct command_line line;
+        struct start_options options = {0};
+        int status;
+
+        log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+        if (!read_command_line(argc, argv, &line))
+                return EXIT_FAILURE;
+        if (line.help)
+                print_help();
+        else if (line.version)
+                printf("gangerd " GANGER_VERSION "\n");
+        if (line.help || line.version)
+                return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        status = load(&line, &options.config);
+        if (status != 0)
+                return status;
+        options.socket = line.socket;
+        if (!line.check)
+                return serve(&options);
+        status = start_check(options.config, line.socket);
+        configuration_free(options.config);
+        return status;
+}

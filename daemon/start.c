@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The order: the process itself, the socket and its lock (so that a second daemon ends before it has started
+ * anything), what the socket decides of the configuration, the core with its pools, the tables, the zygotes;
+ * callers are let in last.
+ */
+#include "daemon/start.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "daemon/closer.h"
+#include "daemon/configuration.h"
+#include "daemon/connection.h"
+#include "daemon/core/core.h"
+#include "daemon/daemon.h"
+#include "daemon/listener.h"
+#include "daemon/log.h"
+#include "daemon/payload.h"
+#include "daemon/rpc.h"
+#include "daemon/systemd.h"
+#include "daemon/worker.h"
+#include "daemon/zygote.h"
+#include "proto/limits.h"
+
+#define EPOCH_2020 INT64_C(1577836800)
+
+static int failed(const char *what, int error)
+{
+        log_error("cannot start: %s: %s", what, strerror(error));
+        return EXIT_FAILURE;
+}
+
+/* Standard descriptors that are closed would be taken by sockets, and written to by whoever prints. */
+static int open_standard_descriptors(void)
+{
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        if (fd < 0)
+                return -errno;
+        close(fd);
+        return 0;
+}
+
+/* Signals as they are by default, whatever we were started with: an ignored SIGCHLD would take our children.
+ */
+static void reset_signals(void)
+{
+        sigset_t none;
+
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        signal(SIGCHLD, SIG_DFL);
+        signal(SIGPIPE, SIG_IGN);
+}
+
+static int raise_descriptors(struct daemon *d)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return -errno;
+        d->worker_nofile = limit;
+        limit.rlim_cur = limit.rlim_max;
+        return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
+static int begin_process(struct daemon *d)
+{
+        struct timespec wall;
+        int r = open_standard_descriptors();
+
+        if (r < 0)
+                return failed("standard descriptors", -r);
+        reset_signals();
+        r = raise_descriptors(d);
+        if (r < 0)
+                return failed("RLIMIT_NOFILE", -r);
+        if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+                return failed("becoming a subreaper", errno);
+#ifndef __SANITIZE_ADDRESS__ /* its leak check traces the process */
+        if (prctl(PR_SET_DUMPABLE, 0) < 0)
+                return failed("PR_SET_DUMPABLE", errno);
+#endif
+        if (geteuid() == 0)
+                log_warning("gangerd runs as root: EVERY TASK RUNS AS ROOT, whoever asks for it");
+        clock_gettime(CLOCK_REALTIME, &wall);
+        daemon_update_now(d);
+        d->started = d->now;
+        d->wall_offset = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9 - (double)d->now / 1e9;
+        return 0;
+}
+
+static void on_accept(void *userdata, int fd)
+{
+        static struct log_limit limit;
+        struct daemon *d = userdata;
+        int r;
+
+        daemon_update_now(d);
+        r = connection_accept(d->connections, fd);
+        if (r < 0)
+                log_limited(&limit, LOG_LEVEL_ERROR, NULL, "cannot take a connection: %s", strerror(-r));
+}
+
+/* The path of a socket that systemd passed. */
+static int passed_path(int fd, char **ret)
+{
+        struct sockaddr_un address = {0};
+        socklen_t size = sizeof address;
+
+        if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+                return -errno;
+        if (size <= offsetof(struct sockaddr_un, sun_path) || address.sun_path[0] != '/') {
+                log_error("the socket that systemd passed is not in the file system");
+                return LISTENER_IMPOSSIBLE;
+        }
+        *ret = strndup(address.sun_path, sizeof address.sun_path);
+        return *ret == NULL ? -ENOMEM : 0;
+}
+
+static int find_socket(const char *option, struct configuration *config, int *ret_fd, bool *ret_usual)
+{
+        const char *why = NULL;
+        char *path = NULL;
+        int r = systemd_listen_fd(ret_fd);
+
+        if (r == SYSTEMD_SEVERAL)
+                log_error("systemd passed more than one socket; gangerd listens on one");
+        else if (r == SYSTEMD_NO_SOCKET)
+                log_error("what systemd passed is no listening Unix stream socket");
+        if (r > 0)
+                return LISTENER_IMPOSSIBLE;
+        *ret_usual = false;
+        if (r == 0 && *ret_fd >= 0)
+                r = passed_path(*ret_fd, &path);
+        else if (r == 0)
+                r = listener_path(option, config->socket, &path, ret_usual, &why);
+        if (why != NULL)
+                log_error("%s", why);
+        if (r != 0)
+                return r;
+        free(config->socket);
+        config->socket = path;
+        return 0;
+}
+
+static int begin_socket(struct daemon *d, const char *option)
+{
+        struct configuration *config = d->config;
+        struct listener_config listener = {.mode = config->socket_mode,
+                                           .has_group = config->socket_group.said,
+                                           .group = config->socket_group.gid,
+                                           .on_accept = on_accept,
+                                           .userdata = d};
+        int r = find_socket(option, config, &listener.passed_fd, &listener.make_directory);
+
+        systemd_begin();
+        if (r == 0) {
+                listener.path = config->socket;
+                r = listener_new(d->base, &listener, &d->listener);
+        }
+        if (r == 0)
+                r = listener_is_shared(d->listener, geteuid(), &d->shared);
+        if (r < 0)
+                return failed("the socket", -r);
+        return r == LISTENER_IMPOSSIBLE ? EXIT_CONFIGURATION : r == 0 ? 0 : EXIT_FAILURE;
+}
+
+static int settle(struct daemon *d)
+{
+        struct configuration_problem problem;
+        struct rlimit limit = {0};
+        uint32_t max_connections = d->config->max_connections;
+
+        getrlimit(RLIMIT_NOFILE, &limit);
+        if (configuration_settle(d->config, d->shared, limit.rlim_cur, &problem) != 0) {
+                configuration_log_problem(&problem);
+                return EXIT_CONFIGURATION;
+        }
+        if (d->config->max_connections != max_connections)
+                log_warning("RLIMIT_NOFILE has room for %u connections only", d->config->max_connections);
+        return 0;
+}
+
+/* Ids grow over restarts: each start begins where no earlier one can have come to. */
+static uint64_t first_id(const struct daemon *d)
+{
+        int64_t seconds = (int64_t)daemon_wall(d, d->now) - EPOCH_2020;
+        uint64_t id = seconds > 0 ? (uint64_t)seconds << 20 : 0;
+
+        return id > 0 && id < LIMIT_TASK_ID ? id : 1;
+}
+
+static int begin_core(struct daemon *d)
+{
+        const struct configuration *c = d->config;
+        const struct core_config config = {.first_id = first_id(d),
+                                           .history = c->history,
+                                           .max_requests = c->max_requests,
+                                           .output_limit_bytes = c->output_limit_bytes,
+                                           .memory_limit_bytes = c->memory_limit_bytes,
+                                           .max_answer_bytes = c->max_message_bytes,
+                                           .user_connections = c->user_connections,
+                                           .user_tasks = c->user_tasks,
+                                           .user_descriptors = c->user_descriptors,
+                                           .user_memory_bytes = c->user_memory_bytes,
+                                           .stop_timeout = c->stop_timeout};
+        int r = core_new(&config, &backend_ops, d, &d->core);
+
+        for (uint32_t i = 0; r == 0 && i < c->n_pools; i++) {
+                const struct pool_configuration *p = &c->pools[i];
+                const struct core_pool_config pool = {.workers = p->workers,
+                                                      .window = 1,
+                                                      .queue_limit = p->queue_limit,
+                                                      .timeout = p->timeout,
+                                                      .kill_grace = p->kill_grace,
+                                                      .start_timeout = c->start_timeout};
+                uint32_t index;
+                r = core_pool_add(d->core, &pool, &index);
+                assert(r != 0 || index == i);
+        }
+        return r == 0 ? 0 : failed("the core", -r);
+}
+
+static int begin_tables(struct daemon *d)
+{
+        int r;
+
+        closer_init((uint32_t)d->config->user_descriptors * 2 + LIMIT_DESCRIPTORS);
+        r = payload_table_new(closer_close, &d->payloads);
+        if (r == 0)
+                r = rpc_new(d, &d->rpc);
+        if (r == 0)
+                r = connections_new(d, &rpc_connection_callbacks, d->rpc, &d->connections);
+        if (r == 0)
+                r = workers_new(d, &d->workers);
+        return r == 0 ? 0 : failed("its tables", -r);
+}
+
+static int begin_zygotes(struct daemon *d)
+{
+        int r = zygotes_start(d);
+
+        if (r < 0)
+                return failed("the zygotes", -r);
+        return r == 0 ? 0 : EXIT_CONFIGURATION;
+}
+
+static int begin_loop(struct daemon *d)
+{
+        int r = daemon_init(d);
+
+        return r == 0 ? 0 : failed("the event loop", -r);
+}
+
+int daemon_begin(struct daemon *d, const struct start_options *options)
+{
+        int status;
+
+        d->config = options->config;
+        status = begin_process(d);
+        if (status == 0)
+                status = begin_loop(d);
+        if (status == 0)
+                status = begin_socket(d, options->socket);
+        if (status == 0)
+                status = settle(d);
+        if (status == 0)
+                status = begin_core(d);
+        if (status == 0)
+                status = begin_tables(d);
+        if (status == 0)
+                status = begin_zygotes(d);
+        if (status == 0) {
+                log_info("gangerd " GANGER_VERSION " (pid %ld) listens on %s", (long)getpid(),
+                         listener_address(d->listener));
+                listener_start(d->listener);
+        }
+        return status;
+}
+
+void daemon_end(struct daemon *d)
+{
+        d->connections = connections_free(d->connections);
+        d->workers = workers_free(d->workers);
+        d->core = core_free(d->core);
+        d->rpc = rpc_free(d->rpc);
+        d->zygotes = zygotes_free(d->zygotes);
+        d->payloads = payload_table_free(d->payloads);
+        d->listener = listener_free(d->listener);
+        daemon_deinit(d);
+        d->config = configuration_free(d->config);
+}
+
+/* Whether a module can be found as the zygote will look for it. */
+static bool module_is_there(const struct configuration *config, const char *module)
+{
+        char path[PATH_MAX];
+
+        if (strcmp(module, "core") == 0)
+                return true;
+        if (module[0] == '/')
+                return access(module, R_OK) == 0;
+        for (size_t i = 0; config->module_path[i] != NULL; i++) {
+                snprintf(path, sizeof path, "%s/%s.so", config->module_path[i], module);
+                if (access(path, R_OK) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static int check_pool(const struct configuration *config, const struct pool_configuration *pool)
+{
+        int status = 0;
+
+        if (access(pool->zygote, X_OK) < 0) {
+                log_error("[pool %s] zygote = %s: %s", pool->name, pool->zygote, strerror(errno));
+                status = EXIT_CONFIGURATION;
+        }
+        if (access(pool->directory, X_OK) < 0) {
+                log_error("[pool %s] directory = %s: %s", pool->name, pool->directory, strerror(errno));
+                status = EXIT_CONFIGURATION;
+        }
+        for (size_t i = 0; pool->modules[i] != NULL; i++)
+                if (!module_is_there(config, pool->modules[i])) {
+                        log_error("[pool %s] modules: there is no %s%s", pool->name, pool->modules[i],
+                                  pool->modules[i][0] == '/' ? "" : ".so in module_path");
+                        status = EXIT_CONFIGURATION;
+                }
+        return status;
+}
+
+int start_check(struct configuration *config, const char *socket)
+{
+        struct configuration_problem problem;
+        struct rlimit limit = {0};
+        bool usual, shared = (config->socket_mode & 022) != 0;
+        int fd, status = 0;
+
+        getrlimit(RLIMIT_NOFILE, &limit);
+        if (find_socket(socket, config, &fd, &usual) != 0)
+                status = EXIT_CONFIGURATION;
+        if (configuration_settle(config, shared, limit.rlim_max, &problem) != 0) {
+                configuration_log_problem(&problem);
+                status = EXIT_CONFIGURATION;
+        }
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                if (check_pool(config, &config->pools[i]) != 0)
+                        status = EXIT_CONFIGURATION;
+        configuration_print(config, stdout);
+        return fflush(stdout) == 0 ? status : EXIT_FAILURE;
+}
