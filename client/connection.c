@@ -37,8 +37,8 @@ static void connection_on_hello(void *userdata, int r, struct ganger_reply *repl
                 return;
         if (r > 0 || ganger_read_key(reply, "protocol", "u", &protocol) < 0 || protocol != PROTOCOL_VERSION)
                 connection_fail(g, -EPROTO);
-        else if (ganger_read_key(reply, "max_message", "u", &max_message) == 0 && max_message <= SIZE_MAX)
-                g->max_message = (size_t)max_message;
+        else if (ganger_read_key(reply, "max_message", "u", &max_message) == 0 && max_message > 0)
+                g->max_message = max_message < UINT32_MAX ? max_message : UINT32_MAX;
         if (r > 0)
                 connection_keep_error(g, reply);
         else

@@ -132,17 +132,31 @@ int message_begin_notification(struct message *m, struct ganger *g, const char *
         return 0;
 }
 
+/* What the daemon would end the connection for is refused here: other requests live on it. */
+static int message_check(const struct ganger *g, const uint8_t *data, size_t size_bytes)
+{
+        struct scan scan;
+        int r;
+
+        scan_init(&scan, g->max_message);
+        r = scan_feed(&scan, data, size_bytes);
+        if (r == SCAN_LARGE)
+                return -EMSGSIZE;
+        return r == SCAN_DONE && scan.at == size_bytes ? 0 : -EINVAL;
+}
+
 int message_end(struct message *m, uint32_t *ret_msgid)
 {
         struct output *output = &m->g->output;
         struct ganger_writer *w = &m->writer;
-        size_t size_bytes = buffer_size(&output->bytes) - w->packer.start;
-        int r;
+        size_t size_bytes = 0;
+        int r = w->error < 0 ? w->error : w->packer.error;
 
-        if (size_bytes > m->g->max_message)
-                r = writer_abort(w, -EMSGSIZE);
-        else
-                r = writer_end(w);
+        if (r == 0) {
+                size_bytes = buffer_size(&output->bytes) - w->packer.start;
+                r = message_check(m->g, buffer_at(&output->bytes) + w->packer.start, size_bytes);
+        }
+        r = r < 0 ? writer_abort(w, r) : writer_end(w);
         if (r == 0) {
                 r = output_mark(output, size_bytes, w->fds, w->n_fds);
                 if (r < 0)

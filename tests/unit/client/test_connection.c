@@ -453,6 +453,14 @@ static void test_refusals_leave_nothing(void **state)
         assert_int_equal(ganger_start(g, NULL, "f", on_reply, &told, "s", "x"), -EINVAL);
         assert_int_equal(ganger_start(g, NULL, "f", on_reply, &told, "[sh]", "x", -1), -EBADF);
         assert_int_equal(ganger_notify(g, "more", "[uu"), -EINVAL);
+        /* Deep enough for the format alone, too deep within its message: the daemon would hang up. */
+        assert_int_equal(
+                ganger_notify(g, "more", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"),
+                0);
+        assert_int_equal(ganger_flush(g), 0);
+        assert_int_equal(
+                ganger_notify(g, "more", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"),
+                -EINVAL);
         assert_int_equal(ganger_pending(g), 0);
         assert_int_equal(ganger_events(g), POLLIN);
         assert_int_equal(told.n, 0);

@@ -112,6 +112,21 @@ static void test_wrong_formats_write_nothing(void **state)
         buffer_deinit(&b);
 }
 
+/* The descriptors of a value that claims one. */
+static int write_with_one_fd(struct buffer *b, const char *bytes, size_t size_bytes)
+{
+        struct ganger_writer w;
+        int n_fds;
+
+        writer_begin(&w, b);
+        assert_int_equal(ganger_write(&w, "M", bytes, size_bytes, (const int[]){0}, (size_t)1), 0);
+        n_fds = (int)w.n_fds;
+        while (w.n_fds > 0)
+                close(w.fds[--w.n_fds]);
+        assert_int_equal(writer_end(&w), 0);
+        return n_fds;
+}
+
 static void test_ready_values_are_checked(void **state)
 {
         static const struct {
@@ -128,7 +143,12 @@ static void test_ready_values_are_checked(void **state)
 
         for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
                 assert_int_equal(write_values(&b, "m", wrong[i].bytes, wrong[i].size_bytes), -EINVAL);
+        assert_int_equal(write_values(&b, "M", wrong[4].bytes, wrong[4].size_bytes, NULL, (size_t)0),
+                         -EINVAL);
+        assert_int_equal(write_values(&b, "M", "\x01", (size_t)1, (const int[]){0}, (size_t)1), -EINVAL);
         assert_int_equal(buffer_size(&b), 0);
+        assert_int_equal(write_with_one_fd(&b, wrong[4].bytes, wrong[4].size_bytes), 1);
+        assert_int_equal(buffer_size(&b), wrong[4].size_bytes);
         buffer_deinit(&b);
 }
 
