@@ -1,0 +1,46 @@
+#!/bin/sh
+# examples.sh BUILD PYTHON: the examples of client/examples, against a real daemon (tests/support/with-daemon.sh runs it
+# beside one). What they print is compared with sha256sum's own.
+set -eu
+build=$1 python=$2
+examples=$(cd "$(dirname "$0")/../../client/examples" && pwd)
+here=$build/client/examples
+work=$(mktemp -d "${TMPDIR:-/tmp}/ganger-examples.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+same() { # WHAT FILE FILE
+        diff -u "$2" "$3" || { echo "examples: $1 is wrong" >&2; exit 1; }
+}
+
+# call
+sha256sum /etc/passwd >"$work/expected"
+"$here/example-call" /etc/passwd >"$work/got"
+same call "$work/expected" "$work/got"
+if "$here/example-call" "$work/none" 2>"$work/error"; then
+        echo "examples: call of a file that is not there succeeded" >&2
+        exit 1
+fi
+grep -q '^call: .' "$work/error"
+
+# map, of lines and of arguments
+seq 3000 | while read -r n; do echo "$n" >"$work/file-$n"; done
+find "$work" -name 'file-*' | sort >"$work/files"
+xargs sha256sum <"$work/files" | cut -d ' ' -f 1 >"$work/expected"
+"$here/example-map" <"$work/files" | sort -n | cut -d ' ' -f 2 >"$work/got"
+same map "$work/expected" "$work/got"
+head -1 "$work/expected" >"$work/first"
+"$here/example-map" "$(head -1 "$work/files")" | cut -d ' ' -f 2 >"$work/got"
+same "map of one" "$work/first" "$work/got"
+if "$here/example-map" "$work/none" 2>"$work/error"; then
+        echo "examples: map of a file that is not there succeeded" >&2
+        exit 1
+fi
+grep -q '^map: item 0: .' "$work/error"
+
+# async
+"$here/example-async" one two three </dev/null | sort >"$work/got"
+printf 'one: one\nthree: three\ntwo: two\n' >"$work/expected"
+same async "$work/expected" "$work/got"
+
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$examples "$python" "$(dirname "$0")/examples.py" "$work/files"
+echo "examples: all as they should"
