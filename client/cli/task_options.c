@@ -12,7 +12,7 @@ static const char *typed_name(enum task_option option)
         char *name = names[option];
 
         if (!*name)
-                for (size_t i = 0; task_option_table[option].name[i] && i < sizeof names[0] - 1; i++)
+                for (size_t i = 0; i < sizeof names[0] - 1 && task_option_table[option].name[i]; i++)
                         name[i] = task_option_table[option].name[i] == '_'
                                           ? '-'
                                           : task_option_table[option].name[i];
