@@ -1,0 +1,178 @@
+#!/bin/sh
+# shellcheck disable=SC2016 # what is in single quotes is for the inner shell
+# test_cli.sh BUILD: the command line as people use it, on a real daemon. Prints each case; ends with 1 if one failed.
+set -u
+build=$1
+if [ -z "${GANGER_CLI_INSIDE-}" ]; then
+        here=$(cd "$(dirname "$0")" && pwd)
+        GANGER_CLI_INSIDE=1 GANGER_SHOW_LOG=1 exec "$here/../support/with-daemon.sh" "$build" "$here/$(basename "$0")" "$@"
+fi
+work=$(mktemp -d "${TMPDIR:-/tmp}/ganger-cli.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failed=0
+count=0
+
+# expect STATUS STDOUT COMMAND...: runs it and compares both. STDOUT may hold shell patterns.
+expect() {
+        want_status=$1
+        want=$2
+        shift 2
+        count=$((count + 1))
+        timeout 30 "$@" >out 2>err </dev/null
+        status=$?
+        got=$(cat out)
+        # shellcheck disable=SC2254 # a pattern is wanted
+        case $got in
+        $want) matches=yes ;;
+        *) matches=no ;;
+        esac
+        if [ $status = "$want_status" ] && [ $matches = yes ]; then
+                return
+        fi
+        failed=$((failed + 1))
+        printf 'FAILED: %s\n  status %s, wanted %s\n  output %s\n  wanted %s\n  errors %s\n' \
+                "$*" $status "$want_status" "$got" "$want" "$(cat err)"
+}
+# says TEXT: the last command's standard error holds the text.
+says() {
+        count=$((count + 1))
+        if ! grep -qF -- "$1" err; then
+                failed=$((failed + 1))
+                printf 'FAILED: the message should hold: %s\n  it is: %s\n' "$1" "$(cat err)"
+        fi
+}
+sh_() {
+        sh -c "$1"
+}
+
+# Values in and out.
+expect 0 '5' ganger call core.echo 5
+expect 0 '-5' ganger call core.echo -- -5
+expect 0 '"hello"' ganger call core.echo hello
+expect 0 'hello' ganger call --raw core.echo hello
+expect 0 '"5"' ganger call -s core.echo 5
+expect 0 '{"a":*1,2.5,null,true*}' ganger call core.echo '{"a": [1, 2.5, null, true]}'
+expect 0 '0.1' ganger call core.echo 0.1
+expect 0 '"@x"' ganger call core.echo @@x
+expect 2 '' ganger call -J core.echo '{broken'
+says "is no JSON"
+expect 2 '' ganger call digest.sha256 @/does/not/exist
+says "No such file"
+printf abc >abc
+expect 0 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad ganger call --raw digest.sha256 @abc
+expect 0 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad ganger call --raw digest.sha256 "$work/abc"
+
+# Errors, and what to do about them.
+expect 125 '' ganger call no.such
+says "no.such"
+says "ganger functions"
+expect 125 '' ganger call --pool nowhere core.echo 1
+says "nowhere"
+expect 2 '' ganger nonsense
+says "there is no verb 'nonsense'"
+expect 2 '' ganger call
+expect 2 '' ganger call --priority 101 core.echo 1
+says "-100 to 100"
+expect 2 '' ganger show x
+expect 125 '' ganger --socket "$work/none" ping
+says "is gangerd running?"
+long=$work/$(printf '%0120d' 0)
+expect 125 '' ganger --socket "$long" ping
+says "107"
+expect 125 '' ganger show 1
+expect 1 '' ganger call digest.sha256 /does/not/exist
+says "/does/not/exist"
+
+# Submit and what follows.
+id=$(ganger submit --label mine core.echo '[1, "two"]')
+expect 0 "$id succeeded" ganger wait "$id"
+expect 0 '*"mine"*' ganger --json show "$id"
+expect 0 '*succeeded*' ganger show "$id"
+expect 0 '[[]1,"two"]' ganger result --keep "$id"
+expect 0 '[[]1,"two"]' ganger result "$id"
+expect 125 '' ganger result "$id"
+id=$(ganger submit core.sleep 60)
+expect 124 '' ganger result --timeout 50ms "$id"
+expect 124 '' ganger wait --timeout 50ms "$id"
+expect 0 "*$id*running*" ganger list --state running
+expect 0 '1 cancelled' ganger cancel "$id"
+expect 1 "$id cancelled" ganger wait "$id"
+expect 0 '0 cancelled' ganger cancel "$id"
+id=$(ganger submit --delay 1h core.echo 1)
+expect 0 "*$id*delayed*" ganger list --state delayed
+expect 0 '1 cancelled' ganger cancel "$id"
+expect 124 '' ganger call --timeout 100ms core.sleep 60
+says "timeout"
+expect 124 '' ganger call --delay 10 --expires 100ms core.echo 1
+
+# Commands.
+expect 0 'hi' ganger run -- echo hi
+expect 3 '' ganger run -- sh -c 'exit 3'
+expect 143 '' ganger run -- sh -c 'kill -TERM $$'
+expect 127 '' ganger run -- no-such-command-here
+says "no-such-command-here"
+touch plain
+expect 126 '' ganger run -- ./plain
+expect 0 "$work" ganger run -- pwd
+expect 0 'value' ganger run --env NAME=value -- sh -c 'echo $NAME'
+expect 0 '0027' sh_ 'umask 27; ganger run -- sh -c umask'
+expect 0 'C B A ' sh_ 'printf "A\nB\nC\n" | ganger run -- sort -r | tr "\n" " "'
+expect 0 'out' sh_ 'ganger run -- sh -c "echo out; echo err >&2" 2>redirected'
+expect 0 'err' cat redirected
+expect 141 'y' bash -o pipefail -c 'ganger run -- yes | head -n 1'
+id=$(ganger run -d -- sh -c 'echo started; echo oops >&2; sleep 0.2; echo done; exit 4')
+expect 4 'started
+done' ganger attach "$id"
+says "oops"
+expect 0 'started
+done' ganger logs "$id"
+id=$(ganger run -d -- sh -c 'echo going; sleep 60')
+until ganger logs "$id" | grep -q going; do :; done
+expect 0 'going' ganger logs "$id"
+expect 0 '1 cancelled' ganger cancel "$id"
+
+# Ctrl-C cancels what is waited for.
+count=$((count + 2))
+ganger run -- sleep 61 &
+runner=$!
+until ganger list --state running | grep -q core.exec; do :; done
+kill -TERM $runner
+wait $runner
+[ $? = 143 ] || { failed=$((failed + 1)); echo "FAILED: a run that was terminated should say 143"; }
+ganger list --state running | grep -q core && { failed=$((failed + 1)); echo "FAILED: its task still runs"; }
+
+# Map.
+expect 0 '1
+2
+3' ganger map -k core.echo 1 2 3
+expect 0 '"a"
+"b"' sh_ 'printf "a\nb" | ganger map -k core.echo'
+expect 0 '"a b"
+"c"' sh_ 'printf "a b\0c\0" | ganger map -0 -k core.echo'
+expect 0 '3' ganger map --array core.echo '[3]'
+expect 0 'one
+two' sh_ 'printf "one\ntwo\n" | ganger map -k --exec -- echo'
+expect 0 'x-one-x
+x-two-x' sh_ 'printf "one\ntwo\n" | ganger map -k --exec -- echo x-{}-x'
+expect 123 'good' sh_ 'echo good >good; printf "good\nbad\n" | ganger map -k --exec -- cat'
+says "item 1 (bad)"
+says "1 of 2 items failed"
+expect 123 '{"index":0,"item":"/none","error":*}' ganger --json map digest.sha256 /none
+expect 0 '50005000' sh_ 'seq 10000 | ganger map core.echo | awk "{ s += \$1 } END { print s }"'
+expect 0 '' sh_ 'ganger map core.echo </dev/null'
+expect 0 "$(seq 1000)" sh_ 'seq 1000 | ganger map -k -j 3 core.echo'
+expect 2 '' ganger map -J core.echo '{broken'
+expect 125 '' ganger map no.such 1
+
+# Looking.
+expect 0 'pong in * ms' ganger ping
+expect 0 '*core.echo*digest.sha256*' ganger functions
+expect 0 '*default*' ganger status
+expect 0 '{*"pools":*}' ganger --json status
+expect 0 '' ganger status -q
+expect 0 'ganger *' ganger --version
+expect 0 'usage: ganger map*--fail-fast*' ganger map --help
+
+echo "$((count - failed)) passed, $failed failed"
+[ $failed = 0 ]
