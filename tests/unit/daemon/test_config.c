@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration: every key and type, what inih would cut, what is refused and how that is said. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/config_name.h"
+#include "daemon/config_table.h"
+#include "daemon/configuration.h"
+#include "tests/unit/cmocka_includes.h"
+#include "tests/unit/fault_alloc.h"
+
+static struct configuration_problem problem;
+
+static int parse(const char *text, struct configuration **ret)
+{
+        int r;
+
+        assert_int_equal(configuration_new(ret, &problem), 0);
+        r = configuration_parse(*ret, text, strlen(text), &problem);
+        if (r != 0)
+                *ret = configuration_free(*ret);
+        return r;
+}
+
+static struct configuration *parsed(const char *text)
+{
+        struct configuration *c;
+
+        if (parse(text, &c) != 0)
+                fail_msg("line %u: %s", problem.line, problem.text);
+        return c;
+}
+
+static void refused(const char *text, unsigned line, const char *says)
+{
+        struct configuration *c;
+
+        problem = (struct configuration_problem){0};
+        assert_int_equal(parse(text, &c), CONFIGURATION_BAD);
+        assert_int_equal(problem.line, line);
+        if (strstr(problem.text, says) == NULL)
+                fail_msg("'%s' does not say '%s'", problem.text, says);
+}
+
+static void test_defaults(void **state)
+{
+        struct configuration *c = parsed("[pool a]\n");
+
+        assert_null(c->socket);
+        assert_int_equal(c->socket_mode, 0600);
+        assert_false(c->socket_group.said);
+        assert_int_equal(c->max_connections, 16384);
+        assert_false(c->max_connections_said);
+        assert_int_equal(c->max_message_bytes, 64 << 20);
+        assert_int_equal(c->user_memory_bytes, 256 << 20);
+        assert_int_equal(c->client_timeout, INT64_C(600000000000));
+        assert_int_equal(c->history, 10000);
+        assert_int_equal(c->n_pools, 1);
+        assert_string_equal(c->pools[0].name, "a");
+        assert_int_equal(c->pools[0].workers, 0);
+        assert_string_equal(c->pools[0].modules[0], "core");
+        assert_null(c->pools[0].modules[1]);
+        assert_int_equal(c->pools[0].timeout, 0);
+        assert_int_equal(c->pools[0].kill_grace, INT64_C(2000000000));
+        assert_null(c->pools[0].env[0]);
+        configuration_free(c);
+}
+
+/* One value that each type takes, and how it is printed again. */
+static const struct {
+        const char *in, *out;
+} samples[N_CONFIG_TYPES] = {
+        [CONFIG_TYPE_PATH] = {"/a/b c", "/a/b c"},      [CONFIG_TYPE_COUNT] = {"77", "77"},
+        [CONFIG_TYPE_COUNT64] = {"78", "78"},           [CONFIG_TYPE_WORKERS] = {"3", "3"},
+        [CONFIG_TYPE_INTEGER] = {"-5", "-5"},           [CONFIG_TYPE_SIZE] = {"2048K", "2M"},
+        [CONFIG_TYPE_TIME] = {"1.5min", "90s"},         [CONFIG_TYPE_MODE] = {"0660", "0660"},
+        [CONFIG_TYPE_GROUP] = {"12345", "12345"},       [CONFIG_TYPE_CHOICE] = {"no", "no"},
+        [CONFIG_TYPE_LOG_LEVEL] = {"debug", "debug"},   [CONFIG_TYPE_LOG_FORMAT] = {"json", "json"},
+        [CONFIG_TYPE_NAMES] = {"  x  /y/z ", "x /y/z"}, [CONFIG_TYPE_PATHS] = {"/x /y", "/x /y"},
+        [CONFIG_TYPE_VARIABLES] = {"A=1 B=", "A=1 B="},
+};
+
+static void test_every_key_is_read_and_printed(void **state)
+{
+        for (size_t i = 0; i < n_config_table; i++) {
+                const struct config_key *key = &config_table[i];
+                char text[256], expected[256], *printed;
+                size_t size;
+                FILE *f;
+
+                assert_non_null(samples[key->type].in);
+                assert_true(key->help != NULL && *key->help != 0);
+                snprintf(text, sizeof text, "[%s]\n%s = %s\n",
+                         key->section == CONFIG_DAEMON ? "daemon" : "pool p", key->name,
+                         samples[key->type].in);
+                struct configuration *c = parsed(text);
+                f = open_memstream(&printed, &size);
+                configuration_print(c, f);
+                fclose(f);
+                snprintf(expected, sizeof expected, "\n%s = %s\n", key->name, samples[key->type].out);
+                if (strstr(printed, expected) == NULL)
+                        fail_msg("no %s in:\n%s", expected, printed);
+                free(printed);
+                configuration_free(c);
+        }
+}
+
+static void test_what_is_printed_can_be_read(void **state)
+{
+        struct configuration *c =
+                parsed("[daemon]\nsocket=/s\n[pool a]\nexec=yes\nenv=A=b\n[module m]\nk = v w\n");
+        char *first, *second;
+        size_t size;
+        FILE *f = open_memstream(&first, &size);
+
+        configuration_print(c, f);
+        fclose(f);
+        configuration_free(c);
+        c = parsed(first);
+        f = open_memstream(&second, &size);
+        configuration_print(c, f);
+        fclose(f);
+        assert_string_equal(first, second);
+        configuration_free(c);
+        free(first);
+        free(second);
+}
+
+static void test_sizes_and_times(void **state)
+{
+        struct configuration *c = parsed("[daemon]\nmax_message=1G\nuser_memory = 2 G\nstop_timeout=250ms\n"
+                                         "start_timeout=0.5h\nclient_timeout=2d\n[pool a]\ntimeout=3\n");
+
+        assert_int_equal(c->max_message_bytes, UINT64_C(1) << 30);
+        assert_int_equal(c->user_memory_bytes, UINT64_C(2) << 30);
+        assert_int_equal(c->stop_timeout, INT64_C(250000000));
+        assert_int_equal(c->start_timeout, INT64_C(1800000000000));
+        assert_int_equal(c->client_timeout, INT64_C(172800000000000));
+        assert_int_equal(c->pools[0].timeout, INT64_C(3000000000));
+        configuration_free(c);
+}
+
+static void test_what_inih_would_cut(void **state)
+{
+        char text[8192] = "[pool a]\nenv = LONG=";
+        size_t at = strlen(text);
+
+        memset(text + at, 'x', 4000);
+        strcpy(text + at + 4000,
+               " B=1;2\n# A comment\n[module aVeryLongNameThatIsLongerThanFiftyCharactersAsInihCuts"
+               "Them]\nkey = a ; b\n[daemon]\nnonsense\n");
+        refused(text, 7, "KEY = VALUE"); /* and the line is counted right */
+        strstr(text, "nonsense")[0] = ';';
+        struct configuration *c = parsed(text);
+        assert_int_equal(strlen(c->pools[0].env[0]), 4005);
+        assert_string_equal(c->pools[0].env[1], "B=1;2");
+        const struct module_configuration *m =
+                configuration_module(c, "aVeryLongNameThatIsLongerThanFiftyCharactersAsInihCutsThem");
+        assert_non_null(m);
+        assert_string_equal(m->settings[0].value, "a ; b");
+        configuration_free(c);
+}
+
+static void test_refusals_say_where_and_what(void **state)
+{
+        refused("[daemon]\n\nsokcet = /a\n", 3, "unknown key 'sokcet' in [daemon]: is socket meant?");
+        refused("[daemon]\nxyzzyx = 1\n", 2, "known: socket, socket_mode");
+        refused("[daemon]\nmetrics = /x\n", 2, "unknown key 'metrics'");
+        refused("[pool a]\nmax_tasks = 1\n", 2, "unknown key 'max_tasks'");
+        refused("[deamon]\n", 1, "unknown section [deamon]; known: [daemon], [pool NAME], [module NAME]");
+        refused("[pool]\n", 1, "needs one name");
+        refused("[pool a b]\n", 1, "needs one name");
+        refused("[pool ../x]\n", 1, "needs one name");
+        refused("[daemon\n", 1, "closing bracket");
+        refused("a = 1\n", 1, "before the first [section]");
+        refused("[daemon]\nmax_requests = 0\n", 2, "the least is 1");
+        refused("[daemon]\nmax_requests = 0x10\n", 2, "not a whole number");
+        refused("[daemon]\nmax_requests = 1.5\n", 2, "not a whole number");
+        refused("[daemon]\nmax_requests =\n", 2, "not a whole number");
+        refused("[daemon]\nmax_requests = nan\n", 2, "not a whole number");
+        refused("[daemon]\nmax_message = 1T\n", 2, "not a size");
+        refused("[daemon]\nstop_timeout = 1 week\n", 2, "not a time");
+        refused("[daemon]\nstop_timeout = -1\n", 2, "the least is 0");
+        refused("[daemon]\nsocket = a/b\n", 2, "not an absolute path");
+        refused("[daemon]\nsocket_mode = 888\n", 2, "octal");
+        refused("[daemon]\nadmin_group = no-such-group-here\n", 2, "no such group");
+        refused("[daemon]\nlog_level = loud\n", 2, "error, warning, info, debug");
+        refused("[pool a]\nexec = maybe\n", 2, "yes or no");
+        refused("[pool a]\nenv = A=1 B\n", 2, "'B' is not NAME=VALUE");
+        refused("[pool a]\nmodules = a/b\n", 2, "'a/b' is not");
+        refused("[pool a]\nnice = 20\n", 2, "the most is 19");
+        refused("[pool a]\nworkers = 4097\n", 2, "the most is 4096");
+}
+
+static void test_a_zero_byte_is_no_text(void **state)
+{
+        static const char text[] = "[daemon]\n\0[x]\n";
+        struct configuration *c;
+
+        assert_int_equal(configuration_new(&c, &problem), 0);
+        assert_int_equal(configuration_parse(c, text, sizeof text - 1, &problem), CONFIGURATION_BAD);
+        configuration_free(c);
+}
+
+static void test_later_lines_win_and_pools_go_on(void **state)
+{
+        struct configuration *c = parsed("[pool a]\nworkers=1\n[pool b]\n[pool a]\nworkers=2\n"
+                                         "[module m]\nk=1\nk=2\n");
+
+        assert_int_equal(c->n_pools, 2);
+        assert_int_equal(c->pools[0].workers, 2);
+        assert_int_equal(c->modules[0].n_settings, 1);
+        assert_string_equal(c->modules[0].settings[0].value, "2");
+        configuration_free(c);
+}
+
+static void test_settle(void **state)
+{
+        struct configuration *c = parsed("[pool a]\nworkers=2\n[pool b]\nexec=yes\n");
+
+        assert_int_equal(configuration_settle(c, true, 100000, &problem), 0);
+        assert_false(c->pools[0].exec);
+        assert_true(c->pools[1].exec);
+        assert_true(c->pools[1].workers >= 1);
+        configuration_free(c);
+        c = parsed("[pool a]\nworkers=2\n");
+        assert_int_equal(configuration_settle(c, false, 4096, &problem), 0);
+        assert_true(c->pools[0].exec);
+        assert_true(c->max_connections < 4096 && c->max_connections > 2000); /* what there is room for */
+        configuration_free(c);
+        c = parsed("[daemon]\nmax_connections=5000\n[pool a]\nworkers=2\n");
+        assert_int_equal(configuration_settle(c, false, 4096, &problem), CONFIGURATION_BAD);
+        assert_non_null(strstr(problem.text, "RLIMIT_NOFILE"));
+        configuration_free(c);
+}
+
+static void test_files(void **state)
+{
+        char path[] = "/tmp/ganger-config-XXXXXX";
+        struct configuration *c;
+        int fd = mkstemp(path);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, "[daemon]\nhistory = 5\n", 21), 21);
+        close(fd);
+        assert_int_equal(configuration_load(path, &c, &problem), 0);
+        assert_int_equal(c->history, 5);
+        assert_int_equal(c->n_pools, 1); /* the one that nobody named */
+        assert_string_equal(c->pools[0].name, "default");
+        configuration_free(c);
+        unlink(path);
+        assert_int_equal(configuration_load(path, &c, &problem), CONFIGURATION_BAD);
+        assert_string_equal(problem.file, path);
+}
+
+static void test_no_memory_at_any_place(void **state)
+{
+        static const char text[] = "[daemon]\nsocket=/a\n[pool a]\nenv=A=1 B=2\n[module m]\nk=v\nk=w\n";
+        bool failed = true;
+
+        for (unsigned n = 1; failed; n++) {
+                struct configuration *c = NULL;
+                fault_alloc_arm(n);
+                int r = configuration_new(&c, &problem);
+                if (r == 0)
+                        r = configuration_parse(c, text, sizeof text - 1, &problem);
+                failed = fault_alloc_disarm() != 0;
+                if (failed && r != 0) /* inih tells of a lost allocation of its own in its own way */
+                        assert_true(r < 0);
+                if (!failed)
+                        assert_int_equal(r, 0);
+                if (c != NULL)
+                        configuration_free(c);
+        }
+}
+
+static void test_nearest(void **state)
+{
+        assert_string_equal(config_name_nearest(CONFIG_DAEMON, "socket_mod"), "socket_mode");
+        assert_string_equal(config_name_nearest(CONFIG_POOL, "worker"), "workers");
+        assert_null(config_name_nearest(CONFIG_POOL, "qqqqqqq"));
+        assert_true(config_name_valid("a-b_c.9"));
+        assert_false(config_name_valid(".a"));
+        assert_false(config_name_valid("a/b"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_every_key_is_read_and_printed),
+                cmocka_unit_test(test_what_is_printed_can_be_read),
+                cmocka_unit_test(test_sizes_and_times),
+                cmocka_unit_test(test_what_inih_would_cut),
+                cmocka_unit_test(test_refusals_say_where_and_what),
+                cmocka_unit_test(test_a_zero_byte_is_no_text),
+                cmocka_unit_test(test_later_lines_win_and_pools_go_on),
+                cmocka_unit_test(test_settle),
+                cmocka_unit_test(test_files),
+                cmocka_unit_test(test_no_memory_at_any_place),
+                cmocka_unit_test(test_nearest),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
