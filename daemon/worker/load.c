@@ -188,6 +188,7 @@ static int search(const struct request *request, const char *name, char **ret, c
                 if (used < tried_size)
                         used += (size_t)snprintf(tried + used, tried_size - used, " %s", *ret);
                 free(*ret);
+                *ret = NULL;
         }
         return -ENOENT;
 }
