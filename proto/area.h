@@ -26,6 +26,9 @@ enum slot_state { SLOT_EMPTY = 0, SLOT_SENT = 1, SLOT_CLAIMED = 2, SLOT_REVOKED 
 #define SLOT_STATE_BITS 8
 static inline uint64_t slot_word(uint64_t task, enum slot_state state)
 {
+#ifdef SEEDED_BUG_SLOT_WITHOUT_ID /* the simulator must find it */
+        task = 0;
+#endif
         return task << SLOT_STATE_BITS | (uint64_t)state; /* ids are below 2^53 */
 }
 static inline uint64_t slot_word_task(uint64_t word)
@@ -61,6 +64,10 @@ static inline bool area_claim(struct area *a, unsigned slot, uint64_t task, int6
 {
         uint64_t expected = slot_word(task, SLOT_SENT);
         atomic_store_explicit(&a->slots[slot].begin_ns, now_ns, memory_order_relaxed);
+#ifdef SEEDED_BUG_SLOT_WITHOUT_ID
+        if (slot_word_state(atomic_load(&a->slots[slot].word)) == SLOT_SENT)
+                expected = atomic_load(&a->slots[slot].word); /* whosever it is */
+#endif
         return atomic_compare_exchange_strong(&a->slots[slot].word, &expected, slot_word(task, SLOT_CLAIMED));
 }
 /* gangerd: takes the task back; true: won, it never begins. */

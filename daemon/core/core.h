@@ -55,12 +55,13 @@ enum core_refusal {
         CORE_UNKNOWN_TASK = 1, /* none such, or another user's */
         CORE_UNKNOWN_POOL,
         CORE_QUEUE_FULL,
-        CORE_QUOTA,         /* core_refused_quota() says which */
-        CORE_STOPPING,      /* the daemon stops */
-        CORE_NOT_READY,     /* result: not ended in time (comes through answer_refusal) */
-        CORE_NOT_OPEN,      /* no such open request on this connection */
-        CORE_MISUSE,        /* feed without the option feed, after last; more without window */
-        CORE_BAD_WORKER,    /* a worker's message makes no sense: kill it (core_worker_lost follows) */
+        CORE_QUOTA,      /* core_refused_quota() says which */
+        CORE_STOPPING,   /* the daemon stops */
+        CORE_NOT_READY,  /* result: not ended in time (comes through answer_refusal) */
+        CORE_NOT_OPEN,   /* no such open request on this connection */
+        CORE_MISUSE,     /* feed without the option feed, after last; more without window */
+        CORE_BAD_WORKER, /* a worker's message makes no sense: ops.kill was called (core_worker_lost follows)
+                          */
         CORE_OUT_OF_MEMORY, /* comes through answer_refusal only; functions return -ENOMEM */
         CORE_CANCELLED,     /* the request was given up by cancel_request (comes through answer_refusal) */
         CORE_TOO_LARGE,     /* the answer would be larger than a message may be */
@@ -176,7 +177,8 @@ struct core_ops {
         void (*read_slot)(void *ctx, uint32_t worker, uint32_t slot, struct core_slot *ret);
         /* Tells the worker that this task is to end (cancel word, then SIGTERM). */
         void (*tell)(void *ctx, uint32_t worker, uint64_t task);
-        /* SIGKILL, and nothing more is sent to it. core_worker_lost() follows when it is reaped. */
+        /* SIGKILL, and nothing more is sent to it. core_worker_lost() follows when it is reaped. Also for one
+         * that never said hello, and may not have been forked. */
         void (*kill)(void *ctx, uint32_t worker);
         /* Asks an idle worker to exit. core_worker_lost() follows. */
         void (*stop)(void *ctx, uint32_t worker);
@@ -350,6 +352,9 @@ int core_worker_item(struct core *, uint32_t worker, uint64_t task, uint32_t att
 int core_worker_stream(struct core *, uint32_t worker, uint64_t task, unsigned kind, uint32_t size_bytes,
                        int64_t now);
 int core_worker_progress(struct core *, uint32_t worker, uint64_t task, double done, int64_t now);
+/* It broke the protocol in a way that only the caller can see (bytes that are no message). The core has it
+ * killed, as after each CORE_BAD_WORKER: ops.kill() has been called when this returns. */
+int core_worker_bad(struct core *, uint32_t worker, int64_t now);
 /* It was reaped (or never came to be), and its channel was read to the end. */
 void core_worker_lost(struct core *, uint32_t worker, const struct core_exit *, int64_t now);
 

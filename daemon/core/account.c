@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Users and their accounts: connections, unfinished tasks, descriptors, bytes. Admission asks whether there
+ * is room; after it everything that is held for a user is charged here and released here, and nowhere else,
+ * so that a user who is gone has accounts of zero (asserted).
+ */
+#include "daemon/core/core_private.h"
+
+int user_get(struct core *core, uid_t uid, struct user **ret)
+{
+        struct table_link *link = table_find(&core->users, uid);
+        struct user *user = link ? CONTAINER_OF(link, struct user, by_uid) : NULL;
+        if (!user) {
+                user = calloc(1, sizeof(*user));
+                if (!user)
+                        return -ENOMEM;
+                user->core = core;
+                LIST_INIT(&user->turns);
+                table_add(&core->users, &user->by_uid, uid);
+        }
+        user->n_refs++;
+        *ret = user;
+        return 0;
+}
+
+struct user *user_unref(struct user *user)
+{
+        assert(user->n_refs > 0);
+        if (--user->n_refs == 0) {
+                for (int kind = 0; kind < N_ACCOUNTS; kind++)
+                        assert(user->used[kind] == 0);
+                assert(LIST_EMPTY(&user->turns));
+                table_remove(&user->core->users, &user->by_uid);
+                free(user);
+        }
+        return NULL;
+}
+
+static int refuse(struct core *core, const char *what, uint64_t used, uint64_t limit)
+{
+        core->quota = (struct core_quota){.what = what, .used = used, .limit = limit};
+        return CORE_QUOTA;
+}
+
+int user_admit(struct user *user, enum account_kind kind, uint64_t amount)
+{
+        struct core *core = user->core;
+        const struct core_config *config = &core->config;
+        const struct {
+                const char *what;
+                uint64_t limit;
+        } limits[N_ACCOUNTS] = {
+                [ACCOUNT_CONNECTIONS] = {"user_connections", config->user_connections},
+                [ACCOUNT_TASKS] = {"user_tasks", config->user_tasks},
+                [ACCOUNT_DESCRIPTORS] = {"user_descriptors", config->user_descriptors},
+                [ACCOUNT_BYTES] = {"user_memory", config->user_memory_bytes},
+        };
+        uint64_t used = user->used[kind], limit = limits[kind].limit;
+        if (amount > limit || used > limit - amount)
+                return refuse(core, limits[kind].what, used, limit);
+        limit = config->memory_limit_bytes;
+        if (kind == ACCOUNT_BYTES && (amount > limit || core->bytes > limit - amount))
+                return refuse(core, "memory_limit", core->bytes, limit);
+        return 0;
+}
+
+void user_charge(struct user *user, enum account_kind kind, uint64_t amount)
+{
+        user->used[kind] += amount;
+        if (kind == ACCOUNT_BYTES)
+                user->core->bytes += amount;
+}
+
+void user_release(struct user *user, enum account_kind kind, uint64_t amount)
+{
+        assert(user->used[kind] >= amount);
+        user->used[kind] -= amount;
+        if (kind == ACCOUNT_BYTES) {
+                assert(user->core->bytes >= amount);
+                user->core->bytes -= amount;
+        }
+}
+
+struct core_quota core_refused_quota(const struct core *core)
+{
+        return core->quota;
+}
+
+void core_account(const struct core *core, uid_t uid, struct core_account *ret)
+{
+        struct table_link *link = table_find(&core->users, uid);
+        *ret = (struct core_account){0};
+        if (!link)
+                return;
+        const struct user *user = CONTAINER_OF(link, struct user, by_uid);
+        ret->connections = user->used[ACCOUNT_CONNECTIONS];
+        ret->tasks = user->used[ACCOUNT_TASKS];
+        ret->descriptors = user->used[ACCOUNT_DESCRIPTORS];
+        ret->bytes = user->used[ACCOUNT_BYTES];
+}

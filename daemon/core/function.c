@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known of a function: how long it takes, as a moving mean that weighs the latest run by one eighth.
+ * Owned by its pool. Mean and samples are at least 1 ns, for 0 says "not measured yet".
+ */
+#include "daemon/core/core_private.h"
+
+void function_measure(struct function *function, int64_t run_time)
+{
+        if (run_time < 1)
+                run_time = 1;
+        if (function->mean_ns == 0)
+                function->mean_ns = run_time;
+        else
+                function->mean_ns += (run_time - function->mean_ns) / 8;
+        if (function->mean_ns < 1)
+                function->mean_ns = 1;
+}
+
+void hand_measure_end(struct hand *hand)
+{
+        if (hand->batch.n)
+                function_measure(hand->batch.function, hand->batch.ns / (int64_t)hand->batch.n);
+        hand->batch.n = 0;
+}
+
+void hand_measure(struct hand *hand, struct function *function, int64_t run_time, uint64_t n)
+{
+        if (run_time == 0 && hand->batch.n) {
+                if (function == hand->batch.function)
+                        hand->batch.n += n;
+                return;
+        }
+        hand_measure_end(hand);
+        hand->batch.function = function;
+        hand->batch.ns = run_time;
+        hand->batch.n = n;
+}
+
+struct function *task_function(const struct core *core, const struct task *task)
+{
+        struct pool *pool = task_pool(core, task);
+        assert(task->function < pool->n_functions);
+        return &pool->functions[task->function];
+}
+
+int core_function_add(struct core *core, uint32_t pool_index, uint32_t *ret_function)
+{
+        struct pool *pool = pool_at(core, pool_index);
+        assert(pool);
+        struct function *functions = realloc(pool->functions, (pool->n_functions + 1) * sizeof(*functions));
+        if (!functions)
+                return -ENOMEM;
+        pool->functions = functions;
+        functions[pool->n_functions] = (struct function){0};
+        *ret_function = pool->n_functions++;
+        return 0;
+}

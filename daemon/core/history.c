@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The last records of tasks that ended and are forgotten, in a ring of fixed size, found by id. They hold no
+ * payloads: how a task failed can still be asked, its result not. Owned by the core; a record owns its label.
+ */
+#include "daemon/core/core_private.h"
+
+struct old_task {
+        struct table_link by_id;
+        char *label;
+        int64_t submitted, due, started, ended, expires, timeout;
+        uint64_t args_size_bytes, result_size_bytes, n_items, n_succeeded, n_failed;
+        struct bad_end bad;
+        uid_t uid;
+        pid_t pid, worker_pid;
+        uint32_t function, attempt;
+        float progress;
+        int8_t priority;
+        uint8_t pool, state;
+        bool is_map;
+};
+
+int history_init(struct history *history, size_t n_max)
+{
+        *history = (struct history){.n_max = n_max};
+        if (n_max) {
+                history->ring = calloc(n_max, sizeof(*history->ring));
+                if (!history->ring)
+                        return -ENOMEM;
+        }
+        return table_init(&history->by_id, 0x9e3779b97f4a7c15);
+}
+
+static void evict(struct history *history, struct old_task *old)
+{
+        table_remove(&history->by_id, &old->by_id);
+        free(old->label);
+        old->label = NULL;
+        history->n--;
+}
+
+void history_deinit(struct history *history)
+{
+        for (size_t i = 0; history->n; i++)
+                if (history->ring[i].by_id.key)
+                        evict(history, &history->ring[i]);
+        if (history->by_id.buckets)
+                table_deinit(&history->by_id);
+        free(history->ring);
+        history->ring = NULL;
+}
+
+void history_add(struct history *history, const struct core *core, struct task *task)
+{
+        if (history->n_max == 0)
+                return;
+        struct old_task *old = &history->ring[history->next];
+        if (++history->next == history->n_max)
+                history->next = 0;
+        if (old->by_id.key)
+                evict(history, old);
+        *old = (struct old_task){
+                .label = task->label,
+                .submitted = task->submitted,
+                .due = task->due,
+                .started = task->started,
+                .ended = task->ended,
+                .expires = task->expires == CORE_NEVER ? 0 : task->expires,
+                .timeout = task->timeout,
+                .args_size_bytes = task->args_size_bytes,
+                .result_size_bytes = task->result_size_bytes,
+                .bad = task->bad,
+                .uid = user_uid(task->user),
+                .pid = task->pid,
+                .worker_pid = task->worker_pid,
+                .function = task->function,
+                .attempt = task->attempt,
+                .progress = task->progress,
+                .priority = task->priority,
+                .pool = task->pool,
+                .state = task->state,
+        };
+        if (task->map) {
+                old->is_map = true;
+                old->n_items = task->map->n_items;
+                old->n_succeeded = task->map->n_succeeded;
+                old->n_failed = task->map->n_failed;
+        }
+        task->label = NULL;
+        table_add(&history->by_id, &old->by_id, task_id(task));
+        history->n++;
+}
+
+bool history_find(const struct history *history, uint64_t id, struct core_record *ret)
+{
+        struct table_link *link = history->n ? table_find(&history->by_id, id) : NULL;
+        if (!link)
+                return false;
+        const struct old_task *old = CONTAINER_OF(link, struct old_task, by_id);
+        *ret = (struct core_record){
+                .id = id,
+                .state = old->state,
+                .pool = old->pool,
+                .function = old->function,
+                .label = old->label,
+                .uid = old->uid,
+                .pid = old->pid,
+                .priority = old->priority,
+                .attempt = old->attempt,
+                .submitted = old->submitted,
+                .due = old->due,
+                .started = old->started,
+                .ended = old->ended,
+                .expires = old->expires,
+                .timeout = old->timeout,
+                .worker = UINT32_MAX,
+                .worker_pid = old->worker_pid,
+                .progress = (double)old->progress,
+                .args_size_bytes = old->args_size_bytes,
+                .result_size_bytes = old->result_size_bytes,
+                .is_map = old->is_map,
+                .index = UINT64_MAX,
+                .n_items = old->n_items,
+                .n_items_succeeded = old->n_succeeded,
+                .n_items_failed = old->n_failed,
+                .run_time = old->started ? old->ended - old->started : 0,
+        };
+        bad_end_record(&old->bad, ret);
+        return true;
+}
+
+static int compare(const void *a, const void *b)
+{
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+        return (x > y) - (x < y);
+}
+
+uint64_t *history_ids(const struct history *history, const struct peer *peer, uint64_t after, size_t *ret_n)
+{
+        uint64_t *ids = history->n ? malloc(history->n * sizeof(*ids)) : NULL;
+        size_t n = 0;
+        for (size_t i = 0; ids && i < history->n_max; i++) {
+                const struct old_task *old = &history->ring[i];
+                if (old->by_id.key > after && peer_sees(peer, old->uid))
+                        ids[n++] = old->by_id.key;
+        }
+        if (n)
+                qsort(ids, n, sizeof(*ids), compare);
+        *ret_n = n;
+        return ids;
+}

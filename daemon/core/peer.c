@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A peer: a client's connection as the core knows it. Owned by the core from core_connection_open() to
+ * core_connection_close(). It holds the requests that are open on it, the lanes of its tasks, and the ready
+ * tasks that may not begin while its output is above the mark. All bytes that wait in it are its user's.
+ */
+#include "daemon/core/core_private.h"
+
+struct peer *peer_at(const struct core *core, uint32_t connection)
+{
+        return connection < core->n_peers ? core->peers[connection] : NULL;
+}
+
+bool peer_sees(const struct peer *peer, uid_t uid)
+{
+        return peer && (peer->admin || user_uid(peer->user) == uid);
+}
+
+int core_connection_open(struct core *core, uint32_t connection, uid_t uid, pid_t pid, bool admin)
+{
+        struct user *user = NULL;
+        int r = pointers_reserve(&core->peers, &core->n_peers, connection);
+        if (r < 0)
+                return r;
+        assert(!core->peers[connection]);
+        r = user_get(core, uid, &user);
+        if (r < 0)
+                return r;
+        r = user_admit(user, ACCOUNT_CONNECTIONS, 1);
+        struct peer *peer = r ? NULL : calloc(1, sizeof(*peer));
+        if (!peer) {
+                user_unref(user);
+                return r ? r : -ENOMEM;
+        }
+        peer->core = core;
+        peer->index = connection;
+        peer->user = user;
+        peer->pid = pid;
+        peer->admin = admin;
+        TAILQ_INIT(&peer->waiters);
+        LIST_INIT(&peer->lanes);
+        TAILQ_INIT(&peer->held);
+        user_charge(user, ACCOUNT_CONNECTIONS, 1);
+        core->peers[connection] = peer;
+        return 0;
+}
+
+static void release_held(struct peer *peer)
+{
+        struct task *task, *next;
+        TAILQ_FOREACH_SAFE (task, &peer->held, link, next) {
+                task_unhold(peer->core, task);
+        }
+}
+
+void core_connection_close(struct core *core, uint32_t connection, int64_t now)
+{
+        struct peer *peer = peer_at(core, connection);
+        assert(peer);
+        core_update_now(core, now);
+        peer->blocked = false;
+        release_held(peer);
+        struct bad_end gone = {.cause = CAUSE_CLIENT,
+                               .exit_status = -1,
+                               .by_uid = user_uid(peer->user),
+                               .by_pid = peer->pid};
+        struct waiter *waiter;
+        while ((waiter = TAILQ_FIRST(&peer->waiters))) {
+                struct task *task = waiter->watch.task;
+                bool cancels = waiter->kind == WAITER_CALL || waiter->kind == WAITER_MAP;
+                if (waiter->kind == WAITER_MAP && task)
+                        task->map->waiter = NULL;
+                waiter_free(core, waiter);
+                if (cancels && task && !TASK_IS_END(task->state))
+                        task_verdict(core, task, &gone);
+        }
+        lanes_orphan(peer);
+        assert(TAILQ_EMPTY(&peer->held));
+        user_release(peer->user, ACCOUNT_BYTES, peer->unsent_bytes + peer->input_bytes);
+        user_release(peer->user, ACCOUNT_CONNECTIONS, 1);
+        user_unref(peer->user);
+        core->peers[connection] = NULL;
+        free(peer);
+}
+
+static uint64_t recharge(struct user *user, uint64_t before, uint64_t after)
+{
+        if (after > before)
+                user_charge(user, ACCOUNT_BYTES, after - before);
+        else
+                user_release(user, ACCOUNT_BYTES, before - after);
+        return after;
+}
+
+void core_connection_output(struct core *core, uint32_t connection, uint64_t unsent_bytes)
+{
+        struct peer *peer = peer_at(core, connection);
+        assert(peer);
+        peer->unsent_bytes = recharge(peer->user, peer->unsent_bytes, unsent_bytes);
+        bool was_blocked = peer->blocked;
+        peer->blocked = unsent_bytes > core->config.output_limit_bytes;
+        if (was_blocked && !peer->blocked) {
+                release_held(peer);
+                streams_resume(peer);
+        }
+}
+
+bool core_connection_blocked(const struct core *core, uint32_t connection)
+{
+        const struct peer *peer = peer_at(core, connection);
+        return peer && peer->blocked;
+}
+
+int core_connection_input(struct core *core, uint32_t connection, uint64_t held_bytes)
+{
+        struct peer *peer = peer_at(core, connection);
+        assert(peer);
+        if (held_bytes > peer->input_bytes) {
+                int r = user_admit(peer->user, ACCOUNT_BYTES, held_bytes - peer->input_bytes);
+                if (r)
+                        return r;
+        }
+        peer->input_bytes = recharge(peer->user, peer->input_bytes, held_bytes);
+        return 0;
+}
+
+uint32_t core_connection_requests(const struct core *core, uint32_t connection)
+{
+        const struct peer *peer = peer_at(core, connection);
+        return peer ? peer->n_waiters : 0;
+}

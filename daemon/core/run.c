@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run: what stands in one slot of a worker, a task or a chunk of a map. It is sent, it begins (the first of
+ * those not answered is taken to run; whether it truly does, only its slot knows), it leaves. Before it has
+ * begun it can be taken back: won, then it never will begin there; lost, then it has begun.
+ */
+#include "daemon/core/core_private.h"
+
+static uint32_t slot_of(const struct run *run)
+{
+        return (uint32_t)(run - run->hand->runs_at);
+}
+
+/* A message that was taken back may still wait unread, and would claim the slot if the same task stood there
+ * again: of a map that may be another chunk. */
+static struct run *pick_slot(struct hand *hand, uint64_t task)
+{
+        for (uint64_t bits = hand->free_slots; bits; bits &= bits - 1) {
+                struct run *run = &hand->runs_at[__builtin_ctzll(bits)];
+                if (run->revoked_task != task || run->revoked_sequence <= hand->consumed_sequence)
+                        return run;
+        }
+        return NULL;
+}
+
+static void stand(struct run *run, struct task *task, const struct core_dispatch *dispatch,
+                  struct segment *segment)
+{
+        struct hand *hand = run->hand;
+        struct core *core = hand->core;
+        uint32_t n = dispatch->is_chunk ? dispatch->n_items : 1;
+        run->task = task;
+        run->state = RUN_SENT;
+        run->sequence = ++hand->sequence;
+        run->order = task->order;
+        run->expected_ns = task_function(core, task)->mean_ns * n;
+        run->segment = segment;
+        run->first = run->next = dispatch->first;
+        run->n_items = dispatch->n_items;
+        run->attempt = dispatch->attempt;
+        run->credit_bytes = LIMIT_STREAM_CREDIT_BYTES;
+        run->consumed_bytes = 0;
+        run->claimed = false;
+        run->verdict_index = UINT64_MAX;
+        hand->free_slots &= ~(UINT64_C(1) << slot_of(run));
+        TAILQ_INSERT_TAIL(&hand->runs, run, link);
+        hand->n_runs++;
+        if (hand->n_ahead++ == 0)
+                TAILQ_INSERT_TAIL(&hand->pool->ahead, hand, ahead_link);
+        hand->ahead_ns += run->expected_ns;
+}
+
+int run_send(struct hand *hand, struct task *task)
+{
+        struct core *core = hand->core;
+        struct segment *segment = NULL;
+        struct core_dispatch dispatch = {
+                .task = task_id(task),
+                .attempt = task->attempt,
+                .function = task->function,
+                .args = task->args,
+                .streams = task->streams != 0,
+        };
+        struct run *run = pick_slot(hand, task_id(task));
+        if (!run)
+                return 1;
+        if (task->map) {
+                bool some = map_next(core, task, &dispatch.first, &dispatch.n_items, &segment);
+                assert(some);
+                if (map_reserve_chunk(task->map) < 0)
+                        return -ENOMEM;
+                dispatch.is_chunk = true;
+                dispatch.args = segment->payload;
+                dispatch.payload_first = dispatch.first - segment->first;
+        }
+        dispatch.slot = slot_of(run);
+        int r = core->ops.send(core->ctx, hand->index, &dispatch);
+        if (r)
+                return r;
+        stand(run, task, &dispatch, segment);
+        if (task->map) {
+                map_take(core, task, run);
+        } else {
+                task->run = run;
+                task_set_state(core, task, TASK_SENT);
+        }
+        return 0;
+}
+
+static void no_longer_ahead(struct run *run)
+{
+        struct hand *hand = run->hand;
+        hand->ahead_ns -= run->expected_ns;
+        if (--hand->n_ahead == 0)
+                TAILQ_REMOVE(&hand->pool->ahead, hand, ahead_link);
+}
+
+void run_begin(struct run *run)
+{
+        struct task *task = run->task;
+        struct hand *hand = run->hand;
+        struct core *core = hand->core;
+        assert(run->state == RUN_SENT);
+        no_longer_ahead(run);
+        run->state = RUN_RUNNING;
+        run->since = run->began = core->now;
+        task->worker_pid = hand->pid;
+        if (task->map)
+                pool_count(hand->pool, TASK_SENT, TASK_RUNNING, run->n_items);
+        if (!task->map || task->state == TASK_READY) {
+                task->started = core->now;
+                task_set_state(core, task, TASK_RUNNING);
+        }
+        run_arm(run);
+}
+
+void run_arm(struct run *run)
+{
+        int64_t timeout = run->task->timeout;
+        timer_set(run->hand->core, &run->timer, timeout > 0 ? run->since + timeout : CORE_NEVER);
+}
+
+void run_leave(struct run *run)
+{
+        struct hand *hand = run->hand;
+        assert(run->state != RUN_FREE);
+        timer_clear(hand->core, &run->timer);
+        if (run->state == RUN_SENT)
+                no_longer_ahead(run);
+        else if (run->state == RUN_STOPPING)
+                hand->n_stopping--;
+        TAILQ_REMOVE(&hand->runs, run, link);
+        hand->n_runs--;
+        hand->free_slots |= UINT64_C(1) << slot_of(run);
+        if (!run->task->map)
+                run->task->run = NULL;
+        run->task = NULL;
+        run->state = RUN_FREE;
+}
+
+bool run_take_back(struct run *run)
+{
+        struct hand *hand = run->hand;
+        struct core *core = hand->core;
+        struct task *task = run->task;
+        assert(run->state == RUN_SENT || run->state == RUN_RUNNING);
+        if (run->claimed)
+                return false;
+        bool won = core->ops.take_back(core->ctx, hand->index, slot_of(run), task_id(task));
+#ifdef SEEDED_BUG_LOST_CAS_AS_WON
+        won = true;
+#endif
+        if (!won) {
+                run->claimed = true;
+                if (run->state == RUN_SENT)
+                        run_begin(run);
+                return false;
+        }
+        run->revoked_task = task_id(task);
+        run->revoked_sequence = run->sequence;
+        if (task->map)
+                map_leave(core, task, run);
+        run_leave(run);
+        return true;
+}
+
+void task_put_back(struct core *core, struct task *task, uint64_t order)
+{
+        if (task->map) {
+                map_put_back(core, task, order);
+                return;
+        }
+        task_set_state(core, task, TASK_READY);
+        if (core->stopping) {
+                const struct bad_end shutdown = {.cause = CAUSE_SHUTDOWN, .exit_status = -1};
+                task_verdict(core, task, &shutdown);
+                return;
+        }
+        queue_put_back(task, order);
+}
+
+/* What was sent before a run that has begun is done, and its answers are on the way. */
+static void begin_all_before(struct run *run)
+{
+        while ((run = TAILQ_PREV(run, run_list, link)))
+                if (run->state == RUN_SENT) {
+                        run->claimed = true;
+                        run_begin(run);
+                }
+}
+
+void run_take_back_ahead(struct hand *hand, uint32_t n)
+{
+        struct core *core = hand->core;
+        struct run *run, *previous;
+        for (run = TAILQ_LAST(&hand->runs, run_list); run && n && run->state == RUN_SENT; run = previous) {
+                struct task *task = run->task;
+                uint64_t order = run->order;
+                previous = TAILQ_PREV(run, run_list, link);
+                if (!run_take_back(run)) {
+                        begin_all_before(run);
+                        return;
+                }
+                hand->awaits_answer = hand->n_runs > 0;
+                task_put_back(core, task, order);
+                n--;
+        }
+}
+
+void run_verdict(struct run *run, const struct bad_end *bad)
+{
+        struct hand *hand = run->hand;
+        struct core *core = hand->core;
+        struct task *task = run->task;
+        assert(run->state == RUN_RUNNING);
+        run_take_back_ahead(hand, UINT32_MAX);
+        run->state = RUN_STOPPING;
+        run->verdict = *bad;
+        run->verdict_index = bad->cause == CAUSE_TIMEOUT ? run->next : UINT64_MAX;
+        hand->n_stopping++;
+        if (!task->map)
+                task_set_state(core, task, TASK_STOPPING);
+        /* If the next one has begun, this one is done and its answer on the way: telling would hit the next.
+         */
+        struct run *next = TAILQ_NEXT(run, link);
+        bool is_alive =
+                hand->state == WORKER_IDLE || hand->state == WORKER_BUSY || hand->state == WORKER_STOPPING;
+        if (is_alive && !next) {
+                hand->was_told = true;
+                core->ops.tell(core->ctx, hand->index, task_id(task));
+        }
+        timer_set(core, &run->timer, is_alive ? core->now + hand->pool->config.kill_grace : CORE_NEVER);
+}
+
+/* The slot says when it truly began; a word that makes no sense counts as begun. True: its time is not over.
+ */
+static bool has_time_left(struct run *run)
+{
+        struct core *core = run->hand->core;
+        struct task *task = run->task;
+        struct core_slot slot = {0};
+        if (run->claimed)
+                return false;
+        core->ops.read_slot(core->ctx, run->hand->index, slot_of(run), &slot);
+        bool is_ours = slot.task == task_id(task);
+        int64_t patience = run->since + task->timeout + UNBEGUN_NS;
+        if (is_ours && slot.state == SLOT_SENT && core->now < patience) {
+                timer_set(core, &run->timer, patience);
+                return true;
+        }
+        if (is_ours && slot.state == SLOT_CLAIMED && slot.begin > run->since && slot.begin <= core->now) {
+                run->since = run->began = slot.begin;
+                if (!task->map)
+                        task->started = slot.begin;
+        }
+        run->claimed = !is_ours || slot.state != SLOT_SENT;
+        if (!run->claimed || run->since + task->timeout <= core->now)
+                return false;
+        run_arm(run);
+        return true;
+}
+
+void run_on_timer(struct run *run)
+{
+        struct hand *hand = run->hand;
+        struct core *core = hand->core;
+        struct task *task = run->task;
+        uint64_t order = run->order;
+        timer_clear(core, &run->timer);
+        if (run->state == RUN_STOPPING) {
+                hand_kill(hand);
+                return;
+        }
+        assert(run->state == RUN_RUNNING);
+        if (has_time_left(run))
+                return;
+        if (run_take_back(run)) {
+                /* All that time the worker has not begun it: another one may. */
+                task_put_back(core, task, order);
+                hand_condemn(hand);
+        } else {
+                run_verdict(run, &(struct bad_end){.cause = CAUSE_TIMEOUT, .exit_status = -1});
+                hand_settle(hand);
+        }
+}

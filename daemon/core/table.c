@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A hash table whose links are embedded in the objects: tasks by id, requests by connection and msgid, users,
+ * lanes. The owner of an object owns the link; the table owns only its buckets. Adding never fails, so it
+ * needs no error path after admission: when the buckets cannot grow, chains become longer.
+ */
+#include "daemon/core/core_private.h"
+
+#define BITS_MIN 4
+
+static size_t bucket(const struct table *table, uint64_t key)
+{
+        return (size_t)(key * table->multiplier >> (64 - table->bits));
+}
+
+int table_init(struct table *table, uint64_t multiplier)
+{
+        *table = (struct table){.bits = BITS_MIN, .multiplier = multiplier | 1};
+        table->buckets = calloc((size_t)1 << BITS_MIN, sizeof(*table->buckets));
+        return table->buckets ? 0 : -ENOMEM;
+}
+
+void table_deinit(struct table *table)
+{
+        assert(table->n == 0);
+        free(table->buckets);
+        table->buckets = NULL;
+}
+
+static void grow(struct table *table)
+{
+        struct table larger = *table;
+        larger.bits++;
+        larger.buckets = calloc((size_t)1 << larger.bits, sizeof(*larger.buckets));
+        if (!larger.buckets)
+                return;
+        for (size_t i = 0; i < (size_t)1 << table->bits; i++) {
+                struct table_link *next;
+                for (struct table_link *link = table->buckets[i]; link; link = next) {
+                        struct table_link **head = &larger.buckets[bucket(&larger, link->key)];
+                        next = link->next;
+                        link->next = *head;
+                        *head = link;
+                }
+        }
+        free(table->buckets);
+        *table = larger;
+}
+
+void table_add(struct table *table, struct table_link *link, uint64_t key)
+{
+        if (table->n >> table->bits)
+                grow(table);
+        struct table_link **head = &table->buckets[bucket(table, key)];
+        link->key = key;
+        link->next = *head;
+        *head = link;
+        table->n++;
+}
+
+void table_remove(struct table *table, struct table_link *link)
+{
+        struct table_link **at = &table->buckets[bucket(table, link->key)];
+        while (*at != link) {
+                assert(*at);
+                at = &(*at)->next;
+        }
+        *at = link->next;
+        link->next = NULL;
+        assert(table->n > 0);
+        table->n--;
+}
+
+struct table_link *table_find(const struct table *table, uint64_t key)
+{
+        struct table_link *link = table->buckets[bucket(table, key)];
+        while (link && link->key != key)
+                link = link->next;
+        return link;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiters: the open requests of clients. Each is known by connection and msgid until it is answered, stands
+ * in its peer's list, and watches one task, or several (wait.c). It is freed before its answer goes out, so
+ * a request is never answered twice.
+ */
+#include "daemon/core/core_private.h"
+
+struct waiter *waiter_find(const struct core *core, struct core_request request)
+{
+        struct table_link *link = table_find(&core->waiters, request_key(request));
+        return link ? CONTAINER_OF(link, struct waiter, by_request) : NULL;
+}
+
+bool core_request_is_open(const struct core *core, struct core_request request)
+{
+        return waiter_find(core, request) != NULL;
+}
+
+int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct waiter **ret)
+{
+        struct core *core = peer->core;
+        struct core_request request = {peer->index, msgid};
+        if (waiter_find(core, request))
+                return CORE_MISUSE;
+        if (peer->n_waiters >= core->config.max_requests) {
+                core->quota = (struct core_quota){"max_requests", peer->n_waiters, core->config.max_requests};
+                return CORE_QUOTA;
+        }
+        if (timers_reserve(&core->timers, 1) < 0)
+                return -ENOMEM;
+        struct waiter *waiter = core->spare_waiters;
+        if (waiter) {
+                core->spare_waiters = (struct waiter *)waiter->by_request.next;
+                core->n_spare_waiters--;
+        } else if (!(waiter = malloc(sizeof(*waiter)))) {
+                timers_unreserve(&core->timers, 1);
+                return -ENOMEM;
+        }
+        memset(waiter, 0, sizeof(*waiter));
+        waiter->peer = peer;
+        waiter->kind = kind;
+        waiter->timer.kind = TIMER_WAITER;
+        table_add(&core->waiters, &waiter->by_request, request_key(request));
+        TAILQ_INSERT_TAIL(&peer->waiters, waiter, link);
+        peer->n_waiters++;
+        *ret = waiter;
+        return 0;
+}
+
+void waiter_watch(struct waiter *waiter, struct watch *watch, struct task *task, size_t index)
+{
+        watch->waiter = waiter;
+        watch->task = task;
+        watch->index = index;
+        LIST_INSERT_HEAD(&task->watches, watch, link);
+}
+
+void waiter_free(struct core *core, struct waiter *waiter)
+{
+        if (waiter->watch.task)
+                LIST_REMOVE(&waiter->watch, link);
+        if (waiter->wait)
+                wait_free(core, waiter);
+        timer_clear(core, &waiter->timer);
+        timers_unreserve(&core->timers, 1);
+        table_remove(&core->waiters, &waiter->by_request);
+        TAILQ_REMOVE(&waiter->peer->waiters, waiter, link);
+        waiter->peer->n_waiters--;
+        if (core->n_spare_waiters >= RESERVE_MAX) {
+                free(waiter);
+                return;
+        }
+        waiter->by_request.next = (struct table_link *)core->spare_waiters;
+        core->spare_waiters = waiter;
+        core->n_spare_waiters++;
+}
+
+void waiter_refuse(struct core *core, struct waiter *waiter, enum core_refusal refusal)
+{
+        struct core_request request = waiter_request(waiter);
+        waiter_free(core, waiter);
+        core->ops.answer_refusal(core->ctx, request, refusal);
+}
+
+void task_answer(struct core *core, struct task *task, struct core_request request)
+{
+        struct core_record record;
+        if (task->map) {
+                map_answer(core, task, request);
+        } else if (task->result_lost) {
+                core->ops.answer_refusal(core->ctx, request, CORE_OUT_OF_MEMORY);
+        } else if (task->state == TASK_SUCCEEDED) {
+                core->ops.answer_result(core->ctx, request, task->result);
+        } else {
+                task_record(core, task, &record);
+                core->ops.answer_record(core->ctx, request, &record);
+        }
+}
+
+void waiter_answer(struct core *core, struct waiter *waiter, struct task *task)
+{
+        struct core_request request = waiter_request(waiter);
+        bool takes = waiter->kind == WAITER_RESULT && !waiter->keep;
+        if (waiter->kind == WAITER_MAP)
+                task->map->waiter = NULL;
+        if (takes && task->taken) {
+                waiter_refuse(core, waiter, CORE_UNKNOWN_TASK);
+                return;
+        }
+        waiter_free(core, waiter);
+        task_answer(core, task, request);
+        task->taken |= takes;
+}
+
+void waiter_on_timer(struct core *core, struct waiter *waiter)
+{
+        timer_clear(core, &waiter->timer);
+        if (waiter->wait)
+                wait_answer(core, waiter);
+        else
+                waiter_refuse(core, waiter, CORE_NOT_READY);
+}
