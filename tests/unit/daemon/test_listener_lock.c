@@ -10,7 +10,7 @@
 #include "tests/unit/cmocka_includes.h"
 
 static char directory[] = "/tmp/ganger-lock-XXXXXX";
-static char path[64], lock[64];
+static char path[64], lock[128];
 
 static int make_directory(void **state)
 {

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/limits.h"
 #include "tests/unit/cmocka_includes.h"
 
 static int saved, captured;
@@ -90,7 +91,7 @@ static void test_a_long_line_is_cut_and_stays_whole(void **state)
         bad[10000] = 0;
         capture();
         log_init(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
-        log_with(LOG_LEVEL_INFO, (.task = UINT64_MAX, .pool = bad, .function = bad), "%s", bad);
+        log_with(LOG_LEVEL_INFO, (.task = LIMIT_TASK_ID - 1, .pool = bad, .function = bad), "%s", bad);
         line = json_loads(captured_text(), 0, NULL);
         assert_non_null(line);
         assert_non_null(json_object_get(line, "function"));

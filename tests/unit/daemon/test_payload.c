@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/pack.h"
+#include "proto/reader.h"
 #include "tests/unit/cmocka_includes.h"
 #include "tests/unit/fault_alloc.h"
 
