@@ -9,13 +9,16 @@
 #include <unistd.h>
 
 #include "daemon/closer.h"
+#include "daemon/daemon.h"
 #include "proto/pack.h"
 
 #define READ_BYTES (64u << 10)
 
 static void on_readable(evutil_socket_t fd, short what, void *userdata)
 {
-        channel_read(userdata, false);
+        struct channel *channel = userdata;
+        daemon_update_now(channel->daemon);
+        channel_read(channel, false);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *userdata)
@@ -23,16 +26,17 @@ static void on_writable(evutil_socket_t fd, short what, void *userdata)
         channel_flush(userdata);
 }
 
-int channel_init(struct channel *channel, struct event_base *base, int fd, struct channel_list *flush,
+int channel_init(struct channel *channel, struct daemon *daemon, int fd, struct channel_list *flush,
                  const struct channel_callbacks *callbacks)
 {
-        *channel = (struct channel){.callbacks = callbacks, .flush = flush, .fd = -1};
+        *channel = (struct channel){.callbacks = callbacks, .daemon = daemon, .flush = flush, .fd = -1};
         channel->fds.close_fd = closer_close;
         scan_init(&channel->scan, LIMIT_MESSAGE_BYTES);
         output_init(&channel->output);
         channel->output.close_fd = closer_close;
-        if (event_assign(&channel->read_event, base, fd, EV_READ | EV_PERSIST, on_readable, channel) < 0 ||
-            event_assign(&channel->write_event, base, fd, EV_WRITE, on_writable, channel) < 0)
+        if (event_assign(&channel->read_event, daemon->base, fd, EV_READ | EV_PERSIST, on_readable, channel) <
+                    0 ||
+            event_assign(&channel->write_event, daemon->base, fd, EV_WRITE, on_writable, channel) < 0)
                 return -EINVAL;
         if (event_add(&channel->read_event, NULL) < 0)
                 return -ENOMEM;

@@ -34,6 +34,7 @@ TAILQ_HEAD(channel_list, channel);
 
 struct channel {
         const struct channel_callbacks *callbacks;
+        struct daemon *daemon;
         struct channel_list *flush; /* where it is listed while output waits */
         int fd;                     /* -1: closed */
         bool ended;                 /* nothing more is read: end of file, or bad */
@@ -49,9 +50,9 @@ struct channel {
         TAILQ_ENTRY(channel) link; /* *flush */
 };
 
-struct event_base;
+struct daemon;
 /* Takes the non-blocking socket over on success. */
-int channel_init(struct channel *, struct event_base *, int fd, struct channel_list *flush,
+int channel_init(struct channel *, struct daemon *, int fd, struct channel_list *flush,
                  const struct channel_callbacks *);
 /* Closes it; may be called again. */
 void channel_deinit(struct channel *);

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/log.h"
+
 struct core_dispatch;
 struct core_slot;
 struct daemon;
@@ -39,8 +41,6 @@ void worker_tell(struct workers *, uint32_t index, uint64_t task);
 void worker_kill(struct workers *, uint32_t index);
 void worker_stop(struct workers *, uint32_t index);
 void worker_credit(struct workers *, uint32_t index, uint64_t task, uint32_t bytes);
-/* The pool's spawns that outlived their zygote and never spoke are given up. */
-void workers_give_up_strays(struct workers *, uint32_t pool);
 
 /* -- news from zygotes, about the spawn with this number -- */
 void workers_spawned(struct workers *, uint64_t spawn_id, pid_t);
@@ -49,18 +49,18 @@ void workers_spawn_failed(struct workers *, uint64_t spawn_id, int error);
 void workers_zygote_lost(struct workers *, uint32_t pool);
 
 /* -- looking -- */
-struct worker_end {
-        bool by_signal;
-        int status;
-        int64_t lived;
-};
-/* Of a worker whose loss is being told to the core. */
-bool worker_ended(const struct workers *, uint32_t index, pid_t *ret_pid, struct worker_end *ret);
+/* The one line that is written of a worker's end, while its loss is told to the core: what it was running, or
+ * 0 and NULL. */
+void worker_obituary(struct workers *, uint32_t index, enum log_level, uint64_t task, const char *function);
+/* Whether it is a message of this worker that is being dealt with. */
+bool worker_speaks(const struct workers *, uint32_t index);
 struct worker_usage {
         uint64_t rss_bytes;
         double cpu_s;
 };
 /* Memory and time of a worker's process, at most a second old. False: not known. */
 bool worker_usage(struct workers *, uint32_t index, struct worker_usage *ret);
+/* The resident memory of a process. */
+bool process_rss(pid_t, uint64_t *ret_bytes);
 
 #endif

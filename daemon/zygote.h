@@ -11,6 +11,7 @@
 #ifndef DAEMON_ZYGOTE_H
 #define DAEMON_ZYGOTE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -37,9 +38,11 @@ struct zygotes *zygotes_free(struct zygotes *);
 int zygote_spawn(struct zygotes *, uint32_t pool, uint64_t spawn_id, int channel_fd, int area_fd);
 /* Ends one that did not deliver; another is started. */
 void zygote_kill(struct zygotes *, uint32_t pool);
-/* If this child is a zygote: it was reaped. */
-int zygotes_reaped(struct zygotes *, pid_t, int wait_status);
-int zygotes_is_child(const struct zygotes *, pid_t);
+bool zygotes_is_child(const struct zygotes *, pid_t);
+/* If this child, which was reaped, is a zygote: its end is dealt with. */
+bool zygotes_reaped(struct zygotes *, pid_t, int wait_status);
+/* Reaps those that are dead. */
+void zygotes_reap(struct zygotes *);
 void zygotes_flush(struct zygotes *);
 
 /* A pool's function by its number; NULL if there is none. */

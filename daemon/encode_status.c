@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* The status: figures are the core's own lengths, asked for when somebody wants to know. */
+#include <unistd.h>
+
+#include "config.h"
+#include "daemon/configuration.h"
+#include "daemon/connection.h"
+#include "daemon/daemon.h"
+#include "daemon/encode.h"
+#include "daemon/worker.h"
+#include "daemon/zygote.h"
+#include "proto/pack.h"
+
+static void pack_pair(struct packer *packer, const char *key, uint64_t value)
+{
+        pack_str(packer, key);
+        pack_uint(packer, value);
+}
+
+static void pack_totals(struct packer *packer, const struct core_totals *totals)
+{
+        pack_str(packer, "totals");
+        pack_map(packer, 8);
+        pack_pair(packer, "submitted", totals->submitted);
+        pack_pair(packer, "succeeded", totals->succeeded);
+        pack_pair(packer, "failed", totals->failed);
+        pack_pair(packer, "cancelled", totals->cancelled);
+        pack_pair(packer, "expired", totals->expired);
+        pack_pair(packer, "retried", totals->retried);
+        pack_pair(packer, "workers_started", totals->workers_started);
+        pack_pair(packer, "workers_lost", totals->workers_lost);
+}
+
+static void add_totals(struct core_totals *sum, const struct core_totals *totals)
+{
+        sum->submitted += totals->submitted;
+        sum->succeeded += totals->succeeded;
+        sum->failed += totals->failed;
+        sum->cancelled += totals->cancelled;
+        sum->expired += totals->expired;
+        sum->retried += totals->retried;
+        sum->workers_started += totals->workers_started;
+        sum->workers_lost += totals->workers_lost;
+}
+
+static void pack_pool(struct packer *packer, const char *name, const struct core_pool_status *status)
+{
+        pack_map(packer, 7);
+        pack_str(packer, "name");
+        pack_str(packer, name);
+        pack_str(packer, "workers");
+        pack_map(packer, 4);
+        pack_pair(packer, "target", status->target);
+        pack_pair(packer, "starting", status->starting);
+        pack_pair(packer, "idle", status->idle);
+        pack_pair(packer, "busy", status->busy);
+        pack_str(packer, "queued");
+        pack_map(packer, 2);
+        pack_pair(packer, "ready", status->ready);
+        pack_pair(packer, "delayed", status->delayed);
+        pack_pair(packer, "running", status->running);
+        pack_str(packer, "paused");
+        pack_bool(packer, status->paused);
+        pack_str(packer, "degraded");
+        pack_bool(packer, status->degraded);
+        pack_totals(packer, &status->totals);
+}
+
+static const char *worker_state_name(enum worker_state state)
+{
+        switch (state) {
+        case WORKER_STARTING:
+                return "starting";
+        case WORKER_IDLE:
+                return "idle";
+        case WORKER_BUSY:
+                return "busy";
+        case WORKER_STOPPING:
+                return "stopping";
+        case WORKER_KILLED:
+                return "killed";
+        case WORKER_STUCK:
+                return "stuck";
+        }
+        return NULL;
+}
+
+static void pack_worker(struct packer *packer, struct daemon *daemon, uint32_t index,
+                        const struct core_worker_status *status)
+{
+        bool shown = status->task != 0 && status->visible;
+        const struct pool_function *function =
+                shown ? zygotes_function(daemon->zygotes, status->pool, status->function) : NULL;
+        struct worker_usage usage;
+        bool is_known = worker_usage(daemon->workers, index, &usage);
+
+        pack_map(packer, 9);
+        pack_str(packer, "pid");
+        if (status->pid > 0)
+                pack_int(packer, status->pid);
+        else
+                pack_nil(packer);
+        pack_str(packer, "pool");
+        pack_str(packer, daemon->config->pools[status->pool].name);
+        pack_str(packer, "state");
+        pack_str(packer, worker_state_name(status->state));
+        pack_str(packer, "task");
+        if (shown)
+                pack_uint(packer, status->task);
+        else
+                pack_nil(packer);
+        pack_str(packer, "function");
+        pack_str(packer, function ? function->name : NULL);
+        pack_str(packer, "since");
+        pack_double(packer, daemon_wall(daemon, status->since));
+        pack_pair(packer, "tasks_done", status->tasks_done);
+        pack_str(packer, "rss");
+        if (is_known)
+                pack_uint(packer, usage.rss_bytes);
+        else
+                pack_nil(packer);
+        pack_str(packer, "cpu");
+        if (is_known)
+                pack_double(packer, usage.cpu_s);
+        else
+                pack_nil(packer);
+}
+
+static void pack_workers(struct packer *packer, struct daemon *daemon, uint32_t connection)
+{
+        struct core_worker_status status;
+        uint32_t end = core_workers_end(daemon->core), n = 0;
+
+        for (uint32_t i = 0; i < end; i++)
+                n += core_worker_status(daemon->core, connection, i, &status);
+        pack_str(packer, "workers");
+        pack_array(packer, n);
+        for (uint32_t i = 0; i < end; i++)
+                if (core_worker_status(daemon->core, connection, i, &status))
+                        pack_worker(packer, daemon, i, &status);
+}
+
+void encode_status(struct packer *packer, struct daemon *daemon, uint32_t connection)
+{
+        struct core_totals sum = {0};
+        uint64_t rss_bytes = 0;
+
+        process_rss(getpid(), &rss_bytes);
+        pack_map(packer, 9);
+        pack_str(packer, "version");
+        pack_str(packer, GANGER_VERSION);
+        pack_pair(packer, "pid", (uint64_t)getpid());
+        pack_str(packer, "uptime");
+        pack_double(packer, (double)(daemon->now - daemon->started) / CORE_SECOND);
+        pack_str(packer, "state");
+        pack_str(packer, daemon->stopping ? "stopping" : daemon->ready ? "running" : "starting");
+        pack_pair(packer, "connections", connections_count(daemon->connections));
+        pack_pair(packer, "memory", rss_bytes);
+        pack_str(packer, "pools");
+        pack_array(packer, daemon->config->n_pools);
+        for (uint32_t i = 0; i < daemon->config->n_pools; i++) {
+                struct core_pool_status status;
+                core_pool_status(daemon->core, i, &status);
+                add_totals(&sum, &status.totals);
+                pack_pool(packer, daemon->config->pools[i].name, &status);
+        }
+        pack_workers(packer, daemon, connection);
+        pack_totals(packer, &sum);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How processes end. gangerd is a subreaper: its children are workers, zygotes, and what dead workers left
+ * behind, which is killed. A newborn worker may be a child before its pid is known (the zygote's report and
+ * its own hello are on their way), so nobody unknown is touched while one may exist.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/core/core.h"
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/worker_private.h"
+#include "daemon/zygote.h"
+
+static struct worker *by_pid(const struct workers *workers, pid_t pid)
+{
+        struct worker *worker;
+        HASH_FIND(hh, workers->by_pid, &pid, sizeof(pid), worker);
+        return worker;
+}
+
+/* Reaps this child if it is dead. */
+static bool reap(struct workers *workers, pid_t pid)
+{
+        struct worker *worker = by_pid(workers, pid);
+        struct rusage usage;
+        int status;
+
+        if (wait4(pid, &status, WNOHANG, &usage) != pid)
+                return false;
+        if (worker) {
+                worker->max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024;
+                worker_on(worker, EVENT_REAPED, status);
+                workers->orphans_suspected = true;
+        } else if (!zygotes_reaped(workers->daemon->zygotes, pid, status)) {
+                log_debug("reaped process %d, which a dead worker left behind", pid);
+                workers->orphans_suspected = true; /* it may have had children */
+        }
+        return true;
+}
+
+/* The dead child that waitid() names first may be a newborn, and hides the others. */
+static void reap_known(struct workers *workers)
+{
+        for (uint32_t i = 0; i < workers->n_at; i++)
+                if (workers->at[i] && workers->at[i]->pid > 0)
+                        reap(workers, workers->at[i]->pid);
+        zygotes_reap(workers->daemon->zygotes);
+}
+
+void workers_reap(struct daemon *daemon)
+{
+        struct workers *workers = daemon->workers;
+
+        for (;;) {
+                siginfo_t info = {0};
+                if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+                        break;
+                bool known = by_pid(workers, info.si_pid) || zygotes_is_child(daemon->zygotes, info.si_pid);
+                if (!known && workers_expect_newborn(workers)) {
+                        workers->orphans_suspected = true;
+                        reap_known(workers);
+                        break;
+                }
+                if (!reap(workers, info.si_pid))
+                        break;
+        }
+        if (workers->orphans_suspected && !workers_expect_newborn(workers))
+                workers_end_orphans(workers);
+}
+
+/* Calls `each` for every child of this process's main thread, to which orphans come. */
+static void for_each_child(struct workers *workers, void (*each)(struct workers *, pid_t))
+{
+        char path[64], line[32];
+        size_t n = 0;
+        int c;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+        FILE *file = fopen(path, "re");
+        if (!file)
+                return;
+        while ((c = getc(file)) != EOF) {
+                if (c != ' ' && n < sizeof(line) - 1) {
+                        line[n++] = (char)c;
+                        continue;
+                }
+                line[n] = 0;
+                n = 0;
+                each(workers, (pid_t)strtol(line, NULL, 10));
+        }
+        fclose(file);
+}
+
+static void end_if_orphan(struct workers *workers, pid_t pid)
+{
+        if (pid <= 0 || by_pid(workers, pid) || zygotes_is_child(workers->daemon->zygotes, pid))
+                return;
+        log_info("process %d, which a dead worker left behind, is killed", pid);
+        kill(pid, SIGKILL); /* our child and not reaped: the number is still its own */
+}
+
+void workers_end_orphans(struct workers *workers)
+{
+        assert(!workers_expect_newborn(workers));
+        workers->orphans_suspected = false;
+        for_each_child(workers, end_if_orphan);
+}
+
+bool worker_speaks(const struct workers *workers, uint32_t index)
+{
+        return workers->speaking && workers->speaking == worker_at(workers, index);
+}
+
+/* -- what a living one uses -- */
+
+static bool read_proc(pid_t pid, const char *name, char *ret, size_t size_bytes)
+{
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        ssize_t n = read(fd, ret, size_bytes - 1);
+        close(fd);
+        if (n <= 0)
+                return false;
+        ret[n] = 0;
+        return true;
+}
+
+bool process_rss(pid_t pid, uint64_t *ret_bytes)
+{
+        char text[256];
+        unsigned long long pages;
+
+        if (!read_proc(pid, "statm", text, sizeof(text)) || sscanf(text, "%*u %llu", &pages) != 1)
+                return false;
+        *ret_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+        return true;
+}
+
+static bool process_cpu(pid_t pid, double *ret_s)
+{
+        char text[1024];
+        unsigned long long user, kernel;
+
+        if (!read_proc(pid, "stat", text, sizeof(text)))
+                return false;
+        const char *behind_name = strrchr(text, ')');
+        if (!behind_name || sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+                                   &user, &kernel) != 2)
+                return false;
+        *ret_s = (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+        return true;
+}
+
+bool worker_usage(struct workers *workers, uint32_t index, struct worker_usage *ret)
+{
+        struct worker *worker = worker_at(workers, index);
+        int64_t now = workers->daemon->now;
+
+        if (!worker || worker->pid <= 0 || worker->life == LIFE_OVER)
+                return false;
+        if (worker->usage_at == 0 || now - worker->usage_at >= CORE_SECOND) {
+                if (!process_rss(worker->pid, &worker->usage.rss_bytes) ||
+                    !process_cpu(worker->pid, &worker->usage.cpu_s))
+                        return false;
+                worker->usage_at = now;
+        }
+        *ret = worker->usage;
+        return true;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers that a handler gives itself, and the one place that makes wire errors. */
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/daemon.h"
+#include "daemon/encode.h"
+#include "daemon/log.h"
+#include "daemon/rpc_private.h"
+
+#define MESSAGE_BYTES 1024
+
+bool rpc_reply_begin(struct rpc_call *call, struct packer *packer)
+{
+        assert(!call->answered);
+        call->answered = true;
+        if (call->is_notification)
+                return false;
+        connection_message_begin(call->connection, packer);
+        pack_response(packer, call->msgid);
+        return true;
+}
+
+void rpc_reply_end(struct rpc_call *call, struct packer *packer)
+{
+        connection_message_end(call->connection, packer);
+}
+
+static void reply_error(struct rpc_call *call, enum error_code code, const char *message)
+{
+        struct packer packer;
+
+        assert(!call->answered);
+        call->answered = true;
+        if (call->is_notification) {
+                log_debug("notification %s of process %d: %s", call->method ? call->method->name : "?",
+                          (int)call->connection->pid, message);
+                return;
+        }
+        connection_message_begin(call->connection, &packer);
+        pack_error_response(&packer, call->msgid);
+        encode_error(&packer, code, message, NULL);
+        pack_nil(&packer);
+        connection_message_end(call->connection, &packer);
+}
+
+/* A cut in the middle of a character would make the message no string. */
+static void cut_at_character(char *text)
+{
+        size_t size_bytes = strlen(text);
+        while (size_bytes > 0 && !utf8_valid((const uint8_t *)text, size_bytes))
+                text[--size_bytes] = 0;
+}
+
+void rpc_error(struct rpc_call *call, enum error_code code, const char *format, ...)
+{
+        char message[MESSAGE_BYTES];
+        va_list ap;
+
+        va_start(ap, format);
+        int n = vsnprintf(message, sizeof(message), format, ap);
+        va_end(ap);
+        if (n >= (int)sizeof(message))
+                cut_at_character(message);
+        reply_error(call, code, message);
+}
+
+/* What each refusal of the core is on the wire. */
+static const struct {
+        enum error_code code;
+        const char *message;
+} refusals[] = {
+        [CORE_UNKNOWN_TASK] =
+                {ERROR_UNKNOWN_TASK,
+                 "no such task is known: it never was, its result was taken or its time is over, "
+                 "or it is another user's"},
+        [CORE_UNKNOWN_POOL] = {ERROR_UNKNOWN_POOL, "there is no such pool"},
+        [CORE_QUEUE_FULL] = {ERROR_QUEUE_FULL, "the pool's queue is full (queue_limit): try again later"},
+        [CORE_QUOTA] = {ERROR_QUOTA_EXCEEDED, NULL},
+        [CORE_STOPPING] = {ERROR_SHUTTING_DOWN, "gangerd stops and takes no new tasks"},
+        [CORE_NOT_READY] = {ERROR_NOT_READY, "the task has not ended within the time given"},
+        [CORE_NOT_OPEN] = {ERROR_INVALID_PARAMS, "no such request is open on this connection"},
+        [CORE_MISUSE] =
+                {ERROR_INVALID_PARAMS,
+                 "the open map was not begun with that option, or its last feed was said to be the last"},
+        [CORE_BAD_WORKER] = {ERROR_WORKER_LOST, "the worker broke its protocol"},
+        [CORE_OUT_OF_MEMORY] = {ERROR_OUT_OF_MEMORY, "gangerd has no memory for this request"},
+        [CORE_CANCELLED] = {ERROR_CANCELLED, "the request was given up by cancel_request"},
+        [CORE_TOO_LARGE] = {ERROR_TOO_LARGE,
+                            "the answer would be larger than a message may be (max_message)"},
+};
+
+void rpc_pack_refusal(struct packer *packer, const struct daemon *daemon, int r)
+{
+        char message[MESSAGE_BYTES];
+
+        assert(r != 0);
+        if (r < 0)
+                r = CORE_OUT_OF_MEMORY; /* nothing else fails in the core */
+        if (r != CORE_QUOTA) {
+                encode_error(packer, refusals[r].code, refusals[r].message, NULL);
+                return;
+        }
+        const struct core_quota quota = core_refused_quota(daemon->core);
+        snprintf(message, sizeof(message), "the limit %s is reached: %llu of %llu are used", quota.what,
+                 (unsigned long long)quota.used, (unsigned long long)quota.limit);
+        encode_error(packer, ERROR_QUOTA_EXCEEDED, message, &quota);
+}
+
+void rpc_refuse(struct rpc_call *call, int r)
+{
+        struct packer packer;
+
+        assert(!call->answered);
+        call->answered = true;
+        if (call->is_notification)
+                return;
+        connection_message_begin(call->connection, &packer);
+        pack_error_response(&packer, call->msgid);
+        rpc_pack_refusal(&packer, call->daemon, r);
+        pack_nil(&packer);
+        connection_message_end(call->connection, &packer);
+}

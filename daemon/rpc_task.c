@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/* Methods that bring work: call, submit, map, and feed and more for a map that is open. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/configuration.h"
+#include "daemon/daemon.h"
+#include "daemon/encode.h"
+#include "daemon/log.h"
+#include "daemon/payload.h"
+#include "daemon/rpc_private.h"
+#include "daemon/zygote.h"
+#include "proto/descriptors.h"
+
+#define DEFAULT_POOL "default"
+#define DEFAULT_TTL  (300 * CORE_SECOND)
+#define LABEL_ROOM   (LIMIT_LABEL_BYTES + 1)
+
+/* -- which pool, which function -- */
+
+static uint32_t pool_by_name(const struct daemon *daemon, const char *name, size_t size_bytes)
+{
+        for (uint32_t i = 0; i < daemon->config->n_pools; i++)
+                if (strlen(daemon->config->pools[i].name) == size_bytes &&
+                    memcmp(daemon->config->pools[i].name, name, size_bytes) == 0)
+                        return i;
+        return CORE_NO_POOL;
+}
+
+/* Without the option: `default` if it has the function, else the only pool that has it. */
+static int choose_pool(struct rpc_call *call, const char *name, size_t size_bytes, uint32_t *ret_pool)
+{
+        const struct daemon *daemon = call->daemon;
+        uint32_t pool = pool_by_name(daemon, DEFAULT_POOL, strlen(DEFAULT_POOL)), n = 0;
+
+        if (pool == CORE_NO_POOL ||
+            zygotes_function_number(daemon->zygotes, pool, name, size_bytes) == UINT32_MAX)
+                for (uint32_t i = 0; i < daemon->config->n_pools; i++)
+                        if (zygotes_function_number(daemon->zygotes, i, name, size_bytes) != UINT32_MAX) {
+                                pool = i;
+                                n++;
+                        }
+        if (n > 1) {
+                rpc_error(call, ERROR_INVALID_PARAMS,
+                          "%u pools have the function %.*s: name one by the option pool", n, (int)size_bytes,
+                          name);
+                return -EINVAL;
+        }
+        *ret_pool = pool;
+        return 0;
+}
+
+/* 0, or < 0: answered. */
+static int find_function(struct rpc_call *call, const struct option_value *pool_option,
+                         struct core_spec *spec)
+{
+        const struct daemon *daemon = call->daemon;
+        struct reader reader = rpc_param(call, 0);
+        const char *name;
+        size_t size_bytes;
+
+        if (reader_str(&reader, &name, &size_bytes) < 0 || size_bytes > LIMIT_NAME_BYTES) {
+                rpc_error(call, ERROR_INVALID_PARAMS, "a function's name has at most %d bytes",
+                          LIMIT_NAME_BYTES);
+                return -EINVAL;
+        }
+        if (pool_option->given) {
+                spec->pool = pool_by_name(daemon, pool_option->text, pool_option->text_size_bytes);
+                if (spec->pool == CORE_NO_POOL) {
+                        rpc_error(call, ERROR_UNKNOWN_POOL, "there is no pool \"%.*s\"",
+                                  (int)pool_option->text_size_bytes, pool_option->text);
+                        return -EINVAL;
+                }
+        } else {
+                int r = choose_pool(call, name, size_bytes, &spec->pool);
+                if (r < 0)
+                        return r;
+        }
+        spec->function = spec->pool == CORE_NO_POOL
+                                 ? UINT32_MAX
+                                 : zygotes_function_number(daemon->zygotes, spec->pool, name, size_bytes);
+        if (spec->function != UINT32_MAX)
+                return 0;
+        if (pool_option->given)
+                rpc_error(call, ERROR_UNKNOWN_FUNCTION, "the pool %s has no function \"%.*s\"",
+                          daemon->config->pools[spec->pool].name, (int)size_bytes, name);
+        else
+                rpc_error(call, ERROR_UNKNOWN_FUNCTION, "no pool has a function \"%.*s\"", (int)size_bytes,
+                          name);
+        return -EINVAL;
+}
+
+/* -- options -- */
+
+static int unknown_option(struct rpc_call *call, enum option_use use, const char *name, size_t size_bytes)
+{
+        char known[512] = "";
+        size_t at = 0;
+
+        for (int i = 0; i < N_TASK_OPTIONS && at < sizeof(known); i++)
+                if (task_option_table[i].use & use)
+                        at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", at ? ", " : "",
+                                               task_option_table[i].name);
+        return rpc_option_unknown(call, name, size_bytes, known);
+}
+
+static int decode_options(struct rpc_call *call, enum option_use use, struct option_value ret[N_TASK_OPTIONS])
+{
+        struct reader reader = call->options;
+
+        memset(ret, 0, N_TASK_OPTIONS * sizeof(*ret));
+        for (uint32_t left = call->n_options; left > 0; left--) {
+                const char *name;
+                size_t size_bytes;
+                int r = rpc_option_name(call, &reader, &name, &size_bytes);
+                if (r < 0)
+                        return r;
+                enum task_option option = task_option_from_name(name, size_bytes);
+                if (option == N_TASK_OPTIONS || !(task_option_table[option].use & use))
+                        return unknown_option(call, use, name, size_bytes);
+                const struct option_rule rule = {.name = task_option_table[option].name,
+                                                 .type = task_option_table[option].type};
+                r = rpc_option_value(call, &rule, &reader, &ret[option]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Everything but the arguments. The label is copied into `label`. 0, or < 0: answered. */
+static int make_spec(struct rpc_call *call, const struct option_value *options, char *label,
+                     struct core_spec *ret)
+{
+        const struct option_value *text = &options[TASK_OPTION_LABEL];
+
+        *ret = (struct core_spec){
+                .priority = (int)options[TASK_OPTION_PRIORITY].level,
+                .delay = options[TASK_OPTION_DELAY].duration,
+                .expires = options[TASK_OPTION_EXPIRES].given ? options[TASK_OPTION_EXPIRES].duration
+                                                              : CORE_NEVER,
+                .timeout = options[TASK_OPTION_TIMEOUT].duration,
+                .ttl = options[TASK_OPTION_TTL].given ? options[TASK_OPTION_TTL].duration : DEFAULT_TTL,
+                .detached = options[TASK_OPTION_DETACHED].flag,
+                .streams = options[TASK_OPTION_STREAM].streams,
+                .pid = call->connection->pid,
+        };
+        if (text->given) {
+                memcpy(label, text->text, text->text_size_bytes);
+                label[text->text_size_bytes] = 0;
+                ret->label = label;
+        }
+        return find_function(call, &options[TASK_OPTION_POOL], ret);
+}
+
+/* -- arguments -- */
+
+/* Values in memfds and shared objects are later parts of the protocol. */
+static bool holds_only_open_files(const struct rpc_param *param)
+{
+        struct reader reader = reader_over(param->data, param->size_bytes);
+        struct value value;
+
+        while (reader_next(&reader, &value) == 0)
+                if (value.type == VALUE_EXT && value.ext_type == EXT_DESCRIPTOR &&
+                    value.as.data[0] != DESCRIPTOR_OPEN)
+                        return false;
+        return true;
+}
+
+/* Makes parameter i a payload, which takes the message's descriptors over. 0, or < 0: answered. */
+static int take_args(struct rpc_call *call, uint32_t i, bool are_items, struct core_spec *spec)
+{
+        const struct rpc_param *param = &call->params[i];
+        struct payload_table *payloads = call->daemon->payloads;
+        uint64_t bad = 0;
+        int r;
+
+        if (param->n_descriptors != call->n_fds || (call->n_fds > 0 && !holds_only_open_files(param))) {
+                call->answered = true;
+                connection_protocol_error(call->connection,
+                                          "a descriptor that is no open file among the arguments");
+                return -EBADMSG;
+        }
+        r = are_items ? payload_new_items(payloads, param->data, param->size_bytes, call->fds, call->n_fds,
+                                          &spec->args, &bad)
+                      : payload_new(payloads, param->data, param->size_bytes, call->fds, call->n_fds,
+                                    &spec->args);
+        if (r == -EINVAL)
+                rpc_error(call, ERROR_INVALID_PARAMS,
+                          "element %llu of the arguments of %s must be an array: the arguments of one call",
+                          (unsigned long long)bad, call->method->name);
+        else if (r < 0)
+                rpc_refuse(call, r);
+        if (r < 0)
+                return r;
+        spec->n_descriptors = call->n_fds;
+        spec->args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds);
+        call->n_fds = 0;
+        return 0;
+}
+
+/* -- call, submit -- */
+
+static void submit(struct rpc_call *call, const struct core_spec *spec)
+{
+        struct packer packer;
+        uint64_t id;
+        int r = core_submit(call->daemon->core, call->connection->index, spec, call->daemon->now, &id);
+        if (r != 0) {
+                rpc_refuse(call, r);
+                payload_drop(call->daemon->payloads, spec->args);
+                return;
+        }
+        if (!rpc_reply_begin(call, &packer))
+                return;
+        pack_uint(&packer, id);
+        rpc_reply_end(call, &packer);
+}
+
+static int prepare(struct rpc_call *call, struct option_value *options, char *label, struct core_spec *ret)
+{
+        if (decode_options(call, OPTION_FOR_SINGLE, options) < 0 || make_spec(call, options, label, ret) < 0)
+                return -EINVAL;
+        return take_args(call, 1, false, ret);
+}
+
+void rpc_on_CALL(struct rpc_call *call)
+{
+        struct option_value options[N_TASK_OPTIONS];
+        char label[LABEL_ROOM];
+        struct core_spec spec;
+
+        if (prepare(call, options, label, &spec) < 0)
+                return;
+        if (call->is_notification) {
+                spec.ttl = 0;
+                spec.streams = 0;
+                submit(call, &spec);
+                return;
+        }
+        int r = core_call(call->daemon->core, rpc_request(call), &spec, call->daemon->now);
+        if (r != 0) {
+                rpc_refuse(call, r);
+                payload_drop(call->daemon->payloads, spec.args);
+        }
+}
+
+void rpc_on_SUBMIT(struct rpc_call *call)
+{
+        struct option_value options[N_TASK_OPTIONS];
+        char label[LABEL_ROOM];
+        struct core_spec spec;
+
+        if (prepare(call, options, label, &spec) < 0)
+                return;
+        if (options[TASK_OPTION_STREAM].given) {
+                rpc_error(call, ERROR_INVALID_PARAMS,
+                          "option stream is for call: the streams of a submitted task are attached to");
+                payload_drop(call->daemon->payloads, spec.args);
+                return;
+        }
+        if (call->is_notification)
+                spec.ttl = 0;
+        submit(call, &spec);
+}
+
+/* -- map -- */
+
+static uint32_t n_elements(const struct rpc_param *param)
+{
+        struct reader reader = reader_over(param->data, param->size_bytes);
+        uint32_t n = 0;
+        reader_array(&reader, &n);
+        return n;
+}
+
+void rpc_on_MAP(struct rpc_call *call)
+{
+        struct option_value options[N_TASK_OPTIONS];
+        char label[LABEL_ROOM];
+        struct core_spec spec;
+
+        if (call->is_notification)
+                return; /* its items would come to nobody */
+        if (decode_options(call, OPTION_FOR_MAP, options) < 0 || make_spec(call, options, label, &spec) < 0 ||
+            take_args(call, 1, true, &spec) < 0)
+                return;
+        const struct core_map_spec map = {
+                .n_items = n_elements(&call->params[1]),
+                .chunk = (uint32_t)options[TASK_OPTION_CHUNK].count,
+                .limit = (uint32_t)options[TASK_OPTION_LIMIT].count,
+                .window = (uint32_t)options[TASK_OPTION_WINDOW].count,
+                .ordered = options[TASK_OPTION_ORDERED].flag,
+                .fail_fast = options[TASK_OPTION_FAIL_FAST].flag,
+                .feed = options[TASK_OPTION_FEED].flag,
+                .collect = options[TASK_OPTION_COLLECT].flag,
+        };
+        int r = core_map(call->daemon->core, rpc_request(call), &spec, &map, call->daemon->now);
+        if (r != 0) {
+                rpc_refuse(call, r);
+                payload_drop(call->daemon->payloads, spec.args);
+        }
+}
+
+/* The request that a notification is about. */
+static struct core_request open_request(const struct rpc_call *call)
+{
+        struct reader reader = rpc_param(call, 0);
+        uint64_t msgid = UINT64_MAX;
+        reader_uint(&reader, &msgid);
+        return (struct core_request){.connection = call->connection->index, .msgid = (uint32_t)msgid};
+}
+
+/* A feed that is wrong has no answer of its own: its map ends, with the feed's error. */
+static void end_map(struct rpc_call *call, struct core_request request, enum error_code code,
+                    const char *message, int r)
+{
+        struct daemon *daemon = call->daemon;
+        struct buffer error = BUFFER_INIT;
+        struct packer packer;
+
+        if (!core_request_is_open(daemon->core, request))
+                return;
+        pack_begin(&packer, &error);
+        if (message)
+                encode_error(&packer, code, message, NULL);
+        else
+                rpc_pack_refusal(&packer, daemon, r);
+        if (pack_end(&packer) == 0)
+                backend_overrule(daemon, request, buffer_at(&error), buffer_size(&error));
+        buffer_deinit(&error);
+        core_cancel_request(daemon->core, request, daemon->now);
+}
+
+static int feed_items(struct rpc_call *call, struct core_request request, bool last)
+{
+        struct daemon *daemon = call->daemon;
+        uint32_t n = n_elements(&call->params[1]);
+        struct core_spec spec = {.args = PAYLOAD_NONE};
+        uint64_t bad;
+
+        if (n > 0) {
+                const struct rpc_param *param = &call->params[1];
+                int r = payload_new_items(daemon->payloads, param->data, param->size_bytes, call->fds,
+                                          call->n_fds, &spec.args, &bad);
+                if (r == -EINVAL)
+                        end_map(call, request, ERROR_INVALID_PARAMS,
+                                "an element of a feed's arguments is no array: the arguments of one call", 0);
+                else if (r < 0)
+                        end_map(call, request, ERROR_NONE, NULL, r);
+                if (r < 0)
+                        return r;
+                spec.n_descriptors = call->n_fds;
+                spec.args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds);
+                call->n_fds = 0;
+        }
+        int r = core_feed(daemon->core, request, spec.args, spec.args_size_bytes, n, spec.n_descriptors, last,
+                          daemon->now);
+        if (r != 0 && spec.args != PAYLOAD_NONE)
+                payload_drop(daemon->payloads, spec.args);
+        if (r != 0 && r != CORE_NOT_OPEN)
+                end_map(call, request, ERROR_NONE, NULL, r);
+        return 0;
+}
+
+void rpc_on_FEED(struct rpc_call *call)
+{
+        struct core_request request = open_request(call);
+        struct reader reader = rpc_param(call, 2);
+        bool last = false;
+
+        if (!core_request_is_open(call->daemon->core, request))
+                return; /* it ended while this was on its way */
+        if (call->params[2].data && reader_bool(&reader, &last) < 0) {
+                end_map(call, request, ERROR_INVALID_PARAMS, "`last` of feed must be true or false", 0);
+                return;
+        }
+        if (call->params[1].n_descriptors != call->n_fds ||
+            (call->n_fds > 0 && !holds_only_open_files(&call->params[1]))) {
+                connection_protocol_error(call->connection,
+                                          "a descriptor that is no open file among the arguments");
+                return;
+        }
+        feed_items(call, request, last);
+}
+
+void rpc_on_MORE(struct rpc_call *call)
+{
+        struct core_request request = open_request(call);
+        struct reader reader = rpc_param(call, 1);
+        uint64_t n = 0;
+
+        reader_uint(&reader, &n);
+        int r = core_more(call->daemon->core, request, n, call->daemon->now);
+        if (r == CORE_MISUSE)
+                end_map(call, request, ERROR_INVALID_PARAMS,
+                        "more is for a map that was begun with the option window", 0);
+}

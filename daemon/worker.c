@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a worker, from the spawn to its loss. It is finished when it has been reaped: then its channel
+ * is read to the end, then the core is told. A process whose pid is not known is finished when its channel
+ * ended and the zygote's report cannot come any more.
+ */
+#include "daemon/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/configuration.h"
+#include "daemon/core/core.h"
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/worker_private.h"
+#include "daemon/zygote.h"
+
+#define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+struct worker *worker_at(const struct workers *workers, uint32_t index)
+{
+        return index < workers->n_at ? workers->at[index] : NULL;
+}
+
+static const char *pool_name(const struct worker *worker)
+{
+        return worker->owner->daemon->config->pools[worker->pool].name;
+}
+
+void worker_doom(struct worker *worker)
+{
+        if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+                log_with(LOG_LEVEL_ERROR, (.worker = worker->pid), "cannot kill: %s", strerror(errno));
+        worker->doomed = true;
+}
+
+void worker_bad(struct worker *worker, const char *why)
+{
+        struct daemon *daemon = worker->owner->daemon;
+
+        if (worker->bad)
+                return;
+        worker->bad = true;
+        log_with(LOG_LEVEL_ERROR, (.worker = worker->pid, .pool = pool_name(worker)),
+                 "the worker broke the protocol and is killed: %s", why);
+        worker_doom(worker);
+        core_worker_bad(daemon->core, worker->index, daemon->now);
+}
+
+static void forget_process(struct worker *worker)
+{
+        if (worker->pid > 0)
+                HASH_DEL(worker->owner->by_pid, worker);
+        if (worker->pidfd >= 0)
+                close(worker->pidfd);
+        worker->pidfd = -1;
+}
+
+void worker_obituary(struct workers *workers, uint32_t index, enum log_level level, uint64_t task,
+                     const char *function)
+{
+        struct worker *worker = worker_at(workers, index);
+
+        assert(worker && worker->life == LIFE_OVER && !worker->mourned);
+        worker->mourned = true;
+        if (worker->end.by_signal)
+                log_with(level,
+                         (.task = task, .worker = worker->pid, .pool = pool_name(worker),
+                          .function = function),
+                         "worker ended by signal %d (SIG%s)%s after %.3f s", worker->end.status,
+                         sigabbrev_np(worker->end.status) ? sigabbrev_np(worker->end.status) : "?",
+                         worker->doomed ? " of gangerd's" : "", (double)worker->end.lived / CORE_SECOND);
+        else
+                log_with(level,
+                         (.task = task, .worker = worker->pid, .pool = pool_name(worker),
+                          .function = function),
+                         "worker exited with status %d after %.3f s", worker->end.status,
+                         (double)worker->end.lived / CORE_SECOND);
+}
+
+/* The end of a life: the core is told, the rest waits for the loop's end. `exit`: NULL if it never was. */
+static void finish(struct worker *worker, const struct core_exit *exit)
+{
+        struct workers *workers = worker->owner;
+
+        worker->life = LIFE_OVER;
+        worker->end.lived = workers->daemon->now - worker->born;
+        forget_process(worker);
+        core_worker_lost(workers->daemon->core, worker->index,
+                         exit ? exit : &(struct core_exit){.status = EXIT_FAILURE}, workers->daemon->now);
+        if (exit && !worker->mourned)
+                worker_obituary(workers, worker->index, LOG_LEVEL_DEBUG, 0, NULL);
+        assert(workers->at[worker->index] == worker);
+        workers->at[worker->index] = NULL;
+        TAILQ_INSERT_TAIL(&workers->graveyard, worker, dead_link);
+        daemon_turn_again(workers->daemon);
+}
+
+/* -- what an event does in a state -- */
+
+static void nothing(struct worker *worker, int value)
+{
+}
+
+static void cannot_be(struct worker *worker, int value)
+{
+        assert(!"an event that cannot be in this state of a worker");
+}
+
+/* The kernel named the process: from here on it can be killed and reaped. */
+static bool learn_pid(struct worker *worker, pid_t pid)
+{
+        struct worker *other;
+
+        HASH_FIND(hh, worker->owner->by_pid, &pid, sizeof(pid), other);
+        if (other || pid <= 0)
+                return false;
+        worker->pidfd = pidfd_open(pid, 0);
+        if (worker->pidfd < 0)
+                return false;
+        worker->pid = pid;
+        HASH_ADD(hh, worker->owner->by_pid, pid, sizeof(worker->pid), worker);
+        if (worker->doomed)
+                worker_doom(worker);
+        return true;
+}
+
+/* Nobody can have reaped the newborn but us, and we only reap who is known: if it cannot be opened, it is
+ * none. */
+static void born(struct worker *worker, int pid)
+{
+        if (!learn_pid(worker, pid)) {
+                log_with(LOG_LEVEL_ERROR, (.pool = pool_name(worker)),
+                         "the zygote reports process %d as a worker, which it is not", pid);
+                worker->life = LIFE_STRAY;
+                return;
+        }
+        worker->life = LIFE_BORN;
+}
+
+static void born_shut(struct worker *worker, int pid)
+{
+        if (!learn_pid(worker, pid)) {
+                finish(worker, NULL);
+                return;
+        }
+        worker->life = LIFE_HUNG;
+        worker_doom(worker);
+}
+
+static void not_born(struct worker *worker, int error)
+{
+        log_with(LOG_LEVEL_ERROR, (.pool = pool_name(worker)), "the zygote cannot fork a worker: %s",
+                 strerror(error));
+        finish(worker, NULL);
+}
+
+static void never_was(struct worker *worker, int value)
+{
+        finish(worker, NULL);
+}
+
+static void stray(struct worker *worker, int value)
+{
+        worker->life = LIFE_STRAY;
+}
+
+static void shut(struct worker *worker, int value)
+{
+        worker->life = LIFE_SHUT;
+}
+
+static void come_up(struct worker *worker)
+{
+        const struct pool_configuration *pool = &worker->owner->daemon->config->pools[worker->pool];
+        int nice = getpriority(PRIO_PROCESS, 0);
+
+        if (pool->nice_said || nice < 0)
+                nice = pool->nice;
+        if (setpriority(PRIO_PROCESS, (id_t)worker->pid, nice) < 0 && errno != ESRCH)
+                log_with(LOG_LEVEL_WARNING, (.worker = worker->pid, .pool = pool->name),
+                         "cannot set nice %d: %s", nice, strerror(errno));
+        worker->life = LIFE_UP;
+}
+
+static bool is_our_child(const struct worker *worker)
+{
+        siginfo_t info;
+        return waitid(P_PIDFD, (id_t)worker->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+static void hello_first(struct worker *worker, int pid)
+{
+        if (learn_pid(worker, pid) && is_our_child(worker))
+                come_up(worker);
+        else
+                worker_bad(worker, "its hello comes from no child of this daemon");
+}
+
+static void hello(struct worker *worker, int pid)
+{
+        if (pid == worker->pid)
+                come_up(worker);
+        else
+                worker_bad(worker, "its hello comes from another process than was reported");
+}
+
+static void hello_again(struct worker *worker, int pid)
+{
+        worker_bad(worker, "it says hello twice");
+}
+
+static void hung(struct worker *worker, int value)
+{
+        worker->life = LIFE_HUNG;
+        worker_doom(worker);
+}
+
+static void dead(struct worker *worker, int status)
+{
+        channel_read(&worker->channel, true);
+        struct core_exit exit = {
+                .by_signal = WIFSIGNALED(status),
+                .status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                .max_rss_bytes = worker->max_rss_bytes,
+        };
+        worker->end.by_signal = exit.by_signal;
+        worker->end.status = exit.status;
+        finish(worker, &exit);
+}
+
+static void (*const life_table[N_LIVES][N_WORKER_EVENTS])(struct worker *, int value) = {
+        /*             spawned, spawn failed, zygote lost, hello, hangup, reaped */
+        [LIFE_ASKED] = {born, not_born, stray, hello_first, shut, cannot_be},
+        [LIFE_STRAY] = {nothing, nothing, never_was, hello_first, never_was, cannot_be},
+        [LIFE_SHUT] = {born_shut, not_born, never_was, cannot_be, cannot_be, cannot_be},
+        [LIFE_BORN] = {nothing, nothing, nothing, hello, hung, dead},
+        [LIFE_UP] = {nothing, nothing, nothing, hello_again, hung, dead},
+        [LIFE_HUNG] = {nothing, nothing, nothing, cannot_be, cannot_be, dead},
+        [LIFE_OVER] = {cannot_be, cannot_be, cannot_be, cannot_be, cannot_be, cannot_be},
+};
+
+void worker_on(struct worker *worker, enum worker_event event, int value)
+{
+        struct workers *workers = worker->owner;
+
+        assert(life_table[worker->life][event]);
+        life_table[worker->life][event](worker, value);
+        if (workers->orphans_suspected && !workers_expect_newborn(workers))
+                workers_end_orphans(workers);
+}
+
+/* -- its channel -- */
+
+static const char *on_message(struct channel *channel, const struct envelope *envelope)
+{
+        return worker_on_message(CONTAINER_OF(channel, struct worker, channel), envelope);
+}
+
+static void on_bad(struct channel *channel, const char *why)
+{
+        struct worker *worker = CONTAINER_OF(channel, struct worker, channel);
+        worker_bad(worker, why);
+        if (worker->life == LIFE_ASKED || worker->life == LIFE_STRAY)
+                worker_on(worker, EVENT_HANGUP, 0);
+}
+
+static void on_end(struct channel *channel)
+{
+        struct worker *worker = CONTAINER_OF(channel, struct worker, channel);
+        worker_on(worker, EVENT_HANGUP, 0);
+}
+
+static const struct channel_callbacks callbacks = {
+        .on_message = on_message, .on_bad = on_bad, .on_end = on_end};
+
+/* -- spawning -- */
+
+static int area_new(struct area **ret, int *ret_fd)
+{
+        int fd = memfd_create("ganger-area", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (fd < 0)
+                return -errno;
+        struct area *area = MAP_FAILED;
+        int r = posix_fallocate(fd, 0, AREA_SIZE_BYTES);
+        if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                r = errno;
+        if (r == 0) {
+                area = mmap(NULL, AREA_SIZE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                r = area == MAP_FAILED ? errno : 0;
+        }
+        if (r != 0) {
+                close(fd);
+                return -r;
+        }
+        area->magic = AREA_MAGIC;
+        area->n_slots = LIMIT_SLOTS;
+        *ret = area;
+        *ret_fd = fd;
+        return 0;
+}
+
+static struct worker *worker_free(struct worker *worker)
+{
+        if (!worker)
+                return NULL;
+        channel_deinit(&worker->channel);
+        if (worker->area)
+                munmap(worker->area, AREA_SIZE_BYTES);
+        free(worker);
+        return NULL;
+}
+
+/* Our end of the worker's channel; the other one in *ret_peer. */
+static int channel_pair(struct worker *worker, int *ret_peer)
+{
+        struct workers *workers = worker->owner;
+        const int yes = 1;
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+                return -errno;
+        int r = 0;
+        if (fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0 ||
+            setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
+                r = -errno;
+        if (r == 0)
+                r = channel_init(&worker->channel, workers->daemon, pair[0], &workers->flush, &callbacks);
+        if (r < 0) {
+                close(pair[0]);
+                close(pair[1]);
+                return r;
+        }
+        *ret_peer = pair[1];
+        return 0;
+}
+
+static int reserve_index(struct workers *workers, uint32_t index)
+{
+        if (index < workers->n_at)
+                return 0;
+        uint32_t n = index < 32 ? 64 : index * 2;
+        struct worker **at = realloc(workers->at, n * sizeof(*at));
+        if (!at)
+                return -ENOMEM;
+        memset(at + workers->n_at, 0, (n - workers->n_at) * sizeof(*at));
+        workers->at = at;
+        workers->n_at = n;
+        return 0;
+}
+
+int worker_spawn(struct workers *workers, uint32_t pool, uint32_t index)
+{
+        int peer = -1, area_fd = -1;
+        int r = reserve_index(workers, index);
+        if (r < 0)
+                return r;
+        assert(!workers->at[index]);
+        struct worker *worker = calloc(1, sizeof(*worker));
+        if (!worker)
+                return -ENOMEM;
+        worker->owner = workers;
+        worker->index = index;
+        worker->pool = pool;
+        worker->pidfd = worker->channel.fd = -1;
+        worker->born = workers->daemon->now;
+        worker->spawn_id = (workers->n_spawns + 1) << 32 | index;
+        r = area_new(&worker->area, &area_fd);
+        if (r == 0)
+                r = channel_pair(worker, &peer);
+        if (r == 0)
+                r = zygote_spawn(workers->daemon->zygotes, pool, worker->spawn_id, peer, area_fd);
+        if (r < 0) {
+                if (peer >= 0)
+                        close(peer);
+                if (area_fd >= 0)
+                        close(area_fd);
+                worker_free(worker);
+                return r;
+        }
+        workers->n_spawns++;
+        workers->at[index] = worker;
+        return 0;
+}
+
+/* -- news from zygotes -- */
+
+static struct worker *by_spawn(const struct workers *workers, uint64_t spawn_id)
+{
+        struct worker *worker = worker_at(workers, (uint32_t)spawn_id);
+        return worker && worker->spawn_id == spawn_id ? worker : NULL;
+}
+
+void workers_spawned(struct workers *workers, uint64_t spawn_id, pid_t pid)
+{
+        struct worker *worker = by_spawn(workers, spawn_id);
+        if (worker)
+                worker_on(worker, EVENT_SPAWNED, pid);
+}
+
+void workers_spawn_failed(struct workers *workers, uint64_t spawn_id, int error)
+{
+        struct worker *worker = by_spawn(workers, spawn_id);
+        if (worker)
+                worker_on(worker, EVENT_SPAWN_FAILED, error);
+}
+
+void workers_zygote_lost(struct workers *workers, uint32_t pool)
+{
+        for (uint32_t i = 0; i < workers->n_at; i++)
+                if (workers->at[i] && workers->at[i]->pool == pool)
+                        worker_on(workers->at[i], EVENT_ZYGOTE_LOST, 0);
+}
+
+bool workers_expect_newborn(const struct workers *workers)
+{
+        for (uint32_t i = 0; i < workers->n_at; i++)
+                if (workers->at[i] && workers->at[i]->life <= LIFE_SHUT)
+                        return true;
+        return false;
+}
+
+/* -- the table -- */
+
+int workers_new(struct daemon *daemon, struct workers **ret)
+{
+        struct workers *workers = calloc(1, sizeof(*workers));
+        if (!workers)
+                return -ENOMEM;
+        workers->daemon = daemon;
+        TAILQ_INIT(&workers->flush);
+        TAILQ_INIT(&workers->graveyard);
+        *ret = workers;
+        return 0;
+}
+
+struct workers *workers_free(struct workers *workers)
+{
+        if (!workers)
+                return NULL;
+        for (uint32_t i = 0; i < workers->n_at; i++) {
+                struct worker *worker = workers->at[i];
+                if (!worker)
+                        continue;
+                worker_doom(worker);
+                forget_process(worker);
+                worker_free(worker);
+        }
+        workers_sweep(workers);
+        free(workers->at);
+        free(workers);
+        return NULL;
+}
+
+void workers_flush(struct workers *workers)
+{
+        channels_flush(&workers->flush);
+        zygotes_flush(workers->daemon->zygotes);
+}
+
+void workers_sweep(struct workers *workers)
+{
+        struct worker *worker;
+        while ((worker = TAILQ_FIRST(&workers->graveyard))) {
+                TAILQ_REMOVE(&workers->graveyard, worker, dead_link);
+                worker_free(worker);
+        }
+}

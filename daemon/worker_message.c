@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What comes from a worker: hello, answers, items of maps, streams. The hot path. Only the envelope's own
+ * fields are read; results and error maps go on as the bytes that they are. All of it is untrusted: the core
+ * checks that it is about what the worker was given.
+ */
+#include <string.h>
+
+#include "daemon/backend.h"
+#include "daemon/core/core.h"
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/worker_private.h"
+#include "proto/options.h"
+
+#define NO_SENSE "a message makes no sense"
+
+static bool is(const char *expected, const char *text, size_t size_bytes)
+{
+        return strlen(expected) == size_bytes && memcmp(expected, text, size_bytes) == 0;
+}
+
+static int uint32_next(struct reader *reader, uint32_t *ret)
+{
+        uint64_t value;
+        int r = reader_uint(reader, &value);
+        if (r == 0 && value > UINT32_MAX)
+                r = -EINVAL;
+        if (r == 0)
+                *ret = (uint32_t)value;
+        return r;
+}
+
+static const char *verdict(int r)
+{
+        return r > 0   ? "it speaks of what it was not given"
+               : r < 0 ? "there is no memory for what it says"
+                       : NULL;
+}
+
+/* One whole value becomes what is at hand (PAYLOAD_CURRENT). */
+static int take_value(struct daemon *daemon, struct reader *reader, struct core_result *ret)
+{
+        const uint8_t *data;
+        size_t size_bytes;
+        int r = reader_skip(reader, &data, &size_bytes, NULL);
+        if (r < 0)
+                return r;
+        backend_at_hand(daemon, data, size_bytes);
+        ret->size_bytes = size_bytes;
+        return 0;
+}
+
+static const char *on_result(struct worker *worker, const struct envelope *envelope)
+{
+        struct daemon *daemon = worker->owner->daemon;
+        struct reader reader = envelope->result;
+        struct core_result result = {0};
+        uint32_t n, attempt;
+        uint64_t task;
+
+        if (reader_array(&reader, &n) < 0 || n != 3 || reader_uint(&reader, &task) < 0 ||
+            uint32_next(&reader, &attempt) < 0 || take_value(daemon, &reader, &result) < 0)
+                return "an answer is not [task, attempt, result]";
+        return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
+                                          &result, daemon->now));
+}
+
+/* The values of `task` and `attempt` in an error map. */
+static bool find_task(struct reader reader, uint64_t *ret_task, uint32_t *ret_attempt)
+{
+        const char *key;
+        size_t key_size_bytes;
+        uint32_t n, n_found = 0;
+
+        if (reader_map(&reader, &n) < 0)
+                return false;
+        for (; n > 0; n--) {
+                int r = reader_str(&reader, &key, &key_size_bytes);
+                if (r == 0 && is("task", key, key_size_bytes))
+                        n_found++, r = reader_uint(&reader, ret_task);
+                else if (r == 0 && is("attempt", key, key_size_bytes))
+                        n_found++, r = uint32_next(&reader, ret_attempt);
+                else if (r == 0)
+                        r = reader_skip(&reader, NULL, NULL, NULL);
+                if (r < 0)
+                        return false;
+        }
+        return n_found == 2;
+}
+
+static const char *on_failure(struct worker *worker, const struct envelope *envelope)
+{
+        struct daemon *daemon = worker->owner->daemon;
+        struct reader reader = envelope->error;
+        struct core_result result = {.failed = true};
+        uint32_t attempt = 0;
+        uint64_t task = 0;
+
+        if (!find_task(reader, &task, &attempt) || take_value(daemon, &reader, &result) < 0)
+                return "an error is not {task, attempt, code, message, detail}";
+        return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
+                                          &result, daemon->now));
+}
+
+static const char *on_item(struct worker *worker, struct reader reader)
+{
+        struct daemon *daemon = worker->owner->daemon;
+        struct core_result result = {0};
+        uint32_t attempt;
+        uint64_t task, index;
+
+        if (reader_uint(&reader, &task) < 0 || uint32_next(&reader, &attempt) < 0 ||
+            reader_uint(&reader, &index) < 0)
+                return NO_SENSE;
+        result.failed = !reader_nil(&reader);
+        if (take_value(daemon, &reader, &result) < 0)
+                return NO_SENSE;
+        return verdict(
+                core_worker_item(daemon->core, worker->index, task, attempt, index, &result, daemon->now));
+}
+
+static const char *on_log(struct worker *worker, uint64_t task, struct reader reader)
+{
+        static struct log_limit limit;
+        enum log_level level = LOG_LEVEL_INFO;
+        const char *file, *text;
+        size_t file_size_bytes, text_size_bytes;
+        int64_t priority, line;
+        uint32_t n;
+
+        if (reader_array(&reader, &n) < 0 || n != 4 || reader_int(&reader, &priority) < 0)
+                return NO_SENSE;
+        if (reader_nil(&reader))
+                file = "", file_size_bytes = 0;
+        else if (reader_str(&reader, &file, &file_size_bytes) < 0)
+                return NO_SENSE;
+        if (reader_int(&reader, &line) < 0 || reader_str(&reader, &text, &text_size_bytes) < 0)
+                return NO_SENSE;
+        if (priority <= 3)
+                level = LOG_LEVEL_ERROR;
+        else if (priority <= 4)
+                level = LOG_LEVEL_WARNING;
+        else if (priority >= 7)
+                level = LOG_LEVEL_DEBUG;
+        if (log_enabled(level))
+                log_limited(&limit, level, &(struct log_fields){.task = task, .worker = worker->pid},
+                            "%.*s:%d: %.*s", (int)(file_size_bytes < 255 ? file_size_bytes : 255), file,
+                            (int)line, (int)(text_size_bytes < 1000 ? text_size_bytes : 1000), text);
+        return NULL;
+}
+
+static const char *on_progress(struct worker *worker, uint64_t task, struct reader reader)
+{
+        struct daemon *daemon = worker->owner->daemon;
+        struct reader data = reader;
+        struct core_result ignored;
+        uint32_t n;
+        double done;
+
+        if (reader_array(&data, &n) < 0 || n != 2 || reader_double(&data, &done) < 0 ||
+            !(done >= 0 && done <= 1))
+                return "progress is not [0...1, text]";
+        if (take_value(daemon, &reader, &ignored) < 0)
+                return NO_SENSE;
+        return verdict(core_worker_progress(daemon->core, worker->index, task, done, daemon->now));
+}
+
+static const char *on_output(struct worker *worker, uint64_t task, enum stream_kind kind,
+                             struct reader reader)
+{
+        struct daemon *daemon = worker->owner->daemon;
+        struct reader data = reader;
+        struct core_result ignored;
+        struct value value;
+
+        if (reader_next(&data, &value) < 0 || value.type != VALUE_BIN ||
+            take_value(daemon, &reader, &ignored) < 0)
+                return "output is no bin";
+        return verdict(core_worker_stream(daemon->core, worker->index, task, kind, value.size, daemon->now));
+}
+
+static const char *on_stream(struct worker *worker, struct reader reader)
+{
+        const char *name;
+        size_t name_size_bytes;
+        uint64_t task;
+
+        if (reader_uint(&reader, &task) < 0 || reader_str(&reader, &name, &name_size_bytes) < 0)
+                return NO_SENSE;
+        if (is("log", name, name_size_bytes))
+                return on_log(worker, task, reader);
+        switch (stream_from_name(name, name_size_bytes)) {
+        case STREAM_PROGRESS:
+                return on_progress(worker, task, reader);
+        case STREAM_STDOUT:
+                return on_output(worker, task, STREAM_STDOUT, reader);
+        case STREAM_STDERR:
+                return on_output(worker, task, STREAM_STDERR, reader);
+        }
+        return "it streams what is no stream";
+}
+
+struct greeting {
+        uint64_t protocol, slots;
+        bool area;
+};
+
+static bool read_greeting(struct reader reader, struct greeting *ret)
+{
+        const char *key;
+        size_t size_bytes;
+        uint32_t n;
+
+        if (reader_map(&reader, &n) < 0)
+                return false;
+        for (; n > 0; n--) {
+                int r = reader_str(&reader, &key, &size_bytes);
+                if (r == 0 && is("protocol", key, size_bytes))
+                        r = reader_uint(&reader, &ret->protocol);
+                else if (r == 0 && is("slots", key, size_bytes))
+                        r = reader_uint(&reader, &ret->slots);
+                else if (r == 0 && is("area", key, size_bytes))
+                        r = reader_bool(&reader, &ret->area);
+                else if (r == 0)
+                        r = reader_skip(&reader, NULL, NULL, NULL);
+                if (r < 0)
+                        return false;
+        }
+        return true;
+}
+
+static const char *on_hello(struct worker *worker, struct reader reader)
+{
+        struct daemon *daemon = worker->owner->daemon;
+        struct greeting greeting = {0};
+
+        if (!read_greeting(reader, &greeting))
+                return "its hello is not {protocol, slots, area}";
+        if (greeting.protocol != ZYGOTE_PROTOCOL_VERSION)
+                return "it speaks another version of the protocol: restart gangerd";
+        if (greeting.slots > LIMIT_SLOTS || (greeting.slots > 0) != greeting.area)
+                return "its hello claims slots that cannot be";
+        worker_on(worker, EVENT_HELLO, worker->channel.sender);
+        if (worker->bad)
+                return NULL;
+        worker->shares_area = greeting.area;
+        const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
+                                                    (uint32_t)greeting.slots, daemon->now));
+        if (!why)
+                daemon_pool_ready(daemon, worker->pool);
+        return why;
+}
+
+static const char *dispatch(struct worker *worker, const struct envelope *envelope)
+{
+        if (envelope->type == ENVELOPE_REQUEST)
+                return "it asks for something";
+        if (envelope->type == ENVELOPE_NOTIFICATION &&
+            is("hello", envelope->method, envelope->method_size_bytes))
+                return envelope->n_params == 1 ? on_hello(worker, envelope->params) : NO_SENSE;
+        if (worker->life < LIFE_UP)
+                return "its first message is no hello";
+        if (envelope->type == ENVELOPE_RESPONSE) {
+                struct reader error = envelope->error;
+                return reader_nil(&error) ? on_result(worker, envelope) : on_failure(worker, envelope);
+        }
+        if (is("item", envelope->method, envelope->method_size_bytes))
+                return envelope->n_params == 5 ? on_item(worker, envelope->params) : NO_SENSE;
+        if (is("stream", envelope->method, envelope->method_size_bytes))
+                return envelope->n_params == 3 ? on_stream(worker, envelope->params) : NO_SENSE;
+        return "it sends a message that there is not";
+}
+
+const char *worker_on_message(struct worker *worker, const struct envelope *envelope)
+{
+        struct workers *workers = worker->owner;
+        workers->speaking = worker;
+        const char *why = dispatch(worker, envelope);
+        workers->speaking = NULL;
+        backend_at_hand(workers->daemon, NULL, 0);
+        return why;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a zygote is told to load, and the functions that it then has. Their numbers are the core's and the
+ * workers' too: the place in the first list. A zygote that is started again and brings another list is
+ * refused, because queued tasks name functions by number.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/configuration.h"
+#include "daemon/core/core.h"
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/zygote_private.h"
+#include "proto/pack.h"
+
+static void pack_list(struct packer *packer, char *const *list)
+{
+        size_t n = 0;
+        while (list && list[n])
+                n++;
+        pack_array(packer, n);
+        for (size_t i = 0; i < n; i++)
+                pack_str(packer, list[i]);
+}
+
+static void pack_settings(struct packer *packer, const struct configuration *config)
+{
+        pack_map(packer, config->n_modules);
+        for (uint32_t i = 0; i < config->n_modules; i++) {
+                const struct module_configuration *module = &config->modules[i];
+                pack_str(packer, module->name);
+                pack_map(packer, module->n_settings);
+                for (uint32_t k = 0; k < module->n_settings; k++) {
+                        pack_str(packer, module->settings[k].key);
+                        pack_str(packer, module->settings[k].value);
+                }
+        }
+}
+
+int zygote_send_load(struct zygote *zygote)
+{
+        const struct configuration *config = zygote->owner->daemon->config;
+        const struct pool_configuration *pool = zygote_pool(zygote);
+        struct packer packer;
+
+        channel_message_begin(&zygote->channel, &packer);
+        pack_request(&packer, 0, "load", 1);
+        pack_map(&packer, 6);
+        pack_str(&packer, "pool");
+        pack_str(&packer, pool->name);
+        pack_str(&packer, "modules");
+        pack_list(&packer, pool->modules);
+        pack_str(&packer, "module_path");
+        pack_list(&packer, config->module_path);
+        pack_str(&packer, "exec");
+        pack_bool(&packer, pool->exec);
+        pack_str(&packer, "kill_grace");
+        pack_double(&packer, (double)pool->kill_grace / CORE_SECOND);
+        pack_str(&packer, "settings");
+        pack_settings(&packer, config);
+        return channel_message_end(&zygote->channel, &packer, NULL, 0);
+}
+
+/* A string, or nil where it may be; to be freed. */
+static int string_next(struct reader *reader, bool may_be_nil, char **ret)
+{
+        const char *text;
+        size_t size_bytes;
+
+        *ret = NULL;
+        if (may_be_nil && reader_nil(reader))
+                return 0;
+        int r = reader_str(reader, &text, &size_bytes);
+        if (r < 0)
+                return r;
+        *ret = strndup(text, size_bytes);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static void function_deinit(struct pool_function *function)
+{
+        free(function->name);
+        free(function->module);
+        free(function->summary);
+        *function = (struct pool_function){0};
+}
+
+static int function_next(struct reader *reader, struct pool_function *ret)
+{
+        uint32_t n;
+
+        *ret = (struct pool_function){0};
+        int r = reader_array(reader, &n);
+        if (r == 0 && n != 3)
+                r = -EBADMSG;
+        if (r == 0)
+                r = string_next(reader, false, &ret->name);
+        if (r == 0 && strlen(ret->name) > LIMIT_NAME_BYTES)
+                r = -EBADMSG;
+        if (r == 0)
+                r = string_next(reader, true, &ret->module);
+        if (r == 0)
+                r = string_next(reader, true, &ret->summary);
+        if (r < 0)
+                function_deinit(ret);
+        return r;
+}
+
+void zygote_drop_functions(struct zygote *zygote)
+{
+        HASH_CLEAR(hh, zygote->by_name);
+        for (uint32_t i = 0; i < zygote->n_functions; i++)
+                function_deinit(&zygote->functions[i].function);
+        free(zygote->functions);
+        zygote->functions = NULL;
+        zygote->n_functions = 0;
+}
+
+static const char *first_list(struct zygote *zygote, struct reader reader, uint32_t n)
+{
+        struct daemon *daemon = zygote->owner->daemon;
+
+        zygote->functions = calloc(n ? n : 1, sizeof(*zygote->functions));
+        if (!zygote->functions)
+                return "there is no memory for its functions";
+        for (uint32_t i = 0; i < n; i++) {
+                struct function_entry *entry = &zygote->functions[i], *other;
+                if (function_next(&reader, &entry->function) < 0)
+                        return "its list of functions makes no sense";
+                zygote->n_functions++;
+                HASH_FIND_STR(zygote->by_name, entry->function.name, other);
+                if (other)
+                        return "its list of functions names one twice";
+                if (core_function_add(daemon->core, zygote->pool, &entry->number) < 0)
+                        return "there is no memory for its functions";
+                HASH_ADD_KEYPTR(hh, zygote->by_name, entry->function.name, strlen(entry->function.name),
+                                entry);
+        }
+        zygote->has_functions = true;
+        return NULL;
+}
+
+static const char *same_list(struct zygote *zygote, struct reader reader, uint32_t n)
+{
+        bool same = n == zygote->n_functions;
+
+        for (uint32_t i = 0; same && i < n; i++) {
+                struct pool_function function;
+                if (function_next(&reader, &function) < 0)
+                        return "its list of functions makes no sense";
+                same = strcmp(function.name, zygote->functions[i].function.name) == 0;
+                function_deinit(&function);
+        }
+        return same ? NULL : "its modules have other functions than before: gangerd must be restarted";
+}
+
+/* The value of a key in a map; false: it is not there. */
+static bool find(struct reader map, const char *wanted, struct reader *ret)
+{
+        const char *key;
+        size_t size_bytes;
+        uint32_t n;
+
+        if (reader_map(&map, &n) < 0)
+                return false;
+        for (; n > 0; n--) {
+                if (reader_str(&map, &key, &size_bytes) < 0)
+                        return false;
+                if (size_bytes == strlen(wanted) && memcmp(key, wanted, size_bytes) == 0) {
+                        *ret = map;
+                        return true;
+                }
+                if (reader_skip(&map, NULL, NULL, NULL) < 0)
+                        return false;
+        }
+        return false;
+}
+
+static const char *take_refusal(struct zygote *zygote, struct reader error)
+{
+        struct reader at;
+        const char *text = "it does not say why", *module = NULL;
+        size_t text_size_bytes = strlen(text), module_size_bytes = 0;
+
+        if (find(error, "message", &at))
+                reader_str(&at, &text, &text_size_bytes);
+        if (find(error, "module", &at))
+                reader_str(&at, &module, &module_size_bytes);
+        log_with(LOG_LEVEL_ERROR, (.pool = zygote_pool(zygote)->name), "cannot load %s%.*s%s%.*s",
+                 module ? "module " : "", (int)module_size_bytes, module ? module : "", module ? ": " : "",
+                 (int)(text_size_bytes < 1000 ? text_size_bytes : 1000), text);
+        zygote->refused = true;
+        return NULL;
+}
+
+const char *zygote_take_loaded(struct zygote *zygote, const struct envelope *envelope)
+{
+        struct reader error = envelope->error, list;
+        uint32_t n;
+
+        if (!reader_nil(&error))
+                return take_refusal(zygote, error);
+        if (!find(envelope->result, "functions", &list) || reader_array(&list, &n) < 0)
+                return "its answer to load names no functions";
+        return zygote->has_functions ? same_list(zygote, list, n) : first_list(zygote, list, n);
+}
