@@ -112,8 +112,10 @@ void core_stop(struct core *core, int64_t now)
 {
         struct task *task, *next;
         core_update_now(core, now);
-        if (core->stopping)
+        if (core->stopping) {
+                timer_set(core, &core->stop_timer, now);
                 return;
+        }
         core->stopping = true;
         for (size_t i = 0; i < core->n_hands; i++)
                 if (core->hands[i])

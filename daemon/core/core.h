@@ -300,7 +300,7 @@ void core_zygote_lost(struct core *, uint32_t pool, int64_t now);
 int64_t core_turn(struct core *, int64_t now);
 /* No new tasks; what has not begun (ready, delayed, the rest of maps) is cancelled by shutdown at once; what
  * runs may finish until stop_timeout, then it is told, then killed; idle workers are asked to exit.
- * NOTE_DRAINED when nothing unfinished and no worker is left. */
+ * NOTE_DRAINED when nothing unfinished and no worker is left. Said again: the time of what runs is up now. */
 void core_stop(struct core *, int64_t now);
 bool core_is_stopping(const struct core *);
 void core_store_done(struct core *, uint64_t task);
