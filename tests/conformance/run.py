@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Runs the conformance program against gangerd, with all the daemons that it may be given."""
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+from gangerd import Gangerd  # noqa: E402
+
+NOBODY = 65534
+LIMITS = {"user_tasks": 12, "user_connections": 32, "max_requests": 8, "max_message": "1M"}
+
+
+def main():
+    shared = Gangerd({"socket_mode": "0666"}, uid=NOBODY if os.geteuid() == 0 else None)
+    daemons = {
+        "": Gangerd(pool={"modules": "digest text image probe"}),
+        "limits": Gangerd(LIMITS, {"queue_limit": 4}),
+        "shared": shared,
+        "stop": Gangerd({"stop_timeout": 5}),
+    }
+    with contextlib.ExitStack() as stack:
+        for daemon in daemons.values():
+            stack.enter_context(daemon)
+        options = [word for role, daemon in daemons.items() if role for word in (f"--{role}", daemon.socket)]
+        command = [sys.executable, HERE / "conformance", daemons[""].socket, *options, "--verbose", *sys.argv[1:]]
+        status = subprocess.run(command, check=False).returncode
+        if status:
+            for role, daemon in daemons.items():
+                print(f"the daemon {role or 'plain'}:", file=sys.stderr)
+                daemon.show_log()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""The real gangerd of the build tree, on a private socket in a temporary directory, for one test.
+
+GANGER_BUILD names the build tree. The daemon is ready when it has said READY=1 to its notify socket; it is ended by its pid,
+dies with the test if the test dies, and shows its log if the test fails. Importing this finds a Python that has msgpack, and the
+protocol's client (tests/conformance/wire.py).
+"""
+import ctypes
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+try:
+    import msgpack  # noqa: F401
+except ImportError:
+    if sys.executable == "/usr/bin/python3":
+        raise
+    os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
+
+sys.dont_write_bytecode = True
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("GANGER_BUILD", SOURCE / "build")).resolve()
+sys.path.insert(0, str(SOURCE / "tests" / "conformance"))
+from wire import Client, eventually  # noqa: E402
+
+GANGERD = BUILD / "daemon" / "gangerd"
+ZYGOTE = BUILD / "daemon" / "worker" / "ganger-zygote"
+CLI = BUILD / "client" / "cli" / "ganger"
+MODULES = BUILD / "daemon" / "modules"
+TEST_MODULES = BUILD / "tests" / "unit" / "worker"  # probe, and some that are refused
+START_BOUND = 20
+STOP_BOUND = 20
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def environment(**more):
+    """A clean one: nothing of the caller's own ganger."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GANGER_", "LISTEN_", "NOTIFY_", "WATCHDOG_"))}
+    return {**kept, "GANGER_ZYGOTE": str(ZYGOTE), **more}
+
+
+def configuration(daemon=None, pool=None, more=""):
+    """A file's text. Two workers and all modules of the tree unless something else is said."""
+    path = f"{MODULES} {TEST_MODULES}"
+    daemon = {"module_path": path, **(daemon or {})}
+    pool = {"workers": 2, "modules": "digest text image", **(pool or {})}
+    lines = ["[daemon]", *(f"{key} = {value}" for key, value in daemon.items())]
+    lines += ["[pool default]", *(f"{key} = {value}" for key, value in pool.items()), more]
+    return "\n".join(lines) + "\n"
+
+
+class Gangerd:
+    """with Gangerd(daemon={…}, pool={…}) as g: …
+
+    `text`: the whole configuration instead. `uid`: the daemon's user, if another than the test's (who is root then)."""
+
+    def __init__(self, daemon=None, pool=None, more="", text=None, uid=None, directory=None):
+        self.text = text if text is not None else configuration(daemon, pool, more)
+        self.uid = uid
+        self.own_directory = directory is None
+        self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="ganger-test."))
+        self.socket = str(self.directory / "socket")
+        self.config = self.directory / "ganger.conf"
+        self.log_path = self.directory / "log"
+        self.process = None
+        self.expects_death = False
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.show_log()
+            self.clean()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            status = self.stop()
+            if kind is not None:
+                self.show_log()
+            elif status != 0 and not self.expects_death:
+                self.show_log()
+                raise AssertionError(f"gangerd ended with status {status}")
+        finally:
+            self.clean()
+
+    def before_exec(self):
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self.uid is not None:
+            os.setgroups([])
+            os.setresgid(self.uid, self.uid, self.uid)
+            os.setresuid(self.uid, self.uid, self.uid)
+
+    def spawn(self, *arguments, **environment_more):
+        """A gangerd with this one's configuration and log; nobody waits until it is ready."""
+        self.config.write_text(self.text, encoding="utf-8")
+        if self.uid is not None:
+            os.chown(self.directory, self.uid, self.uid)
+        with open(self.log_path, "ab") as log:
+            return subprocess.Popen([GANGERD, "--config", self.config, "--socket", self.socket, *arguments], stdin=subprocess.DEVNULL,
+                                    stdout=log, stderr=log, env=environment(**environment_more), preexec_fn=self.before_exec)
+
+    def start(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            path = str(self.directory / "notify")
+            ready.bind(path)
+            os.chmod(path, 0o777)
+            ready.settimeout(0.25)
+            self.process = self.spawn(NOTIFY_SOCKET=path)
+            end = time.monotonic() + START_BOUND
+            while True:
+                try:
+                    if b"READY=1" in ready.recv(4096):
+                        break
+                except TimeoutError:
+                    if self.process.poll() is not None:
+                        raise AssertionError(f"gangerd ended with status {self.process.returncode} before it was ready") from None
+                    if time.monotonic() > end:
+                        self.process.kill()
+                        raise AssertionError("gangerd was not ready in time") from None
+            os.unlink(path)
+
+    def stop(self):
+        """SIGTERM, its end, its exit status."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_BOUND)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError("gangerd did not end in time after SIGTERM") from None
+        return self.process.returncode
+
+    def clean(self):
+        if self.own_directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
+
+    def show_log(self):
+        lines = self.log().splitlines()
+        print(f"--- the daemon's log ({len(lines)} lines)", *lines[-200:], "---", sep="\n", file=sys.stderr, flush=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def connect(self, **options):
+        return Client(self.socket, **options)
+
+    def status(self):
+        with self.connect() as client:
+            return client.ask("status")
+
+    def rss(self):
+        """The daemon's resident bytes, as the kernel counts them."""
+        return resident_bytes(self.pid)
+
+    def ganger(self, *arguments, **options):
+        """Runs the command line on this daemon."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, **options}
+        return subprocess.run([CLI, "--socket", self.socket, *arguments], env=environment(), check=False, **options)
+
+    def all_idle(self):
+        """Waits until no task is left and every worker is there and idle; returns the status then."""
+        def idle():
+            status = self.status()
+            pools = status["pools"]
+            rest = sum(p["running"] + p["queued"]["ready"] + p["queued"]["delayed"] for p in pools)
+            there = all(p["workers"]["idle"] == p["workers"]["target"] for p in pools)
+            return status if rest == 0 and there else None
+        return eventually(idle, 20)
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmRSS"))
+
+
+def cpu_seconds(pid):
+    """User and system time that a process has used."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def sanitized():
+    """Whether the daemon is built with AddressSanitizer: its memory is no measure then."""
+    return b"__asan_init" in GANGERD.read_bytes()
+
+
+def sums_hold(status):
+    """submitted = succeeded + failed + cancelled + expired + ready + delayed + running, of the whole and of each pool."""
+    def holds(totals, pools):
+        live = sum(p["running"] + p["queued"]["ready"] + p["queued"]["delayed"] for p in pools)
+        return totals["submitted"] == live + sum(totals[end] for end in ("succeeded", "failed", "cancelled", "expired"))
+    return holds(status["totals"], status["pools"]) and all(holds(p["totals"], [p]) for p in status["pools"])
+
+
+class Flat:
+    """How much the daemon's memory grows between two moments."""
+
+    def __init__(self, gangerd):
+        self.gangerd = gangerd
+        self.base = self.most = gangerd.rss()
+
+    def sample(self):
+        self.most = max(self.most, self.gangerd.rss())
+        return self.most - self.base
+
+    def grown(self):
+        return self.sample()
+
+
+class Child:
+    """A client program of its own: a function in a forked process, which reports by its exit status and a pipe.
+
+    The function gets a write end; what it writes there is .read() by the test."""
+
+    def __init__(self, function, *arguments):
+        reader, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+                os.close(reader)
+                with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as out:
+                    function(out, *arguments)
+                status = 0
+            except BaseException as error:  # a forked child must not run the test's own clean-up
+                print(f"client process: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            finally:
+                os._exit(status)
+        os.close(writer)
+        self.pipe = os.fdopen(reader, encoding="utf-8")
+        self.status = None
+
+    def stopped(self, bound=20):
+        """Waits until it has stopped itself."""
+        def look():
+            pid, status = os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)
+            if pid and not os.WIFSTOPPED(status):
+                self.status = os.waitstatus_to_exitcode(status)
+                raise AssertionError(f"the client ended with {self.status} instead of stopping")
+            return pid
+        eventually(look, bound)
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def end(self, bound=60):
+        """Waits for its end; returns its exit status and what it wrote."""
+        def look():
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+            return pid
+        if self.status is None:
+            eventually(look, bound)
+        with self.pipe:
+            return self.status, self.pipe.read()
+
+    def kill(self):
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.end()
+
+
+def main():
+    unittest.main(verbosity=2)

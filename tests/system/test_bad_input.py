@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: MIT
+"""Bad input: each has its clear error, and nothing else is harmed. Of the protocol's own errors tests/conformance compares every
+one; here is what it costs the daemon, and what is wrong in modules and configurations."""
+import os
+import random
+import re
+import struct
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from gangerd import MODULES, TEST_MODULES, Child, Flat, Gangerd, configuration, eventually, main, sanitized  # noqa: E402
+from wire import Closed, Refused, pack  # noqa: E402
+
+MIB = 1 << 20
+EXIT_CONFIGURATION = 78
+CALL = b"\x94\x00\x01\xa4call\x93\xa9core.echo"
+
+DECLARED = [CALL + kind + struct.pack(">I", n) + rest for n in (2**32 - 1, 2**31, 2**28, 65 * MIB)
+            for kind, rest in ((b"\xdd", b""), (b"\xdf", b""), (b"\x91\xc6", b""), (b"\x91\xdb", b""), (b"\x91\xc9", b"\x01"),
+                               (b"\xdd\x00\x00\x00\x01\xdd", b""))]
+DEEP = [CALL + open_ * 1000 + b"\xc0" for open_ in (b"\x91", b"\x81\xc0", b"\xdd\x00\x00\x00\x01", b"\xde\x00\x01\xc0")]
+
+
+def told(client):
+    """What the daemon said before it closed: one protocol_error, or nothing if that was lost upon unread bytes."""
+    errors = client.end_of_file()
+    assert [error["code"] for error in errors] in ([], ["protocol_error"]), errors
+    return errors
+
+
+class BadInput(unittest.TestCase):
+    def test_frames_cost_no_memory(self):
+        """Lengths up to 2^32 - 1, depth 1,000, garbage, a bare number, 65 MiB: the connection ends, the daemon's memory is flat."""
+        rng = random.Random(2)
+        frames = DECLARED + DEEP + [b"\x05", b"\xc1", b"GET / HTTP/1.0\r\n\r\n"] + [rng.randbytes(300) for _ in range(100)]
+        with Gangerd() as g, g.connect() as other:
+            other.call("core.echo", bytes(MIB))
+            flat = Flat(g)
+            for frame in frames:
+                with g.connect() as client:
+                    client.send_bytes(frame)
+                    client.shut_down()
+                    errors = client.end_of_file()
+                    if frame in DECLARED or frame in DEEP:
+                        self.assertEqual([error["code"] for error in errors], ["protocol_error"], frame[:40])
+                flat.sample()
+            # Those that stay: declared, and then nothing more comes.
+            held = [g.connect() for _ in range(50)]
+            for client in held:
+                client.send_bytes(CALL + b"\x91\xc6" + struct.pack(">I", 60 * MIB))
+            other.call("core.sleep", 0.05)
+            self.assertEqual(other.ask("status")["connections"], 51)
+            print(f"memory +{flat.grown() / MIB:.1f} MiB after {len(frames)} bad frames and with 50 that are only declared")
+            if not sanitized():
+                self.assertLess(flat.grown(), 4 * MIB)
+            for client in held:
+                client.close()
+            self.assertEqual(other.call("core.echo", "served"), "served")
+
+    def test_one_log_line_for_each(self):
+        with Gangerd() as g:
+            for _ in range(5):
+                with g.connect() as client:
+                    client.send_bytes(b"\xc1")
+                    self.assertEqual(len(told(client)), 1)
+            lines = [line for line in g.log().splitlines() if "protocol" in line.lower()]
+            self.assertEqual(len(lines), 5, lines)
+
+    def test_message_of_65_mib(self):
+        with Gangerd() as g, g.connect() as other:
+            flat = Flat(g)
+            with g.connect() as client:
+                try:
+                    client.send_bytes(CALL + b"\x91\xc6" + struct.pack(">I", 65 * MIB))
+                    for _ in range(65):
+                        client.send_bytes(bytes(MIB))
+                except Closed:
+                    pass
+                told(client)
+            if not sanitized():
+                self.assertLess(flat.grown(), 2 * MIB)
+            # The largest that may be is taken, and what it cost is given back.
+            with g.connect(bound=60) as client:
+                value = bytes(64 * MIB - 100)
+                self.assertTrue(client.call("core.echo", value) == value)
+            self.assertEqual(other.call("core.echo", 1), 1)
+            grown = g.rss() - flat.base
+            print(f"memory +{grown / MIB:.1f} MiB after a message of 64 MiB")
+            if not sanitized():
+                self.assertLess(grown, 24 * MIB)
+
+    def test_unfinished_message_is_not_kept_for_ever(self):
+        with Gangerd({"message_timeout": "300 ms"}) as g, g.connect() as client, g.connect() as idle:
+            client.send_bytes(pack([0, 1, "ping", []])[:-1])
+            errors = client.end_of_file()
+            self.assertEqual([error["code"] for error in errors], ["protocol_error"])
+            self.assertEqual(idle.ask("ping"), "pong")
+
+    def test_garbage_between_the_good(self):
+        """Mutations of good messages: an answer, an error, or the end of that connection."""
+        rng = random.Random(5)
+        good = [pack([0, 1, "call", ["core.echo", [{"a": [1, 2, "x" * 50]}], {"priority": 3}]]), pack([0, 1, "status", []]),
+                pack([0, 1, "map", ["core.echo", [[1], [2]], {"collect": True}]]), pack([2, "submit", ["core.echo", [1]]]),
+                pack([0, 1, "wait", [[1, 2, 3], {"timeout": 0.01}]]), pack([0, 1, "tasks", [{"limit": 5}]])]
+        with Gangerd() as g, g.connect() as other:
+            for _ in range(400):
+                data = bytearray(rng.choice(good))
+                for _ in range(rng.randrange(1, 4)):
+                    data[rng.randrange(len(data))] = rng.randrange(256)
+                with g.connect() as client:
+                    client.take_answer = lambda *_: None
+                    client.take_notification = lambda *_: None
+                    client.send_bytes(data)
+                    client.shut_down()
+                    client.end_of_file()
+            self.assertEqual(other.call("core.echo", "alive"), "alive")
+            g.all_idle()
+
+    def test_clients_that_leave(self):
+        """In the middle of a message, a call, a map; with a large answer under way; killed."""
+        def leave(out, gangerd, how):
+            client = gangerd.connect()
+            if how == "message":
+                client.send_bytes(CALL + b"\x91\xc6" + struct.pack(">I", MIB) + bytes(1000))
+            elif how == "call":
+                client.start("call", "core.sleep", [60], {})
+            elif how == "map":
+                client.start("map", "core.sleep", [[0.01]] * 10000, {})
+                client.receive()
+            elif how == "feed":
+                client.start("map", "core.echo", [[1]], {"feed": True, "window": 1})
+                client.receive()
+            elif how == "program":
+                client.start("call", "core.exec", [["yes"]], {"stream": ["stdout"]})
+                client.receive()
+            else:
+                client.start("call", "core.echo", [bytes(8 * MIB)], {})
+            print("under way", file=out)
+            os.kill(os.getpid(), 9)
+
+        with Gangerd() as g, g.connect() as other:
+            bystander = other.start("call", "core.sleep", [0.5], {})
+            for how in ("message", "call", "map", "feed", "program", "answer"):
+                child = Child(leave, g, how)
+                self.assertEqual(child.end(), (-9, "under way\n"))
+                self.assertEqual(other.call("core.echo", how), how)
+            self.assertIsNone(other.finish(bystander))
+            status = g.all_idle()
+            self.assertEqual(status["totals"]["workers_lost"], 0)
+            self.assertEqual(eventually(lambda: (n := g.status()["connections"]) == 2 and n), 2)
+
+    def test_strange_requests(self):
+        """Unknown method, function, pool, option, and wrong types say what is wrong."""
+        asked = [
+            (("none",), "unknown_method", "none"), (("call", "none", []), "unknown_function", "none"),
+            (("call", "core.echo", [], {"pool": "none"}), "unknown_pool", "none"),
+            (("call", "core.echo", [], {"none": 1}), "invalid_params", "none"),
+            (("call", "core.echo", [], {"timeout": "soon"}), "invalid_params", "timeout"), (("call", 5, []), "invalid_params", ""),
+            (("call", "core.sleep", ["long"]), "task_failed", ""), (("call", "core.echo", [1, 2]), "task_failed", ""),
+            (("call", "core.exec", ["ls"]), "task_failed", ""), (("call", "core.exec", [[]]), "task_failed", ""),
+            (("call", "core.exec", [["ls"], {"none": 1}]), "task_failed", "none"),
+            (("call", "core.sleep", [-1]), "task_failed", ""), (("call", "core.sleep", []), "task_failed", ""),
+            (("call", "digest.sha256", ["/"]), "task_failed", "/"), (("call", "text.merge", [1]), "task_failed", ""),
+            (("call", "image.gamma", [b"no png", None]), "task_failed", "PNG"),
+        ]
+        with Gangerd() as g, g.connect() as client:
+            for params, code, word in asked:
+                with self.assertRaises(Refused, msg=params) as caught:
+                    client.ask(*params)
+                self.assertEqual(caught.exception.code, code, (params, caught.exception.error))
+                self.assertIn(word, caught.exception.error["message"], params)
+
+    def refused_start(self, text, *words):
+        """gangerd ends with 78 and its log names all the words."""
+        g = Gangerd(text=text)
+        try:
+            process = g.spawn()
+            try:
+                status = process.wait(20)
+            finally:
+                process.kill()
+            self.assertEqual(status, EXIT_CONFIGURATION, g.log())
+            for word in words:
+                self.assertIn(word, g.log())
+            self.assertFalse(os.path.exists(g.socket))
+        finally:
+            g.clean()
+
+    def test_modules_that_are_none(self):
+        for module, words in (("none_such", ["none_such"]), (f"{TEST_MODULES}/none.so", ["none.so"]), ("bad_none", ["bad_none"]),
+                              ("bad_abi", ["bad_abi", "ABI"]), ("bad_thread", ["bad_thread", "thread"]), ("bad_load", ["bad_load"]),
+                              ("/etc/hostname", ["/etc/hostname"]), ("bad_name", ["bad_name"]), ("digest bad_size", ["bad_size"])):
+            with self.subTest(module=module):
+                self.refused_start(configuration(pool={"modules": module}), *words)
+
+    def test_configurations_that_are_wrong(self):
+        path = f"module_path = {MODULES}"
+        wrong = [
+            (f"[daemon]\n{path}\nsokket = /x\n", 3, ["sokket", "socket", "max_connections"]),
+            ("[pool default]\nworkers = 1\nworker = 2\n", 3, ["worker", "workers", "queue_limit"]),
+            ("[demon]\nsocket = /x\n", None, ["demon", "daemon", "pool"]),
+            ("[pool default]\nworkers = many\n", 2, ["workers", "many"]), ("[pool default]\nworkers = 0\n", 2, ["workers"]),
+            ("[daemon]\nmax_message = 5\n", 2, ["max_message"]), ("[daemon]\nstop_timeout = soon\n", 2, ["stop_timeout", "soon"]),
+            ("[daemon]\nsocket_mode = 0999\n", 2, ["socket_mode", "0999"]), ("[daemon]\nlog_level = loud\n", 2, ["log_level", "loud"]),
+            ("[daemon\n", 1, []), ("[daemon]\nnonsense\n", 2, []), ("socket = /x\n", 1, []),
+            ("[pool a b]\nworkers = 1\n", None, ["a b"]), ("[daemon]\nsocket_group = nobody-has-this\n", 2, ["nobody-has-this"]),
+            ("[pool default]\nzygote = /no/such/zygote\n", None, ["/no/such/zygote"]),
+        ]
+        for text, line, words in wrong:
+            with self.subTest(text=text):
+                place = [] if line is None else [f"ganger.conf:{line}"]
+                self.refused_start(text, *place, *words)
+
+    def test_check_says_the_same_without_starting(self):
+        for text, status in ((configuration(), 0), ("[daemon]\nsokket = 1\n", EXIT_CONFIGURATION)):
+            g = Gangerd(text=text)
+            try:
+                self.assertEqual(g.spawn("--check").wait(10), status, g.log())
+                self.assertFalse(os.path.exists(g.socket))
+                if status:
+                    self.assertTrue(re.search(r"ganger\.conf:2\b.*sokket", g.log()), g.log())
+            finally:
+                g.clean()
+
+    def test_configuration_that_is_not_there(self):
+        g = Gangerd(text="")
+        try:
+            self.assertEqual(g.spawn("--config", "/no/such/file").wait(10), EXIT_CONFIGURATION)
+            self.assertIn("/no/such/file", g.log())
+            self.assertNotEqual(g.spawn("--no-such-option").wait(10), 0)
+        finally:
+            g.clean()
+
+
+if __name__ == "__main__":
+    main()

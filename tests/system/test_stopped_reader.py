@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""A client that is stopped in the middle of what it reads: the daemon's memory stays flat, other clients are served by the same
+workers, and it goes on when it is continued."""
+import os
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from gangerd import Child, Flat, Gangerd, cpu_seconds, main, sanitized  # noqa: E402
+
+MIB = 1 << 20
+ITEMS = 1_000_000
+FLAT = 8 * MIB  # output_limit, socket buffers, what the workers had under way
+WATCHED = 1.5  # seconds
+
+
+def stop_here():
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def count_map(out, gangerd):
+    """A map of a million items; stops after the first ones, then sums up the rest."""
+    with gangerd.connect(bound=100) as client:
+        msgid = client.start("map", "core.echo", [[n] for n in range(ITEMS)], {})
+        client.until(lambda: client.streams[msgid])
+        stop_here()
+        total = n_items = 0
+        while msgid not in client.answers or client.streams[msgid]:
+            for _, items in client.streams[msgid]:
+                n_items += len(items)
+                total += sum(item[2] for item in items)
+            client.streams[msgid].clear()
+            if msgid not in client.answers:
+                client.receive()
+        answer = client.finish(msgid)
+        assert answer == {"count": ITEMS, "succeeded": ITEMS, "failed": 0}, answer
+        assert n_items == ITEMS and total == ITEMS * (ITEMS - 1) // 2, (n_items, total)
+
+
+def read_yes(out, gangerd):
+    """What `yes` writes; stops after the first of it, then reads 64 MiB more."""
+    with gangerd.connect(bound=100) as client:
+        msgid = client.start("call", "core.exec", [["yes"]], {"stream": ["stdout"]})
+        client.until(lambda: client.streams[msgid])
+        stop_here()
+        size = 0
+        while size < 64 * MIB:
+            client.receive()
+            for _, data in client.streams[msgid]:
+                assert data.strip(b"y\n") == b"", data[:100]
+                size += len(data)
+            client.streams[msgid].clear()
+        client.ask("cancel_request", msgid)
+        error, _ = client.outcome(msgid)
+        assert error["code"] == "cancelled", error
+
+
+def thousand_calls(out, gangerd):
+    """A thousand calls of 16 KiB each, sent before the first answer is read."""
+    with gangerd.connect(bound=100) as client:
+        requests = [client.pack_request("call", "core.echo", [bytes([n % 256]) * (16 << 10)], {}) for n in range(1000)]
+        writer = os.fork()  # reads nothing while the daemon takes what it takes
+        if writer == 0:
+            for _, data in requests:
+                client.send_bytes(data)
+            os._exit(0)
+        client.receive()
+        stop_here()
+        for n, (msgid, _) in enumerate(requests):
+            assert client.finish(msgid) == bytes([n % 256]) * (16 << 10), n
+        assert os.waitpid(writer, 0)[1] == 0
+
+
+class StoppedReader(unittest.TestCase):
+    def watch(self, function):
+        with Gangerd() as g, g.connect(bound=20) as other:
+            child = Child(function, g)
+            try:
+                child.stopped()
+                other.call("core.echo", 0)
+                flat = Flat(g)
+                served, end = 0, time.monotonic() + WATCHED
+                while time.monotonic() < end:
+                    msgids = [other.start("call", "core.echo", [n], {}) for n in range(20)]
+                    self.assertEqual([other.finish(msgid) for msgid in msgids], list(range(20)))
+                    served += 20
+                    flat.sample()
+                before = cpu_seconds(g.pid)
+                other.call("core.sleep", 0.5)
+                busy = (cpu_seconds(g.pid) - before) / 0.5
+                print(f"{function.__name__}: memory +{flat.grown() / MIB:.1f} MiB, {served} calls of others served, "
+                      f"the daemon then uses {100 * busy:.0f} % of a processor")
+                if not sanitized():
+                    self.assertLess(flat.grown(), FLAT)
+                    self.assertLess(busy, 0.25)  # who waits for a stopped reader does not spin
+                self.assertGreater(served, 100)
+                child.go_on()
+                self.assertEqual(child.end(100)[0], 0)
+            finally:
+                child.kill()
+            self.assertEqual(g.all_idle()["connections"], 1 + 1)
+
+    def test_map_of_a_million(self):
+        self.watch(count_map)
+
+    def test_stdout_of_yes(self):
+        self.watch(read_yes)
+
+    def test_thousand_outstanding_calls(self):
+        self.watch(thousand_calls)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""A worker is killed from outside in the middle of a task: its caller is told at once, all others get their results, and a new
+worker is there."""
+import os
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from gangerd import Gangerd, eventually, main  # noqa: E402
+
+KILLS = 120
+TOLD_WITHIN = 0.010  # the promise; the test fails beyond ten times it, in the median
+
+
+def worker_of(watcher, label):
+    """The pid of the worker that runs the task with this label."""
+    def look():
+        records = watcher.ask("tasks", {"label": label, "state": "running"})
+        return records and records[0]["worker_pid"]
+    return eventually(look)
+
+
+class WorkerKilled(unittest.TestCase):
+    def test_caller_is_told_at_once(self):
+        latencies = []
+        with Gangerd() as g, g.connect() as caller, g.connect() as other, g.connect() as watcher:
+            for n in range(KILLS):
+                for msgid in [other.start("call", "core.echo", [i], {}) for i in range(8)]:
+                    other.finish(msgid)  # both workers have done something: they do not die young
+                neighbours = [other.start("call", "core.sleep", [0.02], {}) for _ in range(3)]
+                victim = caller.start("call", "core.sleep", [60], {"label": f"victim {n}"})
+                pid = worker_of(watcher, f"victim {n}")
+                began = time.monotonic()
+                os.kill(pid, signal.SIGKILL)
+                error, _ = caller.outcome(victim)
+                latencies.append(time.monotonic() - began)
+                self.assertEqual((error["code"], error["signal"], error["ended_by"], error["worker_pid"], error["exit_status"]),
+                                 ("worker_lost", 9, "outside", pid, None), error)
+                self.assertEqual([other.finish(msgid) for msgid in neighbours], [None] * 3)
+            status = g.all_idle()
+            self.assertEqual(status["totals"]["workers_lost"], KILLS)
+            self.assertEqual(status["totals"]["failed"], KILLS)
+            self.assertEqual(len(status["workers"]), 2)
+        latencies.sort()
+        p50, p99, most = latencies[KILLS // 2], latencies[KILLS * 99 // 100], latencies[-1]
+        print(f"told after kill(): p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, max {most * 1e3:.2f} ms of {KILLS}")
+        self.assertLess(p50, 10 * TOLD_WITHIN)
+
+    def test_map_loses_one_item(self):
+        """Only the item that ran fails, by name; every other is there, once."""
+        with Gangerd() as g, g.connect() as client, g.connect() as watcher:
+            for round_ in range(5):
+                label = f"map {round_}"
+                msgid = client.start("map", "core.sleep", [[0.002]] * 400, {"label": label, "chunk": 20})
+                client.until(lambda: sum(len(data) for data in client.streamed(msgid, "items")) > 40)
+                busy = eventually(lambda: [w["pid"] for w in watcher.ask("status")["workers"] if w["function"] == "core.sleep"])
+                os.kill(busy[0], signal.SIGKILL)
+                answer = client.finish(msgid)
+                items = [item for data in client.streamed(msgid, "items") for item in data]
+                self.assertEqual(sorted(item[0] for item in items), list(range(400)))
+                failed = [item for item in items if item[1] is not None]
+                self.assertEqual(answer, {"count": 400, "succeeded": 400 - len(failed), "failed": len(failed)})
+                self.assertLessEqual(len(failed), 1)  # none, if it was between two items
+                for index, error, _ in failed:
+                    self.assertEqual((error["code"], error["ended_by"], error["index"]), ("worker_lost", "outside", index))
+
+    def test_other_signals(self):
+        with Gangerd() as g, g.connect() as client, g.connect() as watcher:
+            for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGHUP):
+                client.call("core.echo", 1)
+                msgid = client.start("call", "core.sleep", [60], {"label": number.name})
+                os.kill(worker_of(watcher, number.name), number)
+                error, _ = client.outcome(msgid)
+                self.assertEqual((error["code"], error["signal"]), ("worker_lost", number), error)
+            # One that is stopped and then killed is no different.
+            msgid = client.start("call", "core.sleep", [60], {"label": "stopped"})
+            pid = worker_of(watcher, "stopped")
+            os.kill(pid, signal.SIGSTOP)
+            os.kill(pid, signal.SIGKILL)
+            self.assertEqual(client.outcome(msgid)[0]["code"], "worker_lost")
+            g.all_idle()
+
+    def test_idle_worker(self):
+        with Gangerd() as g, g.connect() as client:
+            pids = {worker["pid"] for worker in g.all_idle()["workers"]}
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            self.assertEqual(client.call("core.echo", "served"), "served")
+            status = g.all_idle()
+            self.assertFalse(pids & {worker["pid"] for worker in status["workers"]})
+            self.assertEqual(status["totals"]["failed"], 0)
+
+
+if __name__ == "__main__":
+    main()
