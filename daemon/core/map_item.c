@@ -52,10 +52,10 @@ static void deliver(struct core *core, struct task *task, const struct item_end 
                 map->n_delivered_failed++;
         }
         int64_t kept = 0;
-        if (map->collect)
-                kept = core->ops.collect(core->ctx, task_id(task), end->index, payload, record);
         if (map->waiter)
                 core->ops.item(core->ctx, waiter_request(map->waiter), end->index, payload, record);
+        if (map->collect)
+                kept = core->ops.collect(core->ctx, task_id(task), end->index, payload, record);
         if (kept > 0) {
                 map->collected_bytes += (uint64_t)kept;
                 user_charge(task->user, ACCOUNT_BYTES, (uint64_t)kept);
