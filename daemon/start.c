@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The order: the process itself, the socket and its lock (so that a second daemon ends before it has started
- * anything), what the socket decides of the configuration, the core with its pools, the tables, the zygotes;
+ * anything), what the socket decides of the configuration, the tables, the core with its pools, the zygotes;
  * callers are let in last.
  */
 #include "daemon/start.h"
@@ -281,9 +281,9 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
         if (status == 0)
                 status = settle(d);
         if (status == 0)
-                status = begin_core(d);
-        if (status == 0)
                 status = begin_tables(d);
+        if (status == 0)
+                status = begin_core(d); /* asks the backend for randomness */
         if (status == 0)
                 status = begin_zygotes(d);
         if (status == 0) {
