@@ -4,6 +4,7 @@
  * fields are read; results and error maps go on as the bytes that they are. All of it is untrusted: the core
  * checks that it is about what the worker was given.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "daemon/backend.h"
@@ -22,13 +23,10 @@ static bool is(const char *expected, const char *text, size_t size_bytes)
 
 static int uint32_next(struct reader *reader, uint32_t *ret)
 {
-        uint64_t value;
+        uint64_t value = 0;
         int r = reader_uint(reader, &value);
-        if (r == 0 && value > UINT32_MAX)
-                r = -EINVAL;
-        if (r == 0)
-                *ret = (uint32_t)value;
-        return r;
+        *ret = (uint32_t)value;
+        return r == 0 && value > UINT32_MAX ? -EINVAL : r;
 }
 
 static const char *verdict(int r)
