@@ -3,6 +3,7 @@
  * What core.exec is asked for. Nothing is accepted and ignored: an unknown option, a wrong type, a value out
  * of range each ends the task with a sentence that names it. Strings are copied, to end them with a 0 byte.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,7 @@ static int read_env(struct exec *x)
         for (uint32_t i = 0; r == 0 && i < map.count; i++) {
                 char *name = NULL, *value = NULL;
                 r = read_string(x, "env", &name);
+                assert(r != 0 || name);
                 if (r == 0 && (name[0] == '\0' || strchr(name, '=')))
                         r = wants(x, "env", "a map whose names are not empty and hold no '='");
                 if (r == 0)

@@ -6,6 +6,7 @@
  */
 #include "daemon/worker/load.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,6 +27,7 @@ struct request {
         struct reader modules, module_path, settings;
         uint32_t n_modules, n_module_path, n_settings;
         bool exec;
+        int64_t kill_grace_ns;
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct load_error *error, const char *module,
@@ -44,6 +46,11 @@ static bool name_is_valid(const char *name)
 {
         size_t n = name ? strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") : 0;
         return n > 0 && n <= LIMIT_NAME_BYTES / 2 && name[n] == '\0';
+}
+
+static bool text_is(const char *text, size_t size_bytes, const char *expected)
+{
+        return size_bytes == strlen(expected) && memcmp(text, expected, size_bytes) == 0;
 }
 
 /* Workers are forked from this process: of several threads only one would live on in them. */
@@ -122,20 +129,20 @@ static int check_module(const struct ganger_module *module, const char *name, co
         return check_functions(module, path, error);
 }
 
-static int run_load(const struct ganger_module *module, struct loaded_module *loaded, const char *path,
-                    const struct ganger_setting *settings, size_t n_settings, struct load_error *error)
+static int run_load(struct loaded_module *loaded, const char *path, struct load_error *error)
 {
+        const struct ganger_module *module = loaded->module;
         char said[512] = "";
         int r;
 
         if (!module->load) {
-                if (n_settings == 0)
+                if (loaded->n_settings == 0)
                         return 0;
                 return refuse(error, module->name,
                               "module %s (%s) has no settings, but %s is set in [module %s]", module->name,
-                              path, settings[0].key, module->name);
+                              path, loaded->settings[0].key, module->name);
         }
-        r = module->load(&loaded->state, settings, n_settings, said, sizeof(said));
+        r = module->load(&loaded->state, loaded->settings, loaded->n_settings, said, sizeof(said));
         if (r == 0)
                 return 0;
         said[sizeof(said) - 1] = '\0';
@@ -243,39 +250,39 @@ static char *read_text(struct reader *reader)
 }
 
 /* The settings of one module, copied: the module may keep them. */
-static int settings_of(const struct request *request, const char *name, struct ganger_setting **ret,
-                       size_t *ret_n)
+static int copy_settings(struct loaded_module *loaded, struct reader *reader)
+{
+        uint32_t n;
+
+        if (reader_map(reader, &n) < 0)
+                return -EBADMSG;
+        loaded->settings = calloc((size_t)n + 1, sizeof(*loaded->settings));
+        if (!loaded->settings)
+                return -ENOMEM;
+        for (; loaded->n_settings < n; loaded->n_settings++) {
+                struct ganger_setting *setting = &loaded->settings[loaded->n_settings];
+                setting->key = read_text(reader);
+                setting->value = read_text(reader);
+                if (!setting->key || !setting->value)
+                        return -EBADMSG;
+        }
+        return 0;
+}
+
+static int find_settings(struct loaded_module *loaded, const struct request *request, const char *name)
 {
         struct reader reader = request->settings;
-        struct ganger_setting *settings = NULL;
-        size_t n_settings = 0;
 
         for (uint32_t i = 0; i < request->n_settings; i++) {
                 const char *module;
                 size_t size_bytes;
-                uint32_t n;
                 if (reader_str(&reader, &module, &size_bytes) < 0)
                         return -EBADMSG;
-                if (size_bytes != strlen(name) || memcmp(module, name, size_bytes) != 0) {
-                        if (reader_skip(&reader, NULL, NULL, NULL) < 0)
-                                return -EBADMSG;
-                        continue;
-                }
-                if (reader_map(&reader, &n) < 0)
+                if (text_is(module, size_bytes, name))
+                        return copy_settings(loaded, &reader);
+                if (reader_skip(&reader, NULL, NULL, NULL) < 0)
                         return -EBADMSG;
-                settings = calloc(n + 1, sizeof(*settings));
-                if (!settings)
-                        return -ENOMEM;
-                for (n_settings = 0; n_settings < n; n_settings++) {
-                        settings[n_settings].key = read_text(&reader);
-                        settings[n_settings].value = read_text(&reader);
-                        if (!settings[n_settings].key || !settings[n_settings].value)
-                                return -EBADMSG;
-                }
-                break;
         }
-        *ret = settings;
-        *ret_n = n_settings;
         return 0;
 }
 
@@ -300,11 +307,10 @@ static int load_one(struct pool *pool, const struct request *request, const char
                     struct load_error *error)
 {
         struct loaded_module *loaded = &pool->modules[pool->n_modules];
-        struct ganger_setting *settings;
         char *name = NULL, *path = NULL;
-        size_t n_settings;
         int r = find(request, text, &name, &path, error);
 
+        assert(r != 0 || (name && path));
         for (size_t i = 0; r == 0 && i < pool->n_modules; i++)
                 if (strcmp(pool->modules[i].module->name, name) == 0)
                         r = refuse(error, name, "module %s is named twice in the pool's key modules", name);
@@ -315,9 +321,9 @@ static int load_one(struct pool *pool, const struct request *request, const char
         if (r == 0)
                 r = check_module(loaded->module, name, path, error);
         if (r == 0)
-                r = settings_of(request, name, &settings, &n_settings);
+                r = find_settings(loaded, request, name);
         if (r == 0)
-                r = run_load(loaded->module, loaded, path, settings, n_settings, error);
+                r = run_load(loaded, path, error);
         if (r == 0)
                 r = check_threads(name, path, error);
         free(name);
@@ -328,11 +334,6 @@ static int load_one(struct pool *pool, const struct request *request, const char
         return add_functions(pool, loaded, false);
 }
 
-static bool key_is(const char *key, size_t size_bytes, const char *name)
-{
-        return size_bytes == strlen(name) && memcmp(key, name, size_bytes) == 0;
-}
-
 static int skip_values(struct reader *reader, uint64_t n)
 {
         for (; n > 0; n--)
@@ -341,58 +342,82 @@ static int skip_values(struct reader *reader, uint64_t n)
         return 0;
 }
 
-static int request_parse(struct request *ret, struct pool *pool, struct reader *params)
+static int read_modules(struct request *request, struct reader *params)
+{
+        int r = reader_array(params, &request->n_modules);
+
+        request->modules = *params;
+        return r < 0 ? r : skip_values(params, request->n_modules);
+}
+
+static int read_module_path(struct request *request, struct reader *params)
+{
+        int r = reader_array(params, &request->n_module_path);
+
+        request->module_path = *params;
+        return r < 0 ? r : skip_values(params, request->n_module_path);
+}
+
+static int read_settings(struct request *request, struct reader *params)
+{
+        int r = reader_map(params, &request->n_settings);
+
+        request->settings = *params;
+        return r < 0 ? r : skip_values(params, 2 * (uint64_t)request->n_settings);
+}
+
+static int read_exec(struct request *request, struct reader *params)
+{
+        return reader_bool(params, &request->exec);
+}
+
+static int read_kill_grace(struct request *request, struct reader *params)
+{
+        double seconds;
+        int r = reader_double(params, &seconds);
+
+        if (r < 0 || !(seconds >= 0 && seconds <= LIMIT_SECONDS))
+                return -EBADMSG;
+        request->kill_grace_ns = (int64_t)(seconds * 1e9);
+        return 0;
+}
+
+static const struct {
+        const char *name;
+        int (*read)(struct request *request, struct reader *params);
+} keys[] = {
+        {"modules", read_modules}, {"module_path", read_module_path}, {"settings", read_settings},
+        {"exec", read_exec},       {"kill_grace", read_kill_grace},
+};
+
+/* Keys that are not known are what a later gangerd may say beside. */
+static int request_parse(struct request *ret, struct reader *params)
 {
         uint32_t n_keys;
         int r = reader_map(params, &n_keys);
 
         for (uint32_t i = 0; r == 0 && i < n_keys; i++) {
                 const char *key;
-                size_t size_bytes;
-                double seconds;
+                size_t size_bytes, k = 0;
                 r = reader_str(params, &key, &size_bytes);
                 if (r < 0)
                         break;
-                if (key_is(key, size_bytes, "modules")) {
-                        r = reader_array(params, &ret->n_modules);
-                        ret->modules = *params;
-                        if (r == 0)
-                                r = skip_values(params, ret->n_modules);
-                } else if (key_is(key, size_bytes, "module_path")) {
-                        r = reader_array(params, &ret->n_module_path);
-                        ret->module_path = *params;
-                        if (r == 0)
-                                r = skip_values(params, ret->n_module_path);
-                } else if (key_is(key, size_bytes, "settings")) {
-                        r = reader_map(params, &ret->n_settings);
-                        ret->settings = *params;
-                        if (r == 0)
-                                r = skip_values(params, 2 * (uint64_t)ret->n_settings);
-                } else if (key_is(key, size_bytes, "exec")) {
-                        r = reader_bool(params, &ret->exec);
-                } else if (key_is(key, size_bytes, "kill_grace")) {
-                        r = reader_double(params, &seconds);
-                        if (r == 0 && !(seconds >= 0 && seconds <= LIMIT_SECONDS))
-                                r = -EBADMSG;
-                        if (r == 0)
-                                pool->kill_grace_ns = (int64_t)(seconds * 1e9);
-                } else {
-                        /* what a later gangerd may say beside */
-                        r = reader_skip(params, NULL, NULL, NULL);
-                }
+                while (k < sizeof(keys) / sizeof(keys[0]) && !text_is(key, size_bytes, keys[k].name))
+                        k++;
+                r = k < sizeof(keys) / sizeof(keys[0]) ? keys[k].read(ret, params)
+                                                       : reader_skip(params, NULL, NULL, NULL);
         }
         return r < 0 ? -EBADMSG : 0;
 }
 
 int pool_load(struct pool *pool, struct reader *params, struct load_error *error)
 {
-        struct request request = {0};
-        int r;
+        struct request request = {.kill_grace_ns = KILL_GRACE_DEFAULT_NS};
+        int r = request_parse(&request, params);
 
-        pool->kill_grace_ns = KILL_GRACE_DEFAULT_NS;
-        r = request_parse(&request, pool, params);
         if (r < 0)
                 return r;
+        pool->kill_grace_ns = request.kill_grace_ns;
         /* All at once: functions point into it. */
         pool->modules = calloc((size_t)request.n_modules + 1, sizeof(*pool->modules));
         if (!pool->modules)

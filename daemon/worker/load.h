@@ -16,6 +16,8 @@
 struct loaded_module {
         const struct ganger_module *module;
         void *state; /* what its load() returned */
+        struct ganger_setting *settings;
+        size_t n_settings;
 };
 
 struct function {

@@ -176,10 +176,11 @@ static bool control_is_there(void)
 
 int main(int argc, char **argv)
 {
-        struct zygote z = {.gangerd = getppid()};
+        static struct zygote z; /* for as long as the process: what modules were given is never taken back */
         sigset_t none;
         int r;
 
+        z.gangerd = getppid();
         if (argc != 2 || !control_is_there()) {
                 fprintf(stderr, "usage: ganger-zygote POOL\n"
                                 "gangerd starts this program, with its end of a socket as descriptor 3.\n");

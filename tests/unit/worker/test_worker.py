@@ -278,6 +278,32 @@ class End(Case):
             worker.channel.send(message)
             self.assertEqual(os.waitstatus_to_exitcode(worker.reap()), 70, message)
 
+    def test_nothing_outlives_gangerd(self):
+        read_end, write_end = os.pipe()
+        gangerd = os.fork()
+        if gangerd == 0:
+            become_subreaper()
+            zygote = Zygote(PROGRAM, stderr=self.null)
+            zygote.load()
+            busy, idle = zygote.spawn(), zygote.spawn()
+            busy.run("core.exec", ["sh", "-c", "echo $$; exec sleep 60"], {"stdout": FD}, fds=[write_end])
+            os.write(write_end, f"{zygote.process.pid} {busy.pid} {idle.pid} ".encode())
+            signal.pause()
+        os.close(write_end)
+        pids = b""
+        while not pids.endswith(b"\n"):
+            pids += os.read(read_end, 100)
+        pids = [int(pid) for pid in pids.split()]
+        self.assertEqual(len(pids), 4)
+        os.kill(gangerd, signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while not all(gone(pid) for pid in pids) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self.assertEqual([gone(pid) for pid in pids], [True] * 4)
+        for pid in [gangerd] + pids:  # they are ours now
+            os.waitpid(pid, 0)
+        os.close(read_end)
+
     def test_no_cpu_when_idle(self):
         def ticks():
             with open(f"/proc/{self.worker.pid}/stat", encoding="ascii") as stat:
