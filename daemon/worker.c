@@ -8,8 +8,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +27,8 @@
 #include "daemon/log.h"
 #include "daemon/worker_private.h"
 #include "daemon/zygote.h"
+
+#define HUNG_GRACE_US 100000 /* between the end of its channel and its own */
 
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
@@ -74,19 +78,18 @@ void worker_obituary(struct workers *workers, uint32_t index, enum log_level lev
 
         assert(worker && worker->life == LIFE_OVER && !worker->mourned);
         worker->mourned = true;
-        if (worker->end.by_signal)
-                log_with(level,
-                         (.task = task, .worker = worker->pid, .pool = pool_name(worker),
-                          .function = function),
-                         "worker ended by signal %d (SIG%s)%s after %.3f s", worker->end.status,
-                         sigabbrev_np(worker->end.status) ? sigabbrev_np(worker->end.status) : "?",
-                         worker->doomed ? " of gangerd's" : "", (double)worker->end.lived / CORE_SECOND);
+        char how[64];
+        const char *name = sigabbrev_np(worker->end.status);
+        if (worker->doomed)
+                snprintf(how, sizeof(how), "was killed by gangerd");
+        else if (worker->end.by_signal)
+                snprintf(how, sizeof(how), "died of signal %d (SIG%s)", worker->end.status,
+                         name ? name : "?");
         else
-                log_with(level,
-                         (.task = task, .worker = worker->pid, .pool = pool_name(worker),
-                          .function = function),
-                         "worker exited with status %d after %.3f s", worker->end.status,
-                         (double)worker->end.lived / CORE_SECOND);
+                snprintf(how, sizeof(how), "exited with status %d", worker->end.status);
+        log_with(level,
+                 (.task = task, .worker = worker->pid, .pool = pool_name(worker), .function = function),
+                 "the worker %s after %.3f s", how, (double)worker->end.lived / CORE_SECOND);
 }
 
 /* The end of a life: the core is told, the rest waits for the loop's end. `exit`: NULL if it never was. */
@@ -95,6 +98,7 @@ static void finish(struct worker *worker, const struct core_exit *exit)
         struct workers *workers = worker->owner;
 
         worker->life = LIFE_OVER;
+        event_del(&worker->hung_timer);
         worker->end.lived = workers->daemon->now - worker->born;
         forget_process(worker);
         core_worker_lost(workers->daemon->core, worker->index,
@@ -116,6 +120,22 @@ static void nothing(struct worker *worker, int value)
 static void cannot_be(struct worker *worker, int value)
 {
         assert(!"an event that cannot be in this state of a worker");
+}
+
+/* Mostly it is dying and its end is a moment away: what it dies of shall not be our own signal. */
+static void hung(struct worker *worker, int value)
+{
+        const struct timeval grace = {.tv_usec = HUNG_GRACE_US};
+        worker->life = LIFE_HUNG;
+        event_add(&worker->hung_timer, &grace);
+}
+
+static void on_hung_timer(evutil_socket_t fd, short what, void *userdata)
+{
+        struct worker *worker = userdata;
+        daemon_update_now(worker->owner->daemon);
+        if (!worker->doomed)
+                worker_bad(worker, "it closed its channel and lives on");
 }
 
 /* The kernel named the process: from here on it can be killed and reaped. */
@@ -155,8 +175,7 @@ static void born_shut(struct worker *worker, int pid)
                 finish(worker, NULL);
                 return;
         }
-        worker->life = LIFE_HUNG;
-        worker_doom(worker);
+        hung(worker, 0);
 }
 
 static void not_born(struct worker *worker, int error)
@@ -219,12 +238,6 @@ static void hello(struct worker *worker, int pid)
 static void hello_again(struct worker *worker, int pid)
 {
         worker_bad(worker, "it says hello twice");
-}
-
-static void hung(struct worker *worker, int value)
-{
-        worker->life = LIFE_HUNG;
-        worker_doom(worker);
 }
 
 static void dead(struct worker *worker, int status)
@@ -315,6 +328,7 @@ static struct worker *worker_free(struct worker *worker)
 {
         if (!worker)
                 return NULL;
+        event_del(&worker->hung_timer);
         channel_deinit(&worker->channel);
         if (worker->area)
                 munmap(worker->area, AREA_SIZE_BYTES);
@@ -376,6 +390,7 @@ int worker_spawn(struct workers *workers, uint32_t pool, uint32_t index)
         worker->pidfd = worker->channel.fd = -1;
         worker->born = workers->daemon->now;
         worker->spawn_id = (workers->n_spawns + 1) << 32 | index;
+        event_assign(&worker->hung_timer, workers->daemon->base, -1, 0, on_hung_timer, worker);
         r = area_new(&worker->area, &area_fd);
         if (r == 0)
                 r = channel_pair(worker, &peer);

@@ -25,7 +25,7 @@ enum worker_life {
         LIFE_SHUT,  /* the channel ended before a process was known: the zygote's report decides */
         LIFE_BORN,  /* the process is known, it has not said hello */
         LIFE_UP,
-        LIFE_HUNG, /* its channel is over: killed, to be reaped */
+        LIFE_HUNG, /* its channel is over: to be reaped, or killed if it lives on */
         LIFE_OVER, /* told to the core, in the graveyard */
         N_LIVES
 };
@@ -63,6 +63,7 @@ struct worker {
         uint64_t lone_task;
         int64_t lone_since;
         int64_t born;
+        struct event hung_timer;
         struct worker_end end;
         uint64_t max_rss_bytes;
         struct worker_usage usage;
