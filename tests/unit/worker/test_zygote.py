@@ -6,11 +6,17 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import unittest
 
 from zygote_driver import BOUND, Zygote, become_subreaper
 
 PROGRAM, MODULES = sys.argv[1:3]
+
+
+def open_and_read(path):
+    with open(path, encoding="ascii") as file:
+        return file.read()
 
 
 class Load(unittest.TestCase):
@@ -117,8 +123,11 @@ class Spawn(unittest.TestCase):
                 parent, group, session = stat.read().rpartition(")")[2].split()[1:4]
             self.assertEqual(int(parent), os.getpid())
             self.assertEqual([int(group), int(session)], [worker.pid] * 2)
-            with open(f"/proc/{zygote.process.pid}/task/{zygote.process.pid}/children", encoding="ascii") as children:
-                self.assertEqual(children.read(), "")
+            path = f"/proc/{zygote.process.pid}/task/{zygote.process.pid}/children"
+            deadline = time.monotonic() + BOUND
+            while open_and_read(path) and time.monotonic() < deadline:
+                time.sleep(0.001)
+            self.assertEqual(open_and_read(path), "")
 
     def test_titles(self):
         with Zygote(PROGRAM, pool="images") as zygote:
