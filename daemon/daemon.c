@@ -232,7 +232,8 @@ int daemon_run(struct daemon *d)
 {
         turn(d);
         while (!is_over(d)) {
-                int r = event_base_loop(d->base, d->state->again ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+                /* NONBLOCK alone would stay inside for as long as anything is ready. */
+                int r = event_base_loop(d->base, EVLOOP_ONCE | (d->state->again ? EVLOOP_NONBLOCK : 0));
                 if (r < 0) {
                         log_error("the event loop failed: %s", strerror(errno));
                         return EXIT_FAILURE;
