@@ -34,6 +34,9 @@
 #include "daemon/zygote.h"
 #include "proto/limits.h"
 
+/* core.exec kills its program after kill_grace and then answers: its worker is not to be killed just then. */
+#define ANSWER_MARGIN (CORE_SECOND / 2)
+
 #define EPOCH_2020 INT64_C(1577836800)
 
 static int failed(const char *what, int error)
@@ -228,7 +231,7 @@ static int begin_core(struct daemon *d)
                                                       .window = 1,
                                                       .queue_limit = p->queue_limit,
                                                       .timeout = p->timeout,
-                                                      .kill_grace = p->kill_grace,
+                                                      .kill_grace = p->kill_grace + ANSWER_MARGIN,
                                                       .start_timeout = c->start_timeout};
                 uint32_t index;
                 r = core_pool_add(d->core, &pool, &index);
