@@ -390,15 +390,16 @@ void wait_answer(struct core *, struct waiter *);
 /* -- history.c: records of tasks that are forgotten -- */
 
 struct old_task;
+#define HISTORY_ERROR_BYTES 4096 /* larger error maps are not kept with the record */
 struct history {
         struct old_task *ring;
         size_t n_max, n, next;
         struct table by_id;
 };
 int history_init(struct history *, size_t n_max);
-void history_deinit(struct history *);
-/* Takes the task's label over. */
-void history_add(struct history *, const struct core *, struct task *);
+void history_deinit(struct core *);
+/* Takes over the task's label, and its error map if that is small. */
+void history_add(struct core *, struct task *);
 bool history_find(const struct history *, uint64_t id, struct core_record *ret);
 /* Ids of the user's (or all) records above `after`, sorted, in memory to be freed; NULL: none. */
 uint64_t *history_ids(const struct history *, const struct peer *, uint64_t after, size_t *ret_n);
@@ -435,7 +436,8 @@ struct run {
         uint32_t n_items;     /* 0: a plain task */
         uint32_t attempt, credit_bytes, consumed_bytes;
         enum run_state state;
-        bool claimed; /* known to have begun */
+        bool claimed;    /* known to have begun */
+        bool begin_read; /* `since` is what the slot says; it is believed once an item */
         struct bad_end verdict;
         uint64_t verdict_index; /* of a chunk: the item that it is about; UINT64_MAX: all, or dealt with */
 };
@@ -447,6 +449,7 @@ struct hand {
         pid_t pid;
         enum worker_state state;
         enum hand_offer offer;
+        bool has_area;
         bool awaits_answer; /* something was taken back from it: nothing more is sent until it answers */
         bool clogged;       /* it took no bytes */
         bool condemned;     /* it broke the protocol: nothing from it counts any more */

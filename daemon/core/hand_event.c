@@ -36,6 +36,7 @@ int core_worker_hello(struct core *core, uint32_t worker, pid_t pid, uint32_t n_
                 return hand_condemn(hand);
         struct pool *pool = hand->pool;
         hand->pid = pid;
+        hand->has_area = n_slots > 0;
         hand->n_slots = n_slots ? n_slots : 1;
         hand->free_slots = hand->n_slots == 64 ? UINT64_MAX : (UINT64_C(1) << hand->n_slots) - 1;
         hand->born = now;
@@ -146,6 +147,7 @@ int core_worker_item(struct core *core, uint32_t worker, uint64_t task, uint32_t
                              result->failed ? &failed : NULL);
         if (run->state == RUN_RUNNING) {
                 run->since = now;
+                run->begin_read = false;
                 run_arm(run);
         }
         map_update(core, run->task);

@@ -40,7 +40,7 @@ static void stand(struct run *run, struct task *task, const struct core_dispatch
         run->attempt = dispatch->attempt;
         run->credit_bytes = LIMIT_STREAM_CREDIT_BYTES;
         run->consumed_bytes = 0;
-        run->claimed = false;
+        run->claimed = run->begin_read = false;
         run->verdict_index = UINT64_MAX;
         hand->free_slots &= ~(UINT64_C(1) << slot_of(run));
         TAILQ_INSERT_TAIL(&hand->runs, run, link);
@@ -239,12 +239,12 @@ static bool has_time_left(struct run *run)
         struct core *core = run->hand->core;
         struct task *task = run->task;
         struct core_slot slot = {0};
-        if (run->claimed)
+        if (run->begin_read)
                 return false;
         core->ops.read_slot(core->ctx, run->hand->index, slot_of(run), &slot);
         bool is_ours = slot.task == task_id(task);
         int64_t patience = run->since + task->timeout + UNBEGUN_NS;
-        if (is_ours && slot.state == SLOT_SENT && core->now < patience) {
+        if (!run->claimed && is_ours && slot.state == SLOT_SENT && core->now < patience) {
                 timer_set(core, &run->timer, patience);
                 return true;
         }
@@ -253,7 +253,8 @@ static bool has_time_left(struct run *run)
                 if (!task->map)
                         task->started = slot.begin;
         }
-        run->claimed = !is_ours || slot.state != SLOT_SENT;
+        run->begin_read = true;
+        run->claimed = run->claimed || !is_ours || slot.state != SLOT_SENT;
         if (!run->claimed || run->since + task->timeout <= core->now)
                 return false;
         run_arm(run);
