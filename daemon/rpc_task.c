@@ -395,5 +395,7 @@ void rpc_on_MORE(struct rpc_call *call)
         int r = core_more(call->daemon->core, request, n, call->daemon->now);
         if (r == CORE_MISUSE)
                 end_map(call, request, ERROR_INVALID_PARAMS,
-                        "more is for a map that was begun with the option window", 0);
+                        "more confirms items that were delivered, of a map that was begun with the option "
+                        "window",
+                        0);
 }

@@ -70,7 +70,8 @@ static int pack_dispatch(struct worker *worker, const struct core_dispatch *disp
         pack_uint(&packer, dispatch->slot);
         pack_uint(&packer, dispatch->function);
         pack_args(&packer, payloads, dispatch, &fds, &n_fds);
-        pack_uint(&packer, dispatch->streams ? FLAG_WANT_STREAMS : 0);
+        /* Of a single task always: who attaches later, and the failure record, want to see it. */
+        pack_uint(&packer, dispatch->streams || !dispatch->is_chunk ? FLAG_WANT_STREAMS : 0);
         if (dispatch->is_chunk)
                 pack_uint(&packer, dispatch->first);
         assert(n_fds <= LIMIT_DESCRIPTORS);
