@@ -238,7 +238,7 @@ struct core *core_free(struct core *core)
                 drop_task(core, task);
         for (uint32_t i = 0; i < core->n_pools; i++)
                 pool_free(core->pools[i]);
-        history_deinit(&core->history);
+        history_deinit(core);
         assert(core->bytes == 0);
         for (struct table *table = &core->users; table <= &core->lanes; table++)
                 if (table->buckets)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last records of tasks that ended and are forgotten, in a ring of fixed size, found by id. They hold no
- * payloads: how a task failed can still be asked, its result not. Owned by the core; a record owns its label.
+ * The last records of tasks that ended and are forgotten, in a ring of fixed size, found by id. How a task
+ * failed can still be asked, its result not: a record owns its label, and the function's error map if that is
+ * small. Owned by the core; the memory is bounded by the ring, so it is nobody's account.
  */
 #include "daemon/core/core_private.h"
 
@@ -15,6 +16,7 @@ struct old_task {
         pid_t pid, worker_pid;
         uint32_t function, attempt;
         float progress;
+        payload_t error;
         int8_t priority;
         uint8_t pool, state;
         bool is_map;
@@ -31,34 +33,56 @@ int history_init(struct history *history, size_t n_max)
         return table_init(&history->by_id, 0x9e3779b97f4a7c15);
 }
 
-static void evict(struct history *history, struct old_task *old)
+static void evict(struct core *core, struct old_task *old)
 {
+        struct history *history = &core->history;
+        if (old->error != PAYLOAD_NONE)
+                core->ops.drop(core->ctx, old->error);
+        old->error = PAYLOAD_NONE;
         table_remove(&history->by_id, &old->by_id);
         free(old->label);
         old->label = NULL;
         history->n--;
 }
 
-void history_deinit(struct history *history)
+void history_deinit(struct core *core)
 {
+        struct history *history = &core->history;
         for (size_t i = 0; history->n; i++)
                 if (history->ring[i].by_id.key)
-                        evict(history, &history->ring[i]);
+                        evict(core, &history->ring[i]);
         if (history->by_id.buckets)
                 table_deinit(&history->by_id);
         free(history->ring);
         history->ring = NULL;
 }
 
-void history_add(struct history *history, const struct core *core, struct task *task)
+/* The error map changes its owner, and its account. */
+static payload_t take_error(struct core *core, struct task *task)
 {
+        payload_t error = task->result;
+        if (task->state != TASK_FAILED || error == PAYLOAD_NONE ||
+            task->result_size_bytes > HISTORY_ERROR_BYTES)
+                return PAYLOAD_NONE;
+        if (error == PAYLOAD_CURRENT)
+                return core->ops.keep(core->ctx, PAYLOAD_CURRENT);
+        if (task->result_charged)
+                user_release(task->user, ACCOUNT_BYTES, task->result_size_bytes);
+        task->result_charged = false;
+        task->result = PAYLOAD_NONE;
+        return error;
+}
+
+void history_add(struct core *core, struct task *task)
+{
+        struct history *history = &core->history;
         if (history->n_max == 0)
                 return;
         struct old_task *old = &history->ring[history->next];
         if (++history->next == history->n_max)
                 history->next = 0;
         if (old->by_id.key)
-                evict(history, old);
+                evict(core, old);
         *old = (struct old_task){
                 .label = task->label,
                 .submitted = task->submitted,
@@ -76,6 +100,7 @@ void history_add(struct history *history, const struct core *core, struct task *
                 .function = task->function,
                 .attempt = task->attempt,
                 .progress = task->progress,
+                .error = take_error(core, task),
                 .priority = task->priority,
                 .pool = task->pool,
                 .state = task->state,
@@ -120,6 +145,7 @@ bool history_find(const struct history *history, uint64_t id, struct core_record
                 .result_size_bytes = old->result_size_bytes,
                 .is_map = old->is_map,
                 .index = UINT64_MAX,
+                .error = old->error,
                 .n_items = old->n_items,
                 .n_items_succeeded = old->n_succeeded,
                 .n_items_failed = old->n_failed,

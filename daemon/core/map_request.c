@@ -175,13 +175,14 @@ int core_feed(struct core *core, struct core_request request, payload_t payload,
         if (!task)
                 return CORE_NOT_OPEN;
         struct map *map = task->map;
+        if (map->fed_all)
+                return CORE_MISUSE;
         if (task->bad.cause != CAUSE_NONE) { /* it ends already: nothing more is wanted */
                 if (payload != PAYLOAD_NONE)
                         core->ops.drop(core->ctx, payload);
+                map->fed_all = last;
                 return 0;
         }
-        if (map->fed_all)
-                return CORE_MISUSE;
         if (n_items) {
                 int r = admit_feed(core, task, size_bytes, n_items, n_descriptors);
                 struct segment *segment =

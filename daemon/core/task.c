@@ -349,7 +349,7 @@ void task_settle(struct core *core, struct task *task)
 void task_forget(struct core *core, struct task *task)
 {
         assert(TASK_IS_END(task->state) && LIST_EMPTY(&task->watches));
-        history_add(&core->history, core, task);
+        history_add(core, task);
         task_free(core, task);
 }
 
