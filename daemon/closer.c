@@ -37,7 +37,7 @@ struct place {
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of all that follows */
-static LIST_HEAD(, owner) owners = LIST_HEAD_INITIALIZER(owners);
+static LIST_HEAD(owner_list, owner) owners = LIST_HEAD_INITIALIZER(owners);
 static struct place *places;
 static int n_places;
 static uint32_t limit = UINT32_MAX;
