@@ -86,7 +86,8 @@ static void count_turn(struct sim *s, const struct entry *e)
                 struct model_user *user = &s->users[u];
                 if (u == e->user)
                         continue;
-                if (user->n_ready[e->pool] == 0 || (own->admin && e->priority > 0)) {
+                /* The priorities of admins count across users. */
+                if (user->n_ready[e->pool] == 0 || user->admin || (own->admin && e->priority > 0)) {
                         user->n_passed[e->pool] = 0;
                         continue;
                 }
@@ -95,7 +96,7 @@ static void count_turn(struct sim *s, const struct entry *e)
                                  user->n_passed[e->pool], e->pool);
         }
         own->n_passed[e->pool] = 0;
-        if (counts_for_turns(e))
+        if (e->n_sent == 0 && counts_for_turns(e))
                 own->n_ready[e->pool]--;
 }
 
@@ -112,7 +113,7 @@ void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, 
                 sim_fail(s, "task %" PRIu64 " is sent after its end", e->id);
         if (s->now < e->due)
                 sim_fail(s, "task %" PRIu64 " is sent before its time", e->id);
-        if (s->now >= e->expires + LATENESS && e->kind != ENTRY_MAP)
+        if (s->now - LATENESS >= e->expires && e->kind != ENTRY_MAP)
                 sim_fail(s, "task %" PRIu64 " is sent after it expired", e->id);
         if (e->streams && s->connections[e->connection].told_bytes > s->config.output_limit_bytes)
                 sim_fail(s, "task %" PRIu64 " streams to a reader above its mark and is begun", e->id);
@@ -125,10 +126,14 @@ void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, 
         } else if (s->connections[e->connection].told_bytes > s->config.output_limit_bytes) {
                 sim_fail(s, "map %" PRIu64 " begins a chunk while its reader is above its mark", e->id);
         }
-        if (e->n_sent == 0)
+        if (e->n_sent == 0 || d->is_chunk)
                 count_turn(s, e);
         e->n_sent++;
         e->sent_out = true;
+        e->sent_at = s->now;
+        e->lone = s->workers[worker].no_area;
+        for (uint64_t i = d->first; d->is_chunk && i < d->first + d->n_items; i++)
+                e->items[i].lone = e->lone;
         e->worker = worker;
         e->tainted |= s->workers[worker].evil;
         e->stuck |= s->workers[worker].dies_late;
@@ -152,14 +157,14 @@ static void check_loss(struct sim *s, const struct entry *e, const struct core_r
                 return;
         if (w->life != LIFE_DEAD)
                 sim_fail(s, "task %" PRIu64 " ends by the loss of worker %u, which lives", e->id, e->worker);
-        if (e->n_begun == 0)
+        if (e->n_begun == 0 && !e->lone)
                 sim_fail(s, "task %" PRIu64 " ends by the loss of worker %u and never began", e->id,
                          e->worker);
         if (e->finished)
                 sim_fail(s, "task %" PRIu64 " ends by a loss, but its answer had left", e->id);
-        if (outside && !w->by_outside && w->exit.by_signal && w->exit.status != 9)
-                return; /* a signal is a signal: who sent a SIGSEGV nobody can tell */
-        if (outside != w->by_outside && !w->exit.by_signal)
+        if (e->stuck || w->killed)
+                return; /* the core's own doing */
+        if (outside != w->by_outside)
                 sim_fail(s, "task %" PRIu64 ": who killed worker %u is wrong", e->id, e->worker);
         if (record->exited_by_signal != w->exit.by_signal || record->exit_status != w->exit.status)
                 sim_fail(s, "task %" PRIu64 ": the record has exit status %d, worker %u had %d", e->id,
@@ -181,7 +186,8 @@ static void check_failure(struct sim *s, struct entry *e, const struct core_reco
                         check_loss(s, e, record);
                 break;
         case CAUSE_TIMEOUT:
-                if (e->timeout == 0 || (!map && !e->tainted && s->now < e->begin + e->timeout))
+                if (e->timeout == 0 ||
+                    (!map && !e->tainted && s->now < (e->lone ? e->sent_at : e->begin) + e->timeout))
                         sim_fail(s, "task %" PRIu64 " timed out before its time", e->id);
                 break;
         case CAUSE_KERNEL:
@@ -209,6 +215,8 @@ static void check_end(struct sim *s, struct entry *e, const struct core_record *
                 check_failure(s, e, record);
                 break;
         case TASK_CANCELLED:
+                if (e->kind == ENTRY_MAP && (e->map.collect || s->intensity.no_memory))
+                        break; /* its answer may be too large, or find no memory; its client is told so */
                 if (record->cause == CAUSE_CLIENT ? !e->cancel_asked
                                                   : record->cause != CAUSE_SHUTDOWN || !s->stopping)
                         sim_fail(s, "task %" PRIu64 " is cancelled for cause %d, and nobody did it", e->id,
@@ -278,6 +286,8 @@ void ledger_check_record(struct sim *s, struct entry *e, const struct core_recor
                 sim_fail(s, "the record of task %" PRIu64 " says another function, pool or user", e->id);
         if (record->cause != CAUSE_FUNCTION || e->tainted || e->kind == ENTRY_MAP)
                 return;
+        if (record->error == PAYLOAD_NONE && (e->taken || s->now >= e->ended + e->ttl))
+                return; /* of history: how it failed, not what it said */
         if (payloads_get(s, record->error)->kind != PAYLOAD_ERROR ||
             payloads_get(s, record->error)->value != entry_value(e, UINT64_MAX))
                 sim_fail(s, "task %" PRIu64 " is answered with another one's error", e->id);

@@ -96,12 +96,13 @@ static void check_item_failure(struct sim *s, struct entry *e, uint64_t index,
                 break;
         case CAUSE_WORKER:
         case CAUSE_OUTSIDE:
-                if (item->n_begun == 0 || item->finished)
+                if ((item->n_begun == 0 && !item->lone) || item->finished)
                         sim_fail(s, "map %" PRIu64 ": item %" PRIu64 " was lost with a worker, but %s", e->id,
                                  index, item->finished ? "its answer had left" : "never began");
                 break;
         case CAUSE_TIMEOUT:
-                if (e->timeout == 0 || item->n_begun == 0 || s->now < item->begin + e->timeout)
+                if (e->timeout == 0 ||
+                    (!item->lone && (item->n_begun == 0 || s->now < item->begin + e->timeout)))
                         sim_fail(s, "map %" PRIu64 ": item %" PRIu64 " timed out too early", e->id, index);
                 break;
         case CAUSE_CLIENT:
@@ -147,7 +148,8 @@ void ledger_item_told(struct sim *s, struct entry *e, uint64_t index, payload_t 
                          e->next_ordered);
         e->next_ordered = index + 1;
         e->n_told++;
-        e->n_told_failed += failed != NULL;
+        if (item->n_collected == 0)
+                e->n_told_failed += failed != NULL;
         e->failed_fast |= failed && e->map.fail_fast;
 }
 

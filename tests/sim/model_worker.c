@@ -170,6 +170,9 @@ static void answer_result(struct sim *s, struct model_worker *w, bool failed, ui
                 .size_bytes = (uint32_t)random_between(&s->random, 1, 2000),
         };
 
+        /* Whoever tells it now means what it answers here, not the next chunk of the same map. */
+        if (atomic_load(&w->area.cancel) == w->run.task)
+                atomic_store(&w->area.cancel, 0);
         answer_push(s, w, &message);
         w->answered = true;
         sim_wake(s, w->index);
@@ -400,7 +403,7 @@ void worker_happen(struct sim *s, enum happening what, uint32_t index, uint32_t 
         } else if (what == HAPPEN_READS_AGAIN) {
                 w->deaf = false;
                 sim_wake(s, index);
-        } else if (what == HAPPEN_WAKE) {
+        } else if (what == HAPPEN_WAKE && w->wake_set && s->now >= w->wake_at) {
                 w->wake_set = false;
                 for (unsigned n = (unsigned)random_between(&s->random, 1, 4); n > 0 && worker_step(s, w); n--)
                         continue;

@@ -108,6 +108,8 @@ int op_send(void *ctx, uint32_t worker, const struct core_dispatch *d)
                 atomic_store(&w->area.cancel, 0); /* of an earlier chunk of this map */
         w->told_task = w->told_task == d->task ? 0 : w->told_task;
         atomic_store(&w->area.slots[d->slot].word, slot_word(d->task, SLOT_SENT));
+        w->lone_task = d->task;
+        w->lone_since = s->now;
         if (w->life == LIFE_ALIVE)
                 worker_receive(s, w, &run);
         return 0;
@@ -141,9 +143,11 @@ void op_read_slot(void *ctx, uint32_t worker, uint32_t slot, struct core_slot *r
 
         if (slot >= LIMIT_SLOTS)
                 sim_fail(s, "slot %u is read", slot);
-        word = w->no_area ? 0 : atomic_load(&w->area.slots[slot].word);
+        word = w->no_area ? slot_word(w->lone_task, SLOT_CLAIMED) : atomic_load(&w->area.slots[slot].word);
         *ret = (struct core_slot){.task = slot_word_task(word), .state = slot_word_state(word)};
-        if (!w->no_area) {
+        if (w->no_area) {
+                ret->begin = w->lone_since;
+        } else {
                 ret->begin = atomic_load(&w->area.slots[slot].begin_ns);
                 ret->index = atomic_load(&w->area.slots[slot].index);
         }

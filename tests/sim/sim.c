@@ -12,6 +12,7 @@
 
 #define DRAIN_BOUND (300 * CORE_SECOND) /* virtual: longest body, stuck workers, lifetimes of results */
 #define SPIN_LIMIT  1000
+#define SAME_LOOP   (50 * MICROSECOND) /* what happens within it may be noted before one turn */
 
 /* -- the queue of happenings: a binary heap -- */
 
@@ -66,11 +67,12 @@ void sim_wake(struct sim *s, uint32_t worker)
         struct model_worker *w = &s->workers[worker];
         int64_t in = (int64_t)random_below(&s->random, 30) * MICROSECOND;
 
-        if (w->busy && !w->answered && w->until > s->now && !w->told_task)
+        if (w->busy && !w->answered && w->until > s->now && (!w->told_task || w->ignores))
                 in += w->until - s->now;
-        else if (w->wake_set)
+        if (w->wake_set && w->wake_at <= s->now + in)
                 return;
         w->wake_set = true;
+        w->wake_at = s->now + in;
         sim_schedule(s, in, HAPPEN_WAKE, worker, w->generation);
 }
 
@@ -272,8 +274,11 @@ static bool step(struct sim *s)
                 s->now = h.at > s->now ? h.at : s->now;
                 happen(s, &h);
                 core_check(s->core);
-                if (random_chance(&s->random, s->intensity.skip_turn))
+                if (random_chance(&s->random, s->intensity.skip_turn)) {
+                        if (s->deadline > s->now + SAME_LOOP)
+                                s->deadline = s->now + SAME_LOOP;
                         return true;
+                }
         }
         turn(s);
         return true;
@@ -346,12 +351,15 @@ static void end_run(struct sim *s)
         for (uint32_t i = 0; i < s->n_connections; i++)
                 if (i != OBSERVER && s->connections[i].open)
                         client_close(s, i);
+        turn(s);
         if (random_chance(&s->random, 500))
                 drain_until(s, all_ended, "ending after all left");
         stop(s);
+        turn(s);
         drain_until(s, is_drained, "draining");
         ledger_check_bounds(s);
         client_close(s, OBSERVER);
+        turn(s);
         drain_until(s, is_forgotten, "forgetting");
         ledger_close(s);
         check_accounts(s);

@@ -79,6 +79,7 @@ struct item {
         bool sent;     /* was part of a chunk once */
         bool running;  /* in some worker's hands, truly */
         bool finished; /* its answer has left a worker */
+        bool lone;     /* at a worker without area: whether it began is not known */
         bool excused;  /* cut short by a verdict on its neighbour, or in the hands of a bad worker */
         int64_t begin;
 };
@@ -97,8 +98,9 @@ struct entry {
         bool finished; /* its answer has left a worker */
         bool tainted;  /* was in the hands of a worker that lies: begin and ends prove nothing */
         bool stuck;    /* its worker cannot be killed for a while */
+        bool lone;     /* its worker has no area: what it began is not known but from its answers */
         uint32_t worker;
-        int64_t begin;
+        int64_t begin, sent_at;
         /* what was asked and told */
         bool cancel_asked, told; /* told: the core took a verdict */
         int64_t end_by;          /* after a verdict: no later than this */
@@ -174,12 +176,14 @@ struct model_worker {
         uint32_t n_slots;
         struct area area;
         uint64_t told_task; /* SIGTERM came for it; all that a worker without area knows */
+        uint64_t lone_task; /* without area: what the daemon sent last, and when */
+        int64_t lone_since;
         int64_t credit;
         /* what it runs */
         bool busy, answered, ignores, cut_short;
         struct run_message run;
         uint64_t item;
-        int64_t until;
+        int64_t until, wake_at;
         bool wake_set, deliver_set;
         struct core_exit exit;
         struct run_message *inbox; /* vectors, oldest first */
