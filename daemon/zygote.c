@@ -161,6 +161,7 @@ static void on_bad(struct channel *channel, const char *why)
         struct zygote *zygote = CONTAINER_OF(channel, struct zygote, channel);
         log_with(LOG_LEVEL_ERROR, (.pool = zygote_pool(zygote)->name), "zygote %d is killed: %s",
                  (int)zygote->pid, why);
+        zygote->refused = true;
         lost(zygote);
 }
 
@@ -213,6 +214,7 @@ static void on_timer(evutil_socket_t fd, short what, void *userdata)
         if (zygote->state != ZYGOTE_ABSENT) {
                 log_with(LOG_LEVEL_ERROR, (.pool = zygote_pool(zygote)->name),
                          "zygote %d has not loaded within start_timeout and is killed", (int)zygote->pid);
+                zygote->refused = true;
                 lost(zygote);
                 return;
         }

@@ -32,7 +32,7 @@ struct zygote {
         struct zygotes *owner;
         uint32_t pool;
         enum zygote_state state;
-        bool refused; /* it said why it cannot load; that was logged */
+        bool refused; /* why it cannot be used was logged */
         pid_t pid;    /* 0: none */
         int64_t ready_at;
         int64_t pause;      /* before the next start */
