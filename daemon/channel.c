@@ -12,7 +12,8 @@
 #include "daemon/daemon.h"
 #include "proto/pack.h"
 
-#define READ_BYTES (64u << 10)
+#define READ_BYTES      (64u << 10)
+#define READ_MOST_BYTES (1u << 20) /* of a value that is known to be long */
 
 static void on_readable(evutil_socket_t fd, short what, void *userdata)
 {
@@ -121,8 +122,11 @@ void channel_read(struct channel *channel, bool all)
 {
         while (!channel->ended) {
                 struct ucred ucred = {0};
-                size_t n;
-                int r = buffer_reserve(&channel->input, READ_BYTES);
+                uint64_t owed = channel->scan.owed_bytes;
+                size_t n, room = owed < READ_BYTES        ? READ_BYTES
+                                 : owed > READ_MOST_BYTES ? READ_MOST_BYTES
+                                                          : (size_t)owed;
+                int r = buffer_reserve(&channel->input, room);
                 if (r < 0)
                         return bad(channel, "there is no memory for what it sends");
                 r = fds_receive(channel->fd, &channel->input, &channel->stream_at, &channel->fds, &n, &ucred);

@@ -137,7 +137,10 @@ static void function_message(const struct daemon *daemon, const struct core_reco
                                                                      : size_bytes - 1),
                          words.message);
         else
-                snprintf(ret, size_bytes, "%s failed without a message", function);
+                snprintf(ret, size_bytes,
+                         record->error == PAYLOAD_NONE ? "%s failed; what it said is not kept any more"
+                                                       : "%s failed without a message",
+                         function);
 }
 
 void encode_failure_message(const struct daemon *daemon, const struct core_record *record, char *ret,
