@@ -161,7 +161,10 @@ static const char *on_progress(struct worker *worker, uint64_t task, struct read
                 return "progress is not [0...1, text]";
         if (take_value(daemon, &reader, &ignored) < 0)
                 return NO_SENSE;
-        return verdict(core_worker_progress(daemon->core, worker->index, task, done, daemon->now));
+        int r = core_worker_progress(daemon->core, worker->index, task, done, daemon->now);
+        if (r == 0)
+                r = core_worker_stream(daemon->core, worker->index, task, STREAM_PROGRESS, 0, daemon->now);
+        return verdict(r);
 }
 
 static const char *on_output(struct worker *worker, uint64_t task, enum stream_kind kind,
