@@ -159,11 +159,15 @@ def window_and_more(t):
         client.until(lambda: len(items_of(client, msgid)) == have)
         client.ask("call", "core.sleep", [0.02], {})  # there is a worker for what should not begin
         t.match(len(items_of(client, msgid)), have, "items begun and not confirmed")
-        client.notify("more", msgid, 15)
-        have = min(100, have + 15)
+        client.notify("more", msgid, 10)
+        have += 10
     t.compare_answer(client, {"count": 100, "succeeded": 100, "failed": 0}, "map", msgid)
     t.match(sorted(items_of(client, msgid)), [[n, None, n] for n in range(100)], "items")
     t.methods.add("more")
+    for options in ({"window": 10}, {}):  # more than was delivered, or no window at all
+        wrong = client.start("map", "core.sleep", [[0.2]] * 20, options)
+        client.notify("more", wrong, 5)
+        t.refused_answer(client, "invalid_params", wrong)
 
 
 @case

@@ -69,7 +69,7 @@ def ext_values(t):
     """Ext values of other types than ganger's are relayed as they are"""
     import msgpack
     client = t.connect()
-    for value in (msgpack.ExtType(5, b"12345"), msgpack.ExtType(-2, bytes(16)), msgpack.ExtType(127, bytes(300))):
+    for value in (msgpack.ExtType(5, b"12345"), msgpack.ExtType(0, bytes(16)), msgpack.ExtType(127, bytes(300))):
         got = client.call("core.echo", value)
         t.match((type(got).__name__, got.code, got.data), ("ExtType", value.code, value.data))
 

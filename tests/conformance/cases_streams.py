@@ -4,12 +4,13 @@ import hashlib
 import os
 import socket
 import tempfile
+import threading
 
 import msgpack
 
 from expect import COUNT, SECONDS, Where
 from suite import Skipped, case
-from wire import Client, descriptor, eventually, pack
+from wire import descriptor, eventually, pack
 
 DONE = {"status": 0, "signal": None, "stdout": b"", "stderr": b"", "wall": SECONDS, "user": SECONDS, "system": SECONDS,
         "max_rss": COUNT}
@@ -241,13 +242,15 @@ def descriptor_is_closed_after(t):
 @case
 def slow_reader(t):
     """More waits for him than is kept: he is read no further, others are served, nothing is lost"""
-    slow, other = Client(t.socket("plain")), t.connect()
-    t.clients.append(slow)
-    msgids = [slow.start("call", "core.echo", [bytes(64 << 10)], {}) for _ in range(100)]
+    slow, other = t.connect(), t.connect()
+    requests = [slow.pack_request("call", "core.echo", [bytes(64 << 10)], {}) for _ in range(100)]
+    writer = threading.Thread(target=lambda: [slow.send_bytes(data) for _, data in requests])
+    writer.start()
     for n in range(200):
         t.match(other.call("core.echo", n), n)
-    for msgid in msgids:
+    for msgid, _ in requests:
         t.match(len(slow.finish(msgid)), 64 << 10)
+    writer.join(20)
 
 
 @case

@@ -162,12 +162,13 @@ def priority(t):
     client = t.connect()
     blockers = [client.submit("core.sleep", 0.3) for _ in range(2)]
     eventually(lambda: all(client.ask("task", id)["state"] == "running" for id in blockers))
-    msgids = {client.start("call", "core.echo", [n], {"priority": n}): n for n in (-5, 0, 5, 100, -100, 50)}
-    for msgid in msgids:
-        client.finish(msgid)
-    order = [msgids[msgid] for msgid in client.order if msgid in msgids]
-    began = {n: place for place, n in enumerate(order)}
-    t.match(began[100] < began[0] < began[-100], True, f"the order {order}")
+    ids = {n: client.submit("core.sleep", 0.02, priority=n) for n in (-5, 1, 5, 100, -100, 50)}
+    equals = [client.submit("core.sleep", 0.02) for _ in range(6)]
+    client.ask("wait", [*ids.values(), *equals], {})
+    began = {n: client.ask("task", id)["started"] for n, id in ids.items()}
+    t.match(sorted(began, key=began.get, reverse=True), sorted(began), "priorities, the last that began first")
+    in_order = [client.ask("task", id)["started"] for id in equals]
+    t.match(in_order, sorted(in_order), "the times at which equals began")
 
 
 @case

@@ -18,7 +18,7 @@ def main():
     shared = Gangerd({"socket_mode": "0666"}, uid=NOBODY if os.geteuid() == 0 else None)
     daemons = {
         "": Gangerd(pool={"modules": "digest text image probe"}),
-        "limits": Gangerd(LIMITS, {"queue_limit": 4}),
+        "limits": Gangerd(LIMITS, {"queue_limit": 4}, "[pool wide]\nworkers = 1"),
         "shared": shared,
         "stop": Gangerd({"stop_timeout": 5}),
     }
@@ -26,7 +26,7 @@ def main():
         for daemon in daemons.values():
             stack.enter_context(daemon)
         options = [word for role, daemon in daemons.items() if role for word in (f"--{role}", daemon.socket)]
-        command = [sys.executable, HERE / "conformance", daemons[""].socket, *options, "--verbose", *sys.argv[1:]]
+        command = [sys.executable, HERE / "conformance", daemons[""].socket, *sys.argv[1:], *options, "--verbose"]
         status = subprocess.run(command, check=False).returncode
         if status:
             for role, daemon in daemons.items():

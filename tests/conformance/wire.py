@@ -80,7 +80,8 @@ class Client:
         try:
             if fds:
                 data = data[socket.send_fds(self.socket, [data], list(fds)):]
-            self.socket.sendall(data)
+            if data:
+                self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed(str(error)) from error
 
