@@ -248,7 +248,8 @@ static bool has_time_left(struct run *run)
                 timer_set(core, &run->timer, patience);
                 return true;
         }
-        if (is_ours && slot.state == SLOT_CLAIMED && slot.begin > run->since && slot.begin <= core->now) {
+        bool has_begun = is_ours && (slot.state == SLOT_CLAIMED || slot.state == SLOT_DONE);
+        if (has_begun && slot.begin > run->since && slot.begin <= core->now) {
                 run->since = run->began = slot.begin;
                 if (!task->map)
                         task->started = slot.begin;
