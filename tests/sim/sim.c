@@ -198,7 +198,8 @@ static void act(struct sim *s, uint32_t connection)
                 sim_schedule(s, (int64_t)random_below(r, 50) * MILLISECOND, HAPPEN_LAST, 0, 0);
 }
 
-static void happen(struct sim *s, const struct happening_entry *h)
+/* True: the core was not touched, so it needs no turn. */
+static bool happen(struct sim *s, const struct happening_entry *h)
 {
         switch (h->what) {
         case HAPPEN_ACT:
@@ -215,7 +216,7 @@ static void happen(struct sim *s, const struct happening_entry *h)
         case HAPPEN_HELLO:
         case HAPPEN_READS_AGAIN:
                 worker_happen(s, h->what, h->subject, h->generation);
-                break;
+                return true;
         case HAPPEN_DELIVER:
                 deliver(s, h->subject, h->generation);
                 break;
@@ -235,6 +236,7 @@ static void happen(struct sim *s, const struct happening_entry *h)
                 s->ending = s->faults_over = true;
                 break;
         }
+        return false;
 }
 
 /* The core's turn, and after it what the daemon's loop does. */
@@ -272,11 +274,12 @@ static bool step(struct sim *s)
         if (!due || (s->n_queue > 0 && s->queue[0].at <= s->now)) {
                 h = take_first(s);
                 s->now = h.at > s->now ? h.at : s->now;
-                happen(s, &h);
-                core_check(s->core);
+                if (happen(s, &h) && !due)
+                        return true;
                 if (random_chance(&s->random, s->intensity.skip_turn)) {
                         if (s->deadline > s->now + SAME_LOOP)
                                 s->deadline = s->now + SAME_LOOP;
+                        core_check(s->core);
                         return true;
                 }
         }
