@@ -19,9 +19,8 @@ static void check_timer(const struct core *core, const struct timer *timer, stru
         tally->n_timers++;
         assert(timer->place <= core->timers.n);
         assert(core->timers.heap[timer->place].timer == timer);
-        assert(core->timers.heap[timer->place].at == timer->at);
         if (timer->place > 1)
-                assert(core->timers.heap[timer->place / 2].at <= timer->at);
+                assert(core->timers.heap[timer->place / 2].at <= core->timers.heap[timer->place].at);
 }
 
 static void check_map(const struct core *core, const struct task *task, struct tally *tally)

@@ -70,7 +70,7 @@ struct table {
         struct table_link **buckets;
         unsigned bits;
         size_t n;
-        uint64_t multiplier; /* odd; random where the keys are a client's choice */
+        uint64_t multiplier; /* odd; random where the keys are a client's choice; 0: keys are consecutive */
 };
 int table_init(struct table *, uint64_t multiplier);
 void table_deinit(struct table *);
@@ -83,7 +83,6 @@ struct table_link *table_find(const struct table *, uint64_t key);
 
 enum timer_kind { TIMER_TASK, TIMER_WAITER, TIMER_RUN, TIMER_HAND, TIMER_POOL, TIMER_STOP };
 struct timer {
-        int64_t at;
         uint32_t place; /* in the heap, from 1; 0: not armed */
         enum timer_kind kind;
 };
@@ -208,11 +207,11 @@ enum task_place { PLACE_NONE, PLACE_DELAYED, PLACE_LANE, PLACE_HELD };
 /* Why and how a task, or a map's item, came to a bad end. */
 struct bad_end {
         enum core_cause cause;
-        bool exited_by_signal;
         int exit_status;
         uid_t by_uid;
         pid_t by_pid;
-        uint64_t max_rss_bytes;
+        uint32_t max_rss_kib; /* small, for every task has one of these */
+        bool exited_by_signal;
 };
 struct task {
         struct table_link by_id;
@@ -230,15 +229,18 @@ struct task {
         uint64_t args_size_bytes, result_size_bytes;
         struct bad_end bad;
         payload_t args, result; /* result: also the error map */
-        uint32_t function, attempt, n_descriptors, tail_bytes;
+        uint32_t function, attempt, tail_bytes;
         pid_t pid, worker_pid;
         float progress;
         int8_t priority;
         uint8_t pool, state, place, streams;
-        uint8_t n_unbegun_losses;
+        uint8_t n_unbegun_losses, n_descriptors;
         bool is_call : 1, detached : 1, accepted : 1, settled : 1, taken : 1, result_lost : 1, has_tail : 1,
                 result_charged : 1;
 };
+/* With malloc's 8 bytes a multiple of 16; beside it a task has its places in the table and in the heap. */
+_Static_assert(sizeof(struct task) <= 248, "a queued task costs less than 300 bytes");
+
 static inline uint64_t task_id(const struct task *task)
 {
         return task->by_id.key;

@@ -30,7 +30,7 @@ int history_init(struct history *history, size_t n_max)
                 if (!history->ring)
                         return -ENOMEM;
         }
-        return table_init(&history->by_id, 0x9e3779b97f4a7c15);
+        return table_init(&history->by_id, 0);
 }
 
 static void evict(struct core *core, struct old_task *old)

@@ -34,7 +34,7 @@ static struct bad_end describe(const struct run *run, const struct core_exit *en
                 bad = run->verdict;
         bad.exit_status = end ? end->status : -1;
         bad.exited_by_signal = end && end->by_signal;
-        bad.max_rss_bytes = end ? end->max_rss_bytes : 0;
+        bad.max_rss_kib = end ? (uint32_t)(end->max_rss_bytes / 1024) : 0;
         return bad;
 }
 

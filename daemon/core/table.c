@@ -10,12 +10,14 @@
 
 static size_t bucket(const struct table *table, uint64_t key)
 {
+        if (table->multiplier == 0)
+                return (size_t)(key & ((UINT64_C(1) << table->bits) - 1));
         return (size_t)(key * table->multiplier >> (64 - table->bits));
 }
 
 int table_init(struct table *table, uint64_t multiplier)
 {
-        *table = (struct table){.bits = BITS_MIN, .multiplier = multiplier | 1};
+        *table = (struct table){.bits = BITS_MIN, .multiplier = multiplier};
         table->buckets = calloc((size_t)1 << BITS_MIN, sizeof(*table->buckets));
         return table->buckets ? 0 : -ENOMEM;
 }

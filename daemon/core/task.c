@@ -165,7 +165,7 @@ static void fill(struct task *task, const struct peer *peer, const struct core_s
         task->ttl = spec->ttl;
         task->args = spec->args;
         task->args_size_bytes = spec->args_size_bytes;
-        task->n_descriptors = spec->n_descriptors;
+        task->n_descriptors = (uint8_t)spec->n_descriptors;
         task->function = spec->function;
         task->pid = spec->pid;
         task->priority = (int8_t)spec->priority;
@@ -179,6 +179,7 @@ static void fill(struct task *task, const struct peer *peer, const struct core_s
 int task_new(struct peer *peer, const struct core_spec *spec, uint64_t n, int64_t now, struct task **ret)
 {
         struct core *core = peer->core;
+        assert(spec->n_descriptors <= LIMIT_DESCRIPTORS);
         assert(spec->priority >= -PRIORITY_MAX && spec->priority <= PRIORITY_MAX);
         int r = admit(peer, spec, n);
         if (r)

@@ -106,7 +106,7 @@ void bad_end_record(const struct bad_end *bad, struct core_record *record)
         record->exit_status = bad->exit_status;
         record->by_uid = bad->by_uid;
         record->by_pid = bad->by_pid;
-        record->max_rss_bytes = bad->max_rss_bytes;
+        record->max_rss_bytes = (uint64_t)bad->max_rss_kib * 1024;
 }
 
 void task_record(const struct core *core, const struct task *task, struct core_record *record)

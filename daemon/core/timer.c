@@ -11,7 +11,7 @@ int timers_reserve(struct timers *timers, size_t n)
         if (need > timers->capacity) {
                 size_t capacity = timers->capacity ? timers->capacity : 64;
                 while (capacity < need)
-                        capacity *= 2;
+                        capacity += capacity / 2;
                 struct timer_entry *heap = realloc(timers->heap, capacity * sizeof(*heap));
                 if (!heap)
                         return -ENOMEM;
@@ -66,7 +66,6 @@ void timer_set(struct core *core, struct timer *timer, int64_t at)
 {
         struct timers *timers = &core->timers;
         size_t place = timer->place;
-        timer->at = at;
         if (at == CORE_NEVER) {
                 if (!place)
                         return;
