@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
+#include "daemon/hash.h"
 #include "proto/pack.h"
 
 struct entry {
@@ -39,6 +39,10 @@ static struct collection *get(struct collections *collections, uint64_t task)
                 return NULL;
         collection->task = task;
         HASH_ADD(hh, collections->by_task, task, sizeof(collection->task), collection);
+        if (!HASH_ADDED(collection)) {
+                free(collection);
+                return NULL;
+        }
         return collection;
 }
 

@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
+#include "daemon/hash.h"
 #include "proto/limits.h"
 #include "proto/options.h"
 
@@ -46,6 +46,10 @@ static struct tail *get(struct tails *tails, uint64_t task, uint32_t *grown_byte
                 return NULL;
         tail->task = task;
         HASH_ADD(hh, tails->by_task, task, sizeof(tail->task), tail);
+        if (!HASH_ADDED(tail)) {
+                free(tail);
+                return NULL;
+        }
         *grown_bytes += sizeof(*tail);
         return tail;
 }

@@ -151,6 +151,12 @@ static bool learn_pid(struct worker *worker, pid_t pid)
                 return false;
         worker->pid = pid;
         HASH_ADD(hh, worker->owner->by_pid, pid, sizeof(worker->pid), worker);
+        if (!HASH_ADDED(worker)) {
+                worker->pid = 0; /* it is nobody's, and ends as an orphan */
+                close(worker->pidfd);
+                worker->pidfd = -1;
+                return false;
+        }
         if (worker->doomed)
                 worker_doom(worker);
         return true;

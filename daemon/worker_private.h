@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
-#include <uthash.h>
 
 #include "daemon/channel.h"
+#include "daemon/hash.h"
 #include "daemon/worker.h"
 #include "proto/area.h"
 

@@ -137,6 +137,8 @@ static const char *first_list(struct zygote *zygote, struct reader reader, uint3
                         return "there is no memory for its functions";
                 HASH_ADD_KEYPTR(hh, zygote->by_name, entry->function.name, strlen(entry->function.name),
                                 entry);
+                if (!HASH_ADDED(entry))
+                        return "there is no memory for its functions";
         }
         zygote->has_functions = true;
         return NULL;

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <uthash.h>
 
 #include "daemon/channel.h"
+#include "daemon/hash.h"
 #include "daemon/zygote.h"
 
 enum zygote_state {
