@@ -69,7 +69,7 @@ const struct config_key config_table[] = {
         {POOL_KEY("modules", modules, NAMES), .fallback = "core",
          .help = "modules, by name or absolute path (core is always there)"},
         {POOL_KEY("exec", exec_said, CHOICE),
-         .help = "whether core.exec exists (default: where nobody but the daemon's user may connect)"},
+         .help = "whether exec exists (default: where nobody but the daemon's user may connect)"},
         {POOL_KEY("timeout", timeout, TIME), .fallback = "none", .help = "time that a task may run"},
         {POOL_KEY("kill_grace", kill_grace, TIME), .fallback = "2",
          .help = "time between asking a task to end and killing it", .max = 86400},

@@ -34,7 +34,7 @@
 #include "daemon/zygote.h"
 #include "proto/limits.h"
 
-/* core.exec kills its program after kill_grace and then answers: its worker is not to be killed just then. */
+/* exec kills its program after kill_grace and then answers: its worker is not to be killed just then. */
 #define ANSWER_MARGIN (CORE_SECOND / 2)
 
 #define EPOCH_2020 INT64_C(1577836800)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A command as core.exec's arguments. */
+/* A command as exec's arguments. */
 #include "client/cli/command.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A command as core.exec's arguments: its words, and the surroundings that it is to find: this directory,
+/* A command as exec's arguments: its words, and the surroundings that it is to find: this directory,
  * this umask, and what --env names. */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H

@@ -162,7 +162,7 @@ static int pack_word(struct packer *p, const char *word, const char *item, size_
         return r;
 }
 
-/* [[word...], {options}]: what core.exec takes. */
+/* [[word...], {options}]: what exec takes. */
 static int pack_command(struct map_line *line, struct buffer *ret, const char *item, size_t item_size)
 {
         struct packer p;
@@ -402,7 +402,7 @@ int verb_map(struct cli *cli, int argc, char **argv)
                         status = cli_usage_error(
                                 cli, "items come from the command line or from --arg-file, not from both");
                 else
-                        status = run(&line, line.exec ? "core.exec" : argv[optind]);
+                        status = run(&line, line.exec ? "exec" : argv[optind]);
         }
         items_deinit(&line.items);
         task_options_deinit(&line.options);

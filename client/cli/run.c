@@ -69,7 +69,7 @@ static int run_options(struct cli *cli, struct run_line *line, int argc, char **
         return 0;
 }
 
-/* Packs core.exec's arguments: the command, and its surroundings. */
+/* Packs exec's arguments: the command, and its surroundings. */
 static int run_pack(struct run_line *line, char **argv)
 {
         static const char *const names[3] = {"stdin", "stdout", "stderr"};
@@ -218,7 +218,7 @@ static int run(struct cli *cli, struct run_line *line)
         int status = EXIT_DONE;
 
         cli_connect(cli);
-        int r = cli_request(cli, &reply, "submit", "[sMm]", "core.exec", buffer_at(&line->params),
+        int r = cli_request(cli, &reply, "submit", "[sMm]", "exec", buffer_at(&line->params),
                             buffer_size(&line->params), line->fds, (size_t)line->n_fds,
                             buffer_at(&line->packed), buffer_size(&line->packed));
         if (r < 0)

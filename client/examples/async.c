@@ -47,7 +47,7 @@ int main(int argc, char **argv)
         int r = ganger_open(&g, NULL);
 
         for (int i = 1; r == 0 && i < argc; i++)
-                r = ganger_start(g, NULL, "core.echo", on_reply, argv[i], "[s]", argv[i]);
+                r = ganger_start(g, NULL, "echo", on_reply, argv[i], "[s]", argv[i]);
         if (r == 0)
                 r = run(g);
         if (r < 0)

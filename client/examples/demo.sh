@@ -101,7 +101,7 @@ printf 'seq 100000 | ganger run -- sort -r | head -n 1  ->  %s\n' "$n"
 
 title "5. a worker is killed in the middle of a map"
 yes 0.01 | head -n 400 >"$work/items"
-ganger map core.sleep --arg-file "$work/items" >"$work/slept" 2>"$work/said" &
+ganger map sleep --arg-file "$work/items" >"$work/slept" 2>"$work/said" &
 map=$!
 victim=
 while [ -z "$victim" ]; do

@@ -4,7 +4,7 @@
     g = Ganger()
     print(g.call("digest.sha256", ["/etc/os-release"]))
     for index, error, value in g.map("digest.sha256", [[path] for path in paths]): ...
-    g.call("core.exec", [["cat"], {"stdin": Descriptor(0), "stdout": Descriptor(1)}])
+    g.call("exec", [["cat"], {"stdin": Descriptor(0), "stdout": Descriptor(1)}])
 """
 import os
 import socket

@@ -309,6 +309,7 @@ struct map {
         uint64_t n_succeeded, n_failed, n_cancelled;
         uint64_t n_delivered, n_delivered_failed, n_confirmed;
         uint64_t collected_bytes, held_bytes;
+        uint64_t failed_at;  /* ordered, fail_fast: nothing beyond it begins; UINT64_MAX: no failure yet */
         uint64_t n_held_max; /* places of held[] */
         struct held_item *held;
         uint64_t held_cost_bytes;

@@ -71,6 +71,9 @@ bool map_next(const struct core *core, const struct task *task, uint64_t *ret_fi
                 if (first >= map->n_delivered + LIMIT_ORDERED_AHEAD)
                         return false;
                 n = min_u64(n, map->n_delivered + LIMIT_ORDERED_AHEAD - first);
+                if (first > map->failed_at)
+                        return false;
+                n = min_u64(n, map->failed_at - first);
         }
         struct segment *segment = range ? segment_of(map, first) : map->cursor_segment;
         n = min_u64(n, segment->first + segment->n_items - first);
@@ -211,14 +214,14 @@ void map_update(struct core *core, struct task *task)
 
 void map_put_back(struct core *core, struct task *task, uint64_t order)
 {
-        if (!is_going_on(core, task) || !has_next(core, task) || task->place == PLACE_HELD)
+        if (!is_going_on(core, task) || task->place == PLACE_HELD)
                 return;
-        if (task->place == PLACE_LANE) {
-                if (task->order <= order)
-                        return;
+        bool some = has_next(core, task);
+        bool is_in_place = some && task->place == PLACE_LANE && task->order <= order;
+        if (task->place == PLACE_LANE && !is_in_place)
                 queue_remove(task);
-        }
-        queue_put_back(task, order);
+        if (some && !is_in_place)
+                queue_put_back(task, order);
 }
 
 /* What is in no chunk is cancelled, and so is what the chunks have not begun. */

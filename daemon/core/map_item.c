@@ -2,7 +2,8 @@
 /*
  * The ends of a map's items, and how they reach the client: at once, or in input order, when those that come
  * too early are held. With `collect` they are also given away for the answer. An item under the verdict on
- * its whole map is cancelled, whatever its worker still says.
+ * its whole map is cancelled, whatever its worker still says. A fail_fast map stops when a failure is
+ * delivered: of an ordered one that is the first in input order, as if the items had run one by one.
  */
 #include "daemon/core/core_private.h"
 
@@ -64,6 +65,9 @@ static void deliver(struct core *core, struct task *task, const struct item_end 
                 refuse(core, task, CORE_OUT_OF_MEMORY);
         else if (map->collected_bytes > core->config.max_answer_bytes)
                 refuse(core, task, CORE_TOO_LARGE);
+        const struct bad_end stop = {.cause = CAUSE_FUNCTION, .exit_status = -1};
+        if (end->bad && map->fail_fast && task->bad.cause == CAUSE_NONE)
+                map_cancel_rest(core, task, &stop);
 }
 
 static struct held_item *held_at(const struct map *map, uint64_t index)
@@ -110,7 +114,8 @@ static void deliver_held(struct core *core, struct task *task)
 {
         struct map *map = task->map;
         struct held_item *held;
-        while (task->state != TASK_STOPPING && (held = held_at(map, map->n_delivered))->is_filled) {
+        while (task->state != TASK_STOPPING && map->failed_at >= map->n_delivered &&
+               (held = held_at(map, map->n_delivered))->is_filled) {
                 struct item_end end = {.index = map->n_delivered,
                                        .size_bytes = held->size_bytes,
                                        .payload = held->payload,
@@ -159,15 +164,16 @@ void map_item_end(struct core *core, struct task *task, struct run *run, payload
                 map->n_failed++;
         else
                 map->n_succeeded++;
+        if (bad && map->fail_fast && end.index < map->failed_at)
+                map->failed_at = end.index;
         if (!map->ordered) {
                 deliver(core, task, &end);
+        } else if (map->failed_at < map->n_delivered) {
+                return; /* it began before the failure that was delivered was known */
         } else if (end.index == map->n_delivered) {
                 deliver(core, task, &end);
                 deliver_held(core, task);
         } else {
                 hold(core, task, &end);
         }
-        const struct bad_end stop = {.cause = CAUSE_FUNCTION, .exit_status = -1};
-        if (bad && map->fail_fast && task->bad.cause == CAUSE_NONE)
-                map_cancel_rest(core, task, &stop);
 }

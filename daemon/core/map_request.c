@@ -41,6 +41,7 @@ static int map_new(const struct core_map_spec *spec, struct map **ret)
         map->window = spec->window;
         map->ordered = spec->ordered;
         map->fail_fast = spec->fail_fast;
+        map->failed_at = UINT64_MAX;
         map->fed_all = !spec->feed;
         map->collect = spec->collect;
         if (spec->ordered) {

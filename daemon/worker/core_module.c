@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The module `core`: what every pool has. It is a module like any other but for core.exec, which knows the
+ * The module `core`: what every pool has. It is a module like any other but for exec, which knows the
  * worker.
  */
 #include "daemon/worker/core_module.h"
@@ -18,11 +18,11 @@ static int core_echo(struct ganger_task *task)
         int r = task->api->put_value(task);
 
         if (r == -EBADF)
-                return ganger_fail(task, "core.echo: a descriptor cannot be a result");
+                return ganger_fail(task, "echo: a descriptor cannot be a result");
         if (r < 0)
                 return r;
         if (ganger_next(task, &value) != -ENODATA)
-                return ganger_fail(task, "core.echo: one argument too many; it takes one value");
+                return ganger_fail(task, "echo: one argument too many; it takes one value");
         return 0;
 }
 
@@ -36,7 +36,7 @@ static int core_sleep(struct ganger_task *task)
         if (r < 0)
                 return r;
         if (!(seconds >= 0 && seconds <= LIMIT_SECONDS)) /* so that it catches a NaN */
-                return ganger_fail(task, "core.sleep: %g is no time; wanted are seconds from 0 to %g",
+                return ganger_fail(task, "sleep: %g is no time; wanted are seconds from 0 to %g",
                                    seconds, LIMIT_SECONDS);
         clock_gettime(CLOCK_MONOTONIC, &begin);
         /* Let in by ppoll() alone: else a signal between the look and the wait would be lost. */

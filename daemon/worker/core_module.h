@@ -7,7 +7,7 @@
 
 extern const struct ganger_module core_module;
 
-/* core.exec; exec.c. */
+/* exec; exec.c. */
 int core_exec(struct ganger_task *task);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core.exec: runs a program as a task. The result, or the detail of the failure, is one map of what became of
+ * exec: runs a program as a task. The result, or the detail of the failure, is one map of what became of
  * it; a program that could not be started is a failure whose detail has the status that a shell would give
  * (127 not found, 126 not executable).
  */
@@ -128,16 +128,16 @@ static int judge_not_started(struct exec *x, const struct exec_failure *failure)
         pack_str(p, name);
         switch (failure->stage) {
         case EXEC_FAILED_CWD:
-                return run_failf(x->run, NULL, "core.exec: cannot enter the directory %s: %s", x->cwd, why);
+                return run_failf(x->run, NULL, "exec: cannot enter the directory %s: %s", x->cwd, why);
         case EXEC_FAILED_PROGRAM:
-                return run_failf(x->run, NULL, "core.exec: cannot run %s: %s%s", x->argv[0], why,
+                return run_failf(x->run, NULL, "exec: cannot run %s: %s%s", x->argv[0], why,
                                  failure->error != ENOENT  ? ""
                                  : strchr(x->argv[0], '/') ? " (or its interpreter is missing)"
                                                            : " in PATH");
         case EXEC_FAILED_SETUP:
                 break;
         }
-        return run_failf(x->run, NULL, "core.exec: %s could not be set up: %s", x->argv[0], why);
+        return run_failf(x->run, NULL, "exec: %s could not be set up: %s", x->argv[0], why);
 }
 
 int core_exec(struct ganger_task *task)

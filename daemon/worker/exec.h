@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core.exec, in three parts: what is asked for (exec_options.c), the program's start (exec_start.c), its life
+ * exec, in three parts: what is asked for (exec_options.c), the program's start (exec_start.c), its life
  * and output (exec_io.c); exec.c puts them together and makes the result. One struct exec per call, on
  * core_exec()'s stack.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What core.exec is asked for. Nothing is accepted and ignored: an unknown option, a wrong type, a value out
+ * What exec is asked for. Nothing is accepted and ignored: an unknown option, a wrong type, a value out
  * of range each ends the task with a sentence that names it. Strings are copied, to end them with a 0 byte.
  */
 #include <assert.h>
@@ -16,7 +16,7 @@
 
 static int wants(struct exec *x, const char *name, const char *what)
 {
-        return run_failf(x->run, NULL, "core.exec: %s: wanted is %s", name, what);
+        return run_failf(x->run, NULL, "exec: %s: wanted is %s", name, what);
 }
 
 static bool is_text(const struct ganger_value *value)
@@ -202,14 +202,14 @@ static int read_option(struct exec *x, uint32_t *given)
                     memcmp(options[i].name, name.data, name.size_bytes) != 0)
                         continue;
                 if (*given & UINT32_C(1) << i)
-                        return run_failf(x->run, NULL, "core.exec: the option %s is given twice",
+                        return run_failf(x->run, NULL, "exec: the option %s is given twice",
                                          options[i].name);
                 *given |= UINT32_C(1) << i;
                 return options[i].read(x);
         }
         return run_failf(
                 x->run, NULL,
-                "core.exec: unknown option \"%.*s\"; known are env, cwd, stdin, stdout, stderr, check, "
+                "exec: unknown option \"%.*s\"; known are env, cwd, stdin, stdout, stderr, check, "
                 "output_limit, umask",
                 name.size_bytes < 64 ? (int)name.size_bytes : 64, name.data);
 }

@@ -165,7 +165,9 @@ static int add_functions(struct pool *pool, const struct loaded_module *owner, b
                 struct function *f = &functions[pool->n_functions];
                 if (module == &core_module && !exec && strcmp(module->functions[i].name, "exec") == 0)
                         continue;
-                if (asprintf(&f->name, "%s.%s", module->name, module->functions[i].name) < 0)
+                /* What is always there goes by its bare name. */
+                const char *prefix = module == &core_module ? "" : module->name;
+                if (asprintf(&f->name, "%s%s%s", prefix, *prefix ? "." : "", module->functions[i].name) < 0)
                         return -ENOMEM;
                 f->function = &module->functions[i];
                 f->owner = owner;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How fast calls are, through libganger and a real daemon: the round trip of one `core.echo` of 64 bytes, one
+ * How fast calls are, through libganger and a real daemon: the round trip of one `echo` of 64 bytes, one
  * at a time, and calls a second with many outstanding. Prints a line a figure; judges nothing.
  *
  *      bench_calls SECONDS
@@ -50,7 +50,7 @@ static void round_trips(struct ganger *g, double seconds)
                 die("samples", -12);
         for (int64_t begin = now_ns(); begin < end && n < MAX_SAMPLES; n++) {
                 struct ganger_reply *reply = NULL;
-                int r = ganger_call(g, &reply, NULL, "core.echo", "[y]", payload, sizeof payload);
+                int r = ganger_call(g, &reply, NULL, "echo", "[y]", payload, sizeof payload);
                 if (r != 0)
                         die("call", r);
                 ganger_reply_free(reply);
@@ -93,7 +93,7 @@ static void start_one(struct flood *flood)
 {
         if (flood->end == 0)
                 return;
-        int r = ganger_start(flood->g, NULL, "core.echo", on_reply, flood, "[y]", payload, sizeof payload);
+        int r = ganger_start(flood->g, NULL, "echo", on_reply, flood, "[y]", payload, sizeof payload);
         if (r != 0)
                 die("start", r);
         flood->outstanding++;

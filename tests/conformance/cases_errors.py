@@ -33,7 +33,7 @@ def unknown_function(t):
 @case
 def unknown_pool(t):
     """A pool that does not exist"""
-    t.refused(t.connect(), refusal("unknown_pool", says("nowhere")), "call", "core.echo", [1], {"pool": "nowhere"})
+    t.refused(t.connect(), refusal("unknown_pool", says("nowhere")), "call", "echo", [1], {"pool": "nowhere"})
 
 
 @case
@@ -48,7 +48,7 @@ def unknown_task(t):
 def not_ready(t):
     """A result that is not there in time"""
     client = t.connect()
-    id = client.submit("core.echo", 1, delay=100)
+    id = client.submit("echo", 1, delay=100)
     t.refused(client, refusal("not_ready"), "result", id, {"timeout": 0})
     client.ask("cancel", id)
 
@@ -56,22 +56,22 @@ def not_ready(t):
 WRONG = [
     ("hello", [5], ""), ("hello", [{"protocol": "1"}], "protocol"), ("hello", [{"descriptors": 1}], "descriptors"),
     ("hello", [{"none": 1}], "none"), ("ping", [1], ""),
-    ("call", [], ""), ("call", ["core.echo"], ""), ("call", [5, []], ""), ("call", ["core.echo", 5], ""),
-    ("call", ["core.echo", {}], ""), ("call", ["core.echo", [1], 5], ""), ("call", ["core.echo", [1], {}, {}], ""),
-    ("call", ["core.echo", [1], {"none": 1}], "none"), ("call", ["core.echo", [1], {5: 1}], ""),
-    ("call", ["core.echo", [1], {"priority": 101}], "priority"), ("call", ["core.echo", [1], {"priority": 1.5}], "priority"),
-    ("call", ["core.echo", [1], {"delay": -1}], "delay"), ("call", ["core.echo", [1], {"delay": "1"}], "delay"),
-    ("call", ["core.echo", [1], {"delay": float("nan")}], "delay"), ("call", ["core.echo", [1], {"delay": 1.1e9}], "delay"),
-    ("call", ["core.echo", [1], {"timeout": float("inf")}], "timeout"), ("call", ["core.echo", [1], {"expires": True}], "expires"),
-    ("call", ["core.echo", [1], {"label": "x" * 1025}], "label"), ("call", ["core.echo", [1], {"label": 5}], "label"),
-    ("call", ["core.echo", [1], {"label": b"\xff"}], "label"), ("call", ["core.echo", [1], {"detached": 1}], "detached"),
-    ("call", ["core.echo", [1], {"stream": "stdout"}], "stream"), ("call", ["core.echo", [1], {"stream": ["stdin"]}], "stream"),
-    ("call", ["core.echo", [1], {"chunk": 1}], "chunk"), ("call", ["core.echo", [1], {"retries": 1}], "retries"),
-    ("call", ["core.echo", [1], {"pool": 5}], "pool"), ("call", ["core.echo", [1], {"ttl": -1}], "ttl"),
-    ("submit", ["core.echo", [1], {"window": 1}], "window"), ("submit", [b"\xff", [1]], ""),
-    ("map", ["core.echo", [1]], ""), ("map", ["core.echo", {}], ""), ("map", ["core.echo", [[1]], {"chunk": 0}], "chunk"),
-    ("map", ["core.echo", [[1]], {"limit": -1}], "limit"), ("map", ["core.echo", [[1]], {"window": 2**32}], "window"),
-    ("map", ["core.echo", [[1]], {"ttl": 1}], "ttl"), ("map", ["core.echo", [[1]], {"stream": []}], "stream"),
+    ("call", [], ""), ("call", ["echo"], ""), ("call", [5, []], ""), ("call", ["echo", 5], ""),
+    ("call", ["echo", {}], ""), ("call", ["echo", [1], 5], ""), ("call", ["echo", [1], {}, {}], ""),
+    ("call", ["echo", [1], {"none": 1}], "none"), ("call", ["echo", [1], {5: 1}], ""),
+    ("call", ["echo", [1], {"priority": 101}], "priority"), ("call", ["echo", [1], {"priority": 1.5}], "priority"),
+    ("call", ["echo", [1], {"delay": -1}], "delay"), ("call", ["echo", [1], {"delay": "1"}], "delay"),
+    ("call", ["echo", [1], {"delay": float("nan")}], "delay"), ("call", ["echo", [1], {"delay": 1.1e9}], "delay"),
+    ("call", ["echo", [1], {"timeout": float("inf")}], "timeout"), ("call", ["echo", [1], {"expires": True}], "expires"),
+    ("call", ["echo", [1], {"label": "x" * 1025}], "label"), ("call", ["echo", [1], {"label": 5}], "label"),
+    ("call", ["echo", [1], {"label": b"\xff"}], "label"), ("call", ["echo", [1], {"detached": 1}], "detached"),
+    ("call", ["echo", [1], {"stream": "stdout"}], "stream"), ("call", ["echo", [1], {"stream": ["stdin"]}], "stream"),
+    ("call", ["echo", [1], {"chunk": 1}], "chunk"), ("call", ["echo", [1], {"retries": 1}], "retries"),
+    ("call", ["echo", [1], {"pool": 5}], "pool"), ("call", ["echo", [1], {"ttl": -1}], "ttl"),
+    ("submit", ["echo", [1], {"window": 1}], "window"), ("submit", [b"\xff", [1]], ""),
+    ("map", ["echo", [1]], ""), ("map", ["echo", {}], ""), ("map", ["echo", [[1]], {"chunk": 0}], "chunk"),
+    ("map", ["echo", [[1]], {"limit": -1}], "limit"), ("map", ["echo", [[1]], {"window": 2**32}], "window"),
+    ("map", ["echo", [[1]], {"ttl": 1}], "ttl"), ("map", ["echo", [[1]], {"stream": []}], "stream"),
     ("result", [], ""), ("result", ["1"], ""), ("result", [-1], ""), ("result", [1.0], ""), ("result", [1, {"tail": 1}], "tail"),
     ("result", [1, {"timeout": "x"}], "timeout"), ("result", [1, {"keep": 1}], "keep"), ("wait", [5], ""), ("wait", [["a"]], ""),
     ("wait", [[1], {"count": -1}], "count"), ("wait", [[1], {"timeout": -1}], "timeout"), ("wait", [list(range(65537))], ""),
@@ -104,22 +104,22 @@ def task_failed(t):
     t.refused(client, {**bad, "message": says("/no/such")}, "call", "digest.sha256", ["/no/such"], {})
     detail = {"status": 3, "signal": None, "stdout": b"out", "stderr": b"words", "wall": SECONDS, "user": SECONDS,
               "system": SECONDS, "max_rss": COUNT}
-    want = {**bad, "function": "core.exec", "detail": detail, "stderr": OneOf(b"words", "words"), "message": TEXT}
-    t.refused(client, want, "call", "core.exec", [["sh", "-c", "printf out; printf words >&2; exit 3"]], {})
+    want = {**bad, "function": "exec", "detail": detail, "stderr": OneOf(b"words", "words"), "message": TEXT}
+    t.refused(client, want, "call", "exec", [["sh", "-c", "printf out; printf words >&2; exit 3"]], {})
     want["detail"] = {**detail, "status": None, "signal": 15}
-    t.refused(client, want, "call", "core.exec", [["sh", "-c", "printf out; printf words >&2; kill $$"]], {})
-    missing = {**bad, "function": "core.exec", "detail": ANYTHING, "message": says("no-such-program")}
-    t.refused(client, missing, "call", "core.exec", [["no-such-program"]], {})
+    t.refused(client, want, "call", "exec", [["sh", "-c", "printf out; printf words >&2; kill $$"]], {})
+    missing = {**bad, "function": "exec", "detail": ANYTHING, "message": says("no-such-program")}
+    t.refused(client, missing, "call", "exec", [["no-such-program"]], {})
 
 
 @case
 def worker_lost(t):
     """A worker that is killed from outside: by the program that it runs"""
     client = t.connect()
-    bystander = client.start("call", "core.sleep", [0.5], {})
-    want = failure("worker_lost", function="core.exec", attempt=1, worker_pid=PID, signal=9, ended_by="outside", run_time=SECONDS,
+    bystander = client.start("call", "sleep", [0.5], {})
+    want = failure("worker_lost", function="exec", attempt=1, worker_pid=PID, signal=9, ended_by="outside", run_time=SECONDS,
                    message=TEXT)
-    error = t.refused(client, want, "call", "core.exec", [["sh", "-c", "kill -9 $PPID"]], {})
+    error = t.refused(client, want, "call", "exec", [["sh", "-c", "kill -9 $PPID"]], {})
     t.match(client.finish(bystander), None)
     gone = error["worker_pid"]
     eventually(lambda: (w := client.ask("status")["pools"][0]["workers"])["idle"] + w["busy"] == w["target"])
@@ -130,11 +130,11 @@ def worker_lost(t):
 def timed_out(t):
     """A task that runs longer than it may; and items of a map, of which others are not"""
     client = t.connect()
-    want = failure("timed_out", function="core.sleep", attempt=1, worker_pid=PID, ended_by="timeout", run_time=SECONDS)
-    t.refused(client, want, "call", "core.sleep", [30], {"timeout": 0.1})
-    want = {**want, "function": "core.exec", "stderr": OneOf(None, b"", b"words"), "detail": ANYTHING}
-    t.refused(client, want, "call", "core.exec", [["sh", "-c", "printf words >&2; exec sleep 30"]], {"timeout": 0.2})
-    msgid = client.start("map", "core.sleep", [[0], [30], [0.01]], {"timeout": 0.2, "collect": True, "chunk": 3})
+    want = failure("timed_out", function="sleep", attempt=1, worker_pid=PID, ended_by="timeout", run_time=SECONDS)
+    t.refused(client, want, "call", "sleep", [30], {"timeout": 0.1})
+    want = {**want, "function": "exec", "stderr": OneOf(None, b"", b"words"), "detail": ANYTHING}
+    t.refused(client, want, "call", "exec", [["sh", "-c", "printf words >&2; exec sleep 30"]], {"timeout": 0.2})
+    msgid = client.start("map", "sleep", [[0], [30], [0.01]], {"timeout": 0.2, "collect": True, "chunk": 3})
     answer = client.finish(msgid)
     t.match((answer["count"], answer["succeeded"], answer["failed"]), (3, 2, 1))
     t.match([(index, error["code"], error["index"]) for index, error in answer["errors"]], [(1, "timed_out", 1)])
@@ -144,9 +144,9 @@ def timed_out(t):
 def cancelled(t):
     """A call that is given up"""
     client = t.connect()
-    msgid = client.start("call", "core.sleep", [30], {"delay": 50})
+    msgid = client.start("call", "sleep", [30], {"delay": 50})
     client.notify("cancel_request", msgid)
-    want = failure("cancelled", function="core.sleep", attempt=OneOf(0, 1), ended_by="client", by_uid=os.geteuid(), by_pid=os.getpid())
+    want = failure("cancelled", function="sleep", attempt=OneOf(0, 1), ended_by="client", by_uid=os.geteuid(), by_pid=os.getpid())
     t.refused_answer(client, want, msgid)
 
 
@@ -154,13 +154,13 @@ def cancelled(t):
 def expired(t):
     """A task that has not begun in time, delayed or queued"""
     client = t.connect()
-    want = failure("expired", function="core.echo", attempt=OneOf(0, 1))
-    t.refused(client, want, "call", "core.echo", [1], {"delay": 10, "expires": 0.05})
-    blockers = [client.start("call", "core.sleep", [0.4], {}) for _ in range(2)]
-    t.refused(client, want, "call", "core.echo", [1], {"expires": 0.1})
+    want = failure("expired", function="echo", attempt=OneOf(0, 1))
+    t.refused(client, want, "call", "echo", [1], {"delay": 10, "expires": 0.05})
+    blockers = [client.start("call", "sleep", [0.4], {}) for _ in range(2)]
+    t.refused(client, want, "call", "echo", [1], {"expires": 0.1})
     for msgid in blockers:
         client.finish(msgid)
-    id = client.submit("core.echo", 1, delay=10, expires=0.01)
+    id = client.submit("echo", 1, delay=10, expires=0.01)
     t.refused(client, want, "result", id, {})
 
 
@@ -171,30 +171,30 @@ def queue_full(t):
     ids = []
     try:
         for _ in range(11):
-            ids.append(client.submit("core.sleep", 20))
+            ids.append(client.submit("sleep", 20))
     except Refused as refused:
         t.match(refused.error, refusal("queue_full", says("queue_limit")))
         t.codes.add("queue_full")
     t.match(4 <= len(ids) <= 8, True, f"{len(ids)} accepted: those that run, and a queue of 4")
     client.ask("cancel", ids)
     client.ask("wait", ids, {})
-    t.match(client.call("core.echo", "again"), "again")
+    t.match(client.call("echo", "again"), "again")
 
 
 @case
 def quota_exceeded(t):
     """Tasks, open requests, connections: which limit, how much of it is used"""
     client = t.connect("limits")
-    ids = [client.submit("core.echo", n, delay=100) for n in range(4)]
+    ids = [client.submit("echo", n, delay=100) for n in range(4)]
     asked = [client.start("wait", ids, {}) for _ in range(8)]
     t.refused(client, refusal("quota_exceeded", what="max_requests", used=8, limit=8), "wait", ids, {})
     t.match(client.ask("ping"), "pong", "what answers at once is no open request")
     client.ask("cancel", ids)
     for msgid in asked:
         client.finish(msgid)
-    t.refused(client, refusal("quota_exceeded", what="user_tasks", used=COUNT, limit=12), "map", "core.sleep",
+    t.refused(client, refusal("quota_exceeded", what="user_tasks", used=COUNT, limit=12), "map", "sleep",
               [[0.01]] * 13, {"pool": "wide"})
-    t.match(client.call("core.echo", "again"), "again")
+    t.match(client.call("echo", "again"), "again")
 
 
 @case
@@ -202,8 +202,8 @@ def too_large(t):
     """An answer that is larger than a message may be"""
     client = t.connect("limits")
     args = [[["head", "-c", "300000", "/dev/zero"]]] * 5
-    t.refused(client, refusal("too_large"), "map", "core.exec", args, {"collect": True, "pool": "wide"})
-    t.match(client.call("core.echo", "again"), "again")
+    t.refused(client, refusal("too_large"), "map", "exec", args, {"collect": True, "pool": "wide"})
+    t.match(client.call("echo", "again"), "again")
 
 
 def is_sanitized(pid):
@@ -227,16 +227,16 @@ def out_of_memory(t):
     ids = []
     try:
         while len(ids) < 100:
-            ids.append(client.submit("core.echo", bytes(MIB), delay=1000))
+            ids.append(client.submit("echo", bytes(MIB), delay=1000))
     except Refused as refused:
         t.match(refused.error, refusal("out_of_memory"))
         t.codes.add("out_of_memory")
     finally:
-        t.match(other.call("core.echo", "alive"), "alive")
+        t.match(other.call("echo", "alive"), "alive")
         resource.prlimit(pid, resource.RLIMIT_AS, before)
     t.match(len(client.ask("tasks", {"state": "delayed", "after": ids[0] - 1})), len(ids), "tasks that were accepted")
     t.match(client.ask("cancel", ids), len(ids))
-    t.match(client.call("core.echo", bytes(MIB)) == bytes(MIB), True, "with memory it is taken")
+    t.match(client.call("echo", bytes(MIB)) == bytes(MIB), True, "with memory it is taken")
 
 
 @case
@@ -263,7 +263,7 @@ def not_permitted(t):
     if me == 0:
         guest = t.connect("shared")
         names = [function["name"] for function in guest.ask("functions")]
-        t.match("core.exec" in names, False, "core.exec exists where others may connect")
+        t.match("exec" in names, False, "exec exists where others may connect")
 
 
 @case

@@ -17,10 +17,10 @@ def cut_at_every_byte(t):
     """One message, sent in two parts, cut at every place there is"""
     client = t.connect()
     value = {"a": [1, -2, 3.5, None, True], "b": b"\x00\xff" * 20, "c": "ä" * 10, "d": 2**40}
-    length = len(client.pack_request("call", "core.echo", [value], {})[1])
+    length = len(client.pack_request("call", "echo", [value], {})[1])
     client.open.clear()
     for cut in range(1, length):
-        msgid, data = client.pack_request("call", "core.echo", [value], {})
+        msgid, data = client.pack_request("call", "echo", [value], {})
         client.send_bytes(data[:cut])
         probe = t.connect() if cut % 16 == 0 else None  # what is unfinished holds up nobody
         if probe:
@@ -33,7 +33,7 @@ def cut_at_every_byte(t):
 def byte_by_byte(t):
     """A message in writes of one byte each"""
     client = t.connect()
-    msgid, data = client.pack_request("call", "core.echo", ["slowly"], {})
+    msgid, data = client.pack_request("call", "echo", ["slowly"], {})
     for byte in data:
         client.send_bytes(bytes([byte]))
     t.match(client.finish(msgid), "slowly")
@@ -44,7 +44,7 @@ def several_in_one_write(t):
     """A hundred messages in one write, then in writes that cut them anywhere"""
     client = t.connect()
     for step in (1 << 30, 7, 61):
-        requests = [client.pack_request("call", "core.echo", [[n, "x" * n]], {}) for n in range(100)]
+        requests = [client.pack_request("call", "echo", [[n, "x" * n]], {}) for n in range(100)]
         data = b"".join(data for _, data in requests)
         for at in range(0, len(data), step):
             client.send_bytes(data[at:at + step])
@@ -56,8 +56,8 @@ def several_in_one_write(t):
 def out_of_order(t):
     """Answers come as they become ready, not as they were asked for"""
     client = t.connect()
-    slow = client.start("call", "core.sleep", [0.3], {})
-    fast = client.start("call", "core.echo", ["fast"], {})
+    slow = client.start("call", "sleep", [0.3], {})
+    fast = client.start("call", "echo", ["fast"], {})
     ping = client.start("ping")
     for msgid, want in ((slow, None), (fast, "fast"), (ping, "pong")):
         t.match(client.finish(msgid), want)
@@ -78,7 +78,7 @@ def msgids_of_the_client(t):
 def names_as_bin(t):
     """Method, function, option may be bin that is UTF-8"""
     client = t.connect()
-    msgid = client.start(b"call", b"core.echo", [b"as it came"], {b"pool": b"default"})
+    msgid = client.start(b"call", b"echo", [b"as it came"], {b"pool": b"default"})
     t.match(client.finish(msgid), b"as it came")
 
 
@@ -88,7 +88,7 @@ def wide_forms(t):
     client = t.connect()
     client.open[5] = "call"
     name = b"\xdb" + struct.pack(">I", 4) + b"call"
-    function = b"\xda" + struct.pack(">H", 9) + b"core.echo"
+    function = b"\xda" + struct.pack(">H", 9) + b"echo"
     args = b"\xdd" + struct.pack(">I", 1) + b"\xd3" + struct.pack(">q", -5)
     client.send_bytes(b"\xdc\x00\x04" + b"\xcd\x00\x00" + b"\xcf" + struct.pack(">Q", 5) + name
                       + b"\xdd" + struct.pack(">I", 3) + function + args + b"\xdf" + bytes(4))
@@ -101,19 +101,19 @@ def large_values_inline(t):
     client = t.connect(bound=60)
     for size in (300 << 10, 32 * MIB):
         value = os.urandom(size)
-        if client.call("core.echo", value) != value:
+        if client.call("echo", value) != value:
             raise Wrong(f"{size} bytes came back as others")
         t.match(client.call("digest.sha256", value), hashlib.sha256(value).hexdigest(), f"digest of {size} bytes")
     text = "ä" * (300 << 9)
-    t.match(client.call("core.echo", text) == text, True, "a str of 300 KiB comes back")
+    t.match(client.call("echo", text) == text, True, "a str of 300 KiB comes back")
 
 
 @case
 def half_close(t):
     """Who shuts his writing side gets the answers that he waits for, then the end"""
     client = t.connect()
-    late = client.start("call", "core.sleep", [0.2], {})
-    first = client.start("call", "core.echo", ["first"], {})
+    late = client.start("call", "sleep", [0.2], {})
+    first = client.start("call", "echo", ["first"], {})
     client.shut_down()
     t.match(client.end_of_file(), [])
     t.match([client.finish(first), client.finish(late)], ["first", None])
@@ -123,7 +123,7 @@ def half_close(t):
 def half_close_in_a_message(t):
     """An unfinished message at the end of file is nobody's fault but its sender's: he gets the other answers"""
     client = t.connect()
-    whole = client.start("call", "core.echo", ["whole"], {})
+    whole = client.start("call", "echo", ["whole"], {})
     client.send_bytes(pack([0, 99, "ping", []])[:-2])
     client.shut_down()
     client.end_of_file()
@@ -135,8 +135,8 @@ def notifications(t):
     """Run, and never answered; an unknown one, and one that is wrong, included"""
     client = t.connect()
     before = client.ask("status")["totals"]["succeeded"]
-    client.notify("submit", "core.echo", [1], {})
-    client.notify("call", "core.echo", [1], {})
+    client.notify("submit", "echo", [1], {})
+    client.notify("call", "echo", [1], {})
     for method in ("ping", "status", "no_such_method", "submit", "wait"):
         client.notify(method)
     eventually(lambda: client.ask("status")["totals"]["succeeded"] >= before + 2)
@@ -147,7 +147,7 @@ def notifications(t):
 
 def nested(depth):
     """A request of that depth: the message, its params, the args and what is in them."""
-    return (b"\x94\x00\x01" + pack("call") + b"\x92" + pack("core.echo") + b"\x91" * (depth - 2) + b"\xc0")
+    return (b"\x94\x00\x01" + pack("call") + b"\x92" + pack("echo") + b"\x91" * (depth - 2) + b"\xc0")
 
 
 @case
@@ -187,7 +187,7 @@ NO_MESSAGES = {
     "str of 2^32 - 1 bytes": b"\x94\x00\x01\xa4call\x93\xa1f\x91\xdb\xff\xff\xff\xff",
     "ext of 2^32 - 1 bytes": b"\x94\x00\x01\xa4call\x93\xa1f\x91\xc9\xff\xff\xff\xff\x01",
     "an array of 2^32 - 1 as message": b"\xdd\xff\xff\xff\xff",
-    "65 MiB declared": b"\x94\x00\x01\xa4call\x93\xa9core.echo\x91\xc6" + struct.pack(">I", 65 * MIB),
+    "65 MiB declared": b"\x94\x00\x01\xa4call\x93\xa9echo\x91\xc6" + struct.pack(">I", 65 * MIB),
     "HTTP": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "text": b"ping\n",
     "TLS": bytes.fromhex("160301020001"),
@@ -198,7 +198,7 @@ NO_MESSAGES = {
 def no_messages(t):
     """What is not well formed ends its connection, with the reason, and no other one"""
     other = t.connect()
-    waiting = other.start("call", "core.sleep", [0.5], {})
+    waiting = other.start("call", "sleep", [0.5], {})
     for name, data in NO_MESSAGES.items():
         client = t.connect()
         try:
@@ -230,7 +230,7 @@ def garbage(t):
 def whole_65_mib(t):
     """A message of 65 MiB, written as far as the peer reads it"""
     client = t.connect()
-    head = b"\x94\x00\x01\xa4call\x93\xa9core.echo\x91\xc6" + struct.pack(">I", 65 * MIB)
+    head = b"\x94\x00\x01\xa4call\x93\xa9echo\x91\xc6" + struct.pack(">I", 65 * MIB)
     try:
         client.send_bytes(head)
         for _ in range(65):
@@ -249,7 +249,7 @@ def whole_65_mib(t):
 def duplicate_msgid(t):
     """A msgid that is still open: the end of that connection, and of what it asked for"""
     client = t.connect()
-    msgid = client.start("call", "core.sleep", [30], {"label": "duplicate"})
+    msgid = client.start("call", "sleep", [30], {"label": "duplicate"})
     client.send_bytes(pack([0, msgid, "ping", []]))
     client.open.clear()
     t.ended_by_error(client, refusal("protocol_error", TEXT))
@@ -262,6 +262,6 @@ def leaves_in_a_message(t):
     """A client that is gone in the middle of a message"""
     for cut in (1, 2, 10):
         client = Client(t.socket("plain"))
-        client.send_bytes(pack([0, 1, "call", ["core.echo", [1], {}]])[:cut])
+        client.send_bytes(pack([0, 1, "call", ["echo", [1], {}]])[:cut])
         client.close()
     t.match(t.connect().ask("ping"), "pong")

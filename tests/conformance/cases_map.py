@@ -32,8 +32,8 @@ def map_items(t):
     t.compare_answer(client, {"count": 1000, "succeeded": 1000, "failed": 0}, "map", msgid)
     want = [[n, None, hashlib.sha256(b"%d" % n).hexdigest()] for n in range(1000)]
     t.match(sorted(items_of(client, msgid)), want, "items")
-    t.compare(client, {"count": 0, "succeeded": 0, "failed": 0}, "map", "core.echo", [], {})
-    t.compare(client, {"count": 1, "succeeded": 1, "failed": 0}, "map", "core.echo", [[5]])
+    t.compare(client, {"count": 0, "succeeded": 0, "failed": 0}, "map", "echo", [], {})
+    t.compare(client, {"count": 1, "succeeded": 1, "failed": 0}, "map", "echo", [[5]])
 
 
 @case
@@ -56,7 +56,7 @@ def map_failures(t):
 def map_collect(t):
     """For clients that read no streams: the values and the errors in the answer"""
     client = t.connect()
-    id_before = client.submit("core.echo", 0)
+    id_before = client.submit("echo", 0)
     msgid = client.start("map", "text.count", [[b"a b a"], [1], [b"c"]], {"collect": True})
     answer = client.finish(msgid)
     t.match({**answer, "errors": None}, {"count": 3, "succeeded": 2, "failed": 1, "values": [{"a": 2, "b": 1}, None, {"c": 1}],
@@ -72,12 +72,12 @@ def map_ordered(t):
     """In input order, though later ones are ready before"""
     client = t.connect()
     args = [[0.2 if n == 0 else 0] for n in range(50)]
-    answer, _, order = mapped(client, "core.sleep", args, ordered=True, chunk=1)
+    answer, _, order = mapped(client, "sleep", args, ordered=True, chunk=1)
     t.match(answer, {"count": 50, "succeeded": 50, "failed": 0})
     t.match(order, list(range(50)))
-    answer, _, order = mapped(client, "core.sleep", args, chunk=1)
+    answer, _, order = mapped(client, "sleep", args, chunk=1)
     t.match(order[-1], 0, "without the option the slow one comes last")
-    answer, items, order = mapped(client, "core.echo", [[n] for n in range(5000)], ordered=True)
+    answer, items, order = mapped(client, "echo", [[n] for n in range(5000)], ordered=True)
     t.match(order, list(range(5000)))
 
 
@@ -85,7 +85,7 @@ def map_ordered(t):
 def map_fail_fast(t):
     """The first failure ends it; what has not begun is cancelled"""
     client = t.connect()
-    answer, items, _ = mapped(client, "core.sleep", [["none"]] + [[0.05]] * 500, fail_fast=True, chunk=1)
+    answer, items, _ = mapped(client, "sleep", [["none"]] + [[0.05]] * 500, fail_fast=True, chunk=1)
     t.match(answer["count"], 501)
     t.match(answer["failed"] >= 1 and answer["succeeded"] < 400, True, f"most did not run: {answer}")
     t.match(items[0][1]["code"], "task_failed")
@@ -95,7 +95,7 @@ def map_fail_fast(t):
 def map_limit(t):
     """At most so many at once"""
     client, watcher = t.connect(), t.connect()
-    msgid = client.start("map", "core.sleep", [[0.05]] * 8, {"limit": 1, "chunk": 1, "label": "map_limit"})
+    msgid = client.start("map", "sleep", [[0.05]] * 8, {"limit": 1, "chunk": 1, "label": "map_limit"})
     most = 0
     while msgid not in client.answers:
         record = watcher.ask("tasks", {"label": "map_limit"})[0]
@@ -110,7 +110,7 @@ def map_chunk(t):
     """Chunks of any size give the same items"""
     client = t.connect()
     for chunk in (1, 7, 1000, 2**32 - 1):
-        answer, items, _ = mapped(client, "core.echo", [[n] for n in range(200)], chunk=chunk)
+        answer, items, _ = mapped(client, "echo", [[n] for n in range(200)], chunk=chunk)
         t.match(items, [[n, None, n] for n in range(200)], f"items with chunk {chunk}")
 
 
@@ -118,7 +118,7 @@ def map_chunk(t):
 def feed(t):
     """Further items for an open map; it ends only after the last"""
     client = t.connect()
-    msgid = client.start("map", "core.echo", [[0]], {"feed": True})
+    msgid = client.start("map", "echo", [[0]], {"feed": True})
     client.until(lambda: len(items_of(client, msgid)) == 1)
     for n in range(1, 100):
         client.notify("feed", msgid, [[n], [n + 0.5]])
@@ -130,7 +130,7 @@ def feed(t):
     want = [[0, None, 0]] + [[i, None, v] for i, v in enumerate((x for n in range(1, 100) for x in (n, n + 0.5)), 1)]
     t.match(sorted(items_of(client, msgid)), want + [[199, None, "last"]], "items")
     t.methods.add("feed")
-    empty = client.start("map", "core.echo", [], {"feed": True})
+    empty = client.start("map", "echo", [], {"feed": True})
     client.notify("feed", empty, [], True)
     t.match(client.finish(empty), {"count": 0, "succeeded": 0, "failed": 0})
 
@@ -139,11 +139,11 @@ def feed(t):
 def feed_that_is_wrong(t):
     """Items that are no arrays, or a map without the option, end the map; a map that is not open is nobody's"""
     client = t.connect()
-    msgid = client.start("map", "core.echo", [[0]], {"feed": True})
+    msgid = client.start("map", "echo", [[0]], {"feed": True})
     client.notify("feed", msgid, [5])
     t.refused_answer(client, "invalid_params", msgid)
     client.notify("feed", 4711, [[5]])
-    unfed = client.start("map", "core.sleep", [[0.3]], {})
+    unfed = client.start("map", "sleep", [[0.3]], {})
     client.notify("feed", unfed, [[5]])
     t.refused_answer(client, "invalid_params", unfed)
     t.match(client.ask("ping"), "pong")
@@ -153,11 +153,11 @@ def feed_that_is_wrong(t):
 def window_and_more(t):
     """No more items begin than the window and what `more` has confirmed"""
     client = t.connect()
-    msgid = client.start("map", "core.echo", [[n] for n in range(100)], {"window": 10})
+    msgid = client.start("map", "echo", [[n] for n in range(100)], {"window": 10})
     have = 10
     while have < 100:
         client.until(lambda: len(items_of(client, msgid)) == have)
-        client.ask("call", "core.sleep", [0.02], {})  # there is a worker for what should not begin
+        client.ask("call", "sleep", [0.02], {})  # there is a worker for what should not begin
         t.match(len(items_of(client, msgid)), have, "items begun and not confirmed")
         client.notify("more", msgid, 10)
         have += 10
@@ -165,7 +165,7 @@ def window_and_more(t):
     t.match(sorted(items_of(client, msgid)), [[n, None, n] for n in range(100)], "items")
     t.methods.add("more")
     for options in ({"window": 10}, {}):  # more than was delivered, or no window at all
-        wrong = client.start("map", "core.sleep", [[0.2]] * 20, options)
+        wrong = client.start("map", "sleep", [[0.2]] * 20, options)
         client.notify("more", wrong, 5)
         t.refused_answer(client, "invalid_params", wrong)
 
@@ -175,14 +175,14 @@ def map_cancelled(t):
     """By its id, and by its request"""
     client, other = t.connect(), t.connect()
     for how in ("cancel", "cancel_request"):
-        msgid = client.start("map", "core.sleep", [[30]] * 10, {"label": how})
+        msgid = client.start("map", "sleep", [[30]] * 10, {"label": how})
         record = eventually(lambda: (r := other.ask("tasks", {"label": how, "state": "running"})) and r[0])
         if how == "cancel":
             other.ask("cancel", record["id"])
         else:
             client.ask("cancel_request", msgid)
         error, _ = client.outcome(msgid)
-        wrong = mismatch(error, {**failure("cancelled", task=record["id"], function="core.sleep", ended_by="client", attempt=OneOf(0, 1),
+        wrong = mismatch(error, {**failure("cancelled", task=record["id"], function="sleep", ended_by="client", attempt=OneOf(0, 1),
                                            worker_pid=OneOf(None, PID), run_time=OneOf(None, SECONDS), by_uid=int, by_pid=PID)})
         if wrong:
             raise Wrong(f"{how}: {wrong}")

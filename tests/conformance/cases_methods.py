@@ -56,12 +56,12 @@ VALUES = [
 
 @case
 def call(t):
-    """core.echo gives every kind of value back as it came"""
+    """echo gives every kind of value back as it came"""
     client = t.connect()
     for value in VALUES:
-        t.compare(client, value, "call", "core.echo", [value], {})
-    t.compare(client, "no options", "call", "core.echo", ["no options"])
-    t.compare(client, None, "call", "core.sleep", [0.01], {"timeout": 5, "priority": -100, "label": "x", "expires": 60.5})
+        t.compare(client, value, "call", "echo", [value], {})
+    t.compare(client, "no options", "call", "echo", ["no options"])
+    t.compare(client, None, "call", "sleep", [0.01], {"timeout": 5, "priority": -100, "label": "x", "expires": 60.5})
 
 
 @case
@@ -70,7 +70,7 @@ def ext_values(t):
     import msgpack
     client = t.connect()
     for value in (msgpack.ExtType(5, b"12345"), msgpack.ExtType(0, bytes(16)), msgpack.ExtType(127, bytes(300))):
-        got = client.call("core.echo", value)
+        got = client.call("echo", value)
         t.match((type(got).__name__, got.code, got.data), ("ExtType", value.code, value.data))
 
 
@@ -80,7 +80,7 @@ def functions(t):
     client = t.connect()
     got = t.compare(client, each({"name": str, "pool": "default", "module": OneOf(None, str), "summary": str}), "functions")
     names = {function["name"]: function["module"] for function in got}
-    for name in ("core.echo", "core.sleep", "core.exec", "digest.sha256", "digest.sha512", "text.count", "text.merge"):
+    for name in ("echo", "sleep", "exec", "digest.sha256", "digest.sha512", "text.count", "text.merge"):
         t.match(names.get(name, "missing"), name.split(".")[0], f"the module of {name}")
 
 
@@ -97,11 +97,11 @@ def status(t):
     client = t.connect()
     t.compare(client, STATUS, "status")
     before = client.ask("status")
-    msgid = client.start("call", "core.sleep", [0.5], {})
-    ids = [client.submit("core.echo", n) for n in range(10)]
-    client.submit("core.echo", "later", delay=1000, label="status")
-    busy = eventually(lambda: (s := client.ask("status")) and any(w["function"] == "core.sleep" for w in s["workers"]) and s)
-    worker = next(w for w in busy["workers"] if w["function"] == "core.sleep")
+    msgid = client.start("call", "sleep", [0.5], {})
+    ids = [client.submit("echo", n) for n in range(10)]
+    client.submit("echo", "later", delay=1000, label="status")
+    busy = eventually(lambda: (s := client.ask("status")) and any(w["function"] == "sleep" for w in s["workers"]) and s)
+    worker = next(w for w in busy["workers"] if w["function"] == "sleep")
     t.match(worker, {**WORKER, "state": "busy", "task": COUNT, "pid": PID})
     t.match(sum_holds(busy), True, f"submitted is the sum of the rest in {busy['totals']}")
     t.match(client.ask("wait", ids, {}), each([COUNT, "succeeded"]))
@@ -120,19 +120,19 @@ def task(t):
     client = t.connect()
     began = time.time()
     now = Where("a time of this case", lambda at: isinstance(at, float) and began - 1 <= at <= time.time() + 1)
-    later = client.submit("core.echo", 1, delay=500, expires=600, timeout=7, label="later", priority=5)
-    t.compare(client, {**RECORD, "id": later, "state": "delayed", "function": "core.echo", "label": "later", "priority": 5,
+    later = client.submit("echo", 1, delay=500, expires=600, timeout=7, label="later", priority=5)
+    t.compare(client, {**RECORD, "id": later, "state": "delayed", "function": "echo", "label": "later", "priority": 5,
                        "attempt": COUNT, "submitted": now, "due": NUMBER, "expires": NUMBER, "timeout": 7.0, "started": None,
                        "ended": None, "worker_pid": None, "result_size": OneOf(None, 0)}, "task", later)
     client.ask("cancel", later)
-    running = client.submit("core.sleep", 30)
+    running = client.submit("sleep", 30)
     eventually(lambda: client.ask("task", running)["state"] == "running")
-    t.compare(client, {**RECORD, "id": running, "state": "running", "function": "core.sleep", "attempt": 1, "submitted": now,
+    t.compare(client, {**RECORD, "id": running, "state": "running", "function": "sleep", "attempt": 1, "submitted": now,
                        "started": now, "ended": None, "worker_pid": PID, "result_size": OneOf(None, 0)}, "task", running)
     client.ask("cancel", running)
-    done = client.submit("core.echo", "x" * 100)
+    done = client.submit("echo", "x" * 100)
     client.ask("wait", [done], {})
-    t.compare(client, {**RECORD, "id": done, "state": "succeeded", "function": "core.echo", "attempt": 1, "submitted": now,
+    t.compare(client, {**RECORD, "id": done, "state": "succeeded", "function": "echo", "attempt": 1, "submitted": now,
                        "started": now, "ended": now, "worker_pid": PID, "result_size": 102}, "task", done)
     bad = client.submit("text.count", 5)
     client.ask("wait", [bad], {})
@@ -147,14 +147,14 @@ def task(t):
 def tasks(t):
     """Records of several, chosen by state, pool, function, label, id and number"""
     client = t.connect()
-    ids = [client.submit("core.echo", n, delay=1000, label="tasks") for n in range(5)]
-    done = [client.submit("core.echo", n, label="tasks") for n in range(3)]
+    ids = [client.submit("echo", n, delay=1000, label="tasks") for n in range(5)]
+    done = [client.submit("echo", n, label="tasks") for n in range(3)]
     client.ask("wait", done, {})
-    want = [{**RECORD, "id": id, "state": "delayed", "function": "core.echo", "label": "tasks"} for id in ids]
+    want = [{**RECORD, "id": id, "state": "delayed", "function": "echo", "label": "tasks"} for id in ids]
     t.compare(client, want, "tasks", {"label": "tasks", "state": "delayed"})
     chosen = {
         (): ids + done, (("state", "unended"),): ids, (("state", "succeeded"),): done, (("limit", 2),): ids[:2],
-        (("after", ids[2]),): ids[3:] + done, (("function", "core.sleep"),): [], (("function", "core.echo"), ("limit", 6)): (ids + done)[:6],
+        (("after", ids[2]),): ids[3:] + done, (("function", "sleep"),): [], (("function", "echo"), ("limit", 6)): (ids + done)[:6],
         (("pool", "default"), ("after", done[1])): done[2:],
     }
     for options, wanted in chosen.items():
@@ -169,8 +169,8 @@ def tasks(t):
 def cancel_request(t):
     """Gives up a call, a result, a wait; says whether there was one"""
     client = t.connect()
-    sleeping = client.start("call", "core.sleep", [30], {})
-    task_id = client.submit("core.sleep", 30)
+    sleeping = client.start("call", "sleep", [30], {})
+    task_id = client.submit("sleep", 30)
     result = client.start("result", task_id, {})
     wait = client.start("wait", [task_id], {})
     attach = client.start("attach", task_id, {})
@@ -179,12 +179,12 @@ def cancel_request(t):
         t.refused_answer(client, "cancelled", msgid)
     t.match(client.ask("task", task_id)["state"], Where("not ended", lambda state: state in ("ready", "running")))
     t.compare(client, True, "cancel_request", sleeping)
-    t.refused_answer(client, failure("cancelled", function="core.sleep", ended_by="client", by_uid=COUNT, by_pid=PID,
+    t.refused_answer(client, failure("cancelled", function="sleep", ended_by="client", by_uid=COUNT, by_pid=PID,
                                      worker_pid=OneOf(None, PID), run_time=ANYTHING), sleeping)
     t.compare(client, False, "cancel_request", sleeping)
     t.compare(client, False, "cancel_request", 4000000000)
     client.ask("cancel", task_id)
-    again = client.start("call", "core.sleep", [30], {})
+    again = client.start("call", "sleep", [30], {})
     client.notify("cancel_request", again)
     error, _ = client.outcome(again)
     t.match(error["code"], "cancelled")

@@ -24,16 +24,16 @@ def without(*keys):
 def stdout_and_stderr(t):
     """What a program writes, as it writes it, and whole"""
     client = t.connect()
-    msgid = client.start("call", "core.exec", [["sh", "-c", "echo one; read x; echo two >&2"], {"stdin": b""}],
+    msgid = client.start("call", "exec", [["sh", "-c", "echo one; read x; echo two >&2"], {"stdin": b""}],
                          {"stream": ["stdout", "stderr"]})
     error, _ = client.outcome(msgid)
     t.match(b"".join(client.streamed(msgid, "stdout")), b"one\n")
     t.match(b"".join(client.streamed(msgid, "stderr")), b"two\n")
     t.match(error, None)
-    only = client.start("call", "core.exec", [["sh", "-c", "echo one; echo two >&2"]], {"stream": ["stderr"]})
+    only = client.start("call", "exec", [["sh", "-c", "echo one; echo two >&2"]], {"stream": ["stderr"]})
     client.finish(only)
     t.match((client.streamed(only, "stdout"), b"".join(client.streamed(only, "stderr"))), ([], b"two\n"))
-    none = client.start("call", "core.exec", [["echo", "one"]], {})
+    none = client.start("call", "exec", [["echo", "one"]], {})
     t.match(client.finish(none)["stdout"], b"one\n")
     t.match(client.streams[none], [])
 
@@ -45,7 +45,7 @@ def stream_before_the_end(t):
     reader, writer = os.pipe()
     with os.fdopen(writer, "wb", buffering=0) as pipe, os.fdopen(reader, "rb") as end:
         sender = t.connect(descriptors=True)
-        msgid = sender.start("call", "core.exec", [["cat"], {"stdin": descriptor()}], {"stream": ["stdout"]}, fds=[end.fileno()])
+        msgid = sender.start("call", "exec", [["cat"], {"stdin": descriptor()}], {"stream": ["stdout"]}, fds=[end.fileno()])
         for word in (b"alpha", b"beta", b"gamma"):
             pipe.write(word)
             seen = len(b"".join(sender.streamed(msgid, "stdout")))
@@ -61,7 +61,7 @@ def long_stream(t):
     """32 MiB of stdout come whole and in order"""
     client = t.connect(bound=60)
     script = "head -c 33554432 /dev/zero | tr '\\0' x; echo end"
-    msgid = client.start("call", "core.exec", [["sh", "-c", script]], {"stream": ["stdout"]})
+    msgid = client.start("call", "exec", [["sh", "-c", script]], {"stream": ["stdout"]})
     client.finish(msgid)
     data = b"".join(client.streamed(msgid, "stdout"))
     t.match(hashlib.sha256(data).hexdigest(), hashlib.sha256(b"x" * 33554432 + b"end\n").hexdigest())
@@ -93,7 +93,7 @@ def exec_with_descriptors(t):
         source.seek(0)
         options = {"stdin": descriptor(), "stdout": descriptor(), "stderr": descriptor(), "env": {"WORD": "here"}, "cwd": "/"}
         argv = ["sh", "-c", "sort; pwd; echo $WORD >&2"]
-        result = client.ask("call", "core.exec", [argv, options], {}, fds=[source.fileno(), out.fileno(), err.fileno()])
+        result = client.ask("call", "exec", [argv, options], {}, fds=[source.fileno(), out.fileno(), err.fileno()])
         t.match(result["status"], 0)
         out.seek(0)
         err.seek(0)
@@ -102,13 +102,13 @@ def exec_with_descriptors(t):
 
 @case
 def exec_of_values(t):
-    """core.exec with everything that needs no descriptor"""
+    """exec with everything that needs no descriptor"""
     client = t.connect()
-    t.match(client.call("core.exec", ["cat"], {"stdin": b"in\xff"}), {**DONE, "stdout": b"in\xff"})
-    t.match(client.call("core.exec", ["cat"], {"stdin": "text"}), {**DONE, "stdout": b"text"})
-    t.match(client.call("core.exec", ["sh", "-c", "kill -9 $$"], {"check": False}), {**DONE, "status": None, "signal": 9})
-    t.match(client.call("core.exec", ["sh", "-c", "exit 7"], {"check": False}), {**DONE, "status": 7})
-    cut = client.call("core.exec", ["sh", "-c", "printf 0123456789"], {"output_limit": 4})
+    t.match(client.call("exec", ["cat"], {"stdin": b"in\xff"}), {**DONE, "stdout": b"in\xff"})
+    t.match(client.call("exec", ["cat"], {"stdin": "text"}), {**DONE, "stdout": b"text"})
+    t.match(client.call("exec", ["sh", "-c", "kill -9 $$"], {"check": False}), {**DONE, "status": None, "signal": 9})
+    t.match(client.call("exec", ["sh", "-c", "exit 7"], {"check": False}), {**DONE, "status": 7})
+    cut = client.call("exec", ["sh", "-c", "printf 0123456789"], {"output_limit": 4})
     t.match(cut, {**DONE, "stdout": b"6789", "stdout_truncated": True})
 
 
@@ -187,14 +187,14 @@ def descriptors_of_a_refused_request(t):
     client = t.connect(descriptors=True)
     with tempfile.TemporaryFile() as file:
         t.refused(client, "unknown_function", "call", "no.such", [descriptor()], {}, fds=[file.fileno()])
-        t.refused(client, "unknown_pool", "submit", "core.echo", [descriptor()], {"pool": "none"}, fds=[file.fileno()])
-        t.refused(client, "invalid_params", "call", "core.echo", [descriptor()], {"none": 1}, fds=[file.fileno()])
+        t.refused(client, "unknown_pool", "submit", "echo", [descriptor()], {"pool": "none"}, fds=[file.fileno()])
+        t.refused(client, "invalid_params", "call", "echo", [descriptor()], {"none": 1}, fds=[file.fileno()])
         t.refused(client, "unknown_method", "none", [descriptor()], fds=[file.fileno()])
-    t.match(client.call("core.echo", "alive"), "alive")
+    t.match(client.call("echo", "alive"), "alive")
 
 
 def echo_of(*values):
-    return pack([0, 1, "call", ["core.echo", list(values), {}]])
+    return pack([0, 1, "call", ["echo", list(values), {}]])
 
 
 @case
@@ -234,7 +234,7 @@ def descriptor_is_closed_after(t):
     client = t.connect(descriptors=True)
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as end:
-        client.ask("call", "core.exec", [["echo", "all"], {"stdout": descriptor()}], {}, fds=[writer])
+        client.ask("call", "exec", [["echo", "all"], {"stdout": descriptor()}], {}, fds=[writer])
         os.close(writer)
         t.match(end.read(), b"all\n")
 
@@ -243,11 +243,11 @@ def descriptor_is_closed_after(t):
 def slow_reader(t):
     """More waits for him than is kept: he is read no further, others are served, nothing is lost"""
     slow, other = t.connect(), t.connect()
-    requests = [slow.pack_request("call", "core.echo", [bytes(64 << 10)], {}) for _ in range(100)]
+    requests = [slow.pack_request("call", "echo", [bytes(64 << 10)], {}) for _ in range(100)]
     writer = threading.Thread(target=lambda: [slow.send_bytes(data) for _, data in requests])
     writer.start()
     for n in range(200):
-        t.match(other.call("core.echo", n), n)
+        t.match(other.call("echo", n), n)
     for msgid, _ in requests:
         t.match(len(slow.finish(msgid)), 64 << 10)
     writer.join(20)
@@ -257,11 +257,11 @@ def slow_reader(t):
 def slow_reader_of_a_program(t):
     """A program whose output nobody reads is held up, as in a pipeline"""
     client, other = t.connect(), t.connect()
-    msgid = client.start("call", "core.exec", [["yes"]], {"stream": ["stdout"], "label": "yes"})
+    msgid = client.start("call", "exec", [["yes"]], {"stream": ["stdout"], "label": "yes"})
     id = eventually(lambda: other.ask("tasks", {"label": "yes", "state": "running"}))[0]["id"]
     worker = other.ask("task", id)["worker_pid"]
     for n in range(100):
-        t.match(other.call("core.echo", n), n)
+        t.match(other.call("echo", n), n)
     client.until(lambda: sum(map(len, client.streamed(msgid, "stdout"))) > 4 << 20)
     t.match(worker, Where("a pid", lambda pid: pid > 1))
     other.ask("cancel", id)

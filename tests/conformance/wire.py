@@ -60,7 +60,11 @@ class Client:
         self.unpacker = msgpack.Unpacker(raw=False, strict_map_key=False, max_buffer_size=2**31 - 1)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(bound)
-        self.socket.connect(path)
+        try:
+            self.socket.connect(path)
+        except OSError:
+            self.socket.close()
+            raise
         self.info = self.ask("hello", {"protocol": 1, "client": "tests", "descriptors": True}) if descriptors else None
 
     def __enter__(self):

@@ -24,18 +24,18 @@ def digest(path):
 
 g = Ganger()
 assert g.hello["protocol"] == 1 and g.request("ping") == "pong"
-assert g.call("core.echo", ["ä"]) == "ä"
+assert g.call("echo", ["ä"]) == "ä"
 assert refused("unknown_function", g.call, "no.such")["message"]
 
 # Answers out of order: the second request ends first.
-slow, quick = g.start("call", "core.sleep", [0.3]), g.start("call", "core.echo", [1])
+slow, quick = g.start("call", "sleep", [0.3]), g.start("call", "echo", [1])
 assert g.finish(quick) == 1 and slow not in g.answers and g.finish(slow) is None
 
 # Queued, waited for, taken; cancelled.
-ids = [g.submit("core.echo", [n]) for n in range(10)]
+ids = [g.submit("echo", [n]) for n in range(10)]
 assert sorted(g.wait(ids)) == [[id, "succeeded"] for id in ids]
 assert [g.result(id) for id in ids] == list(range(10))
-endless = g.submit("core.sleep", [1000])
+endless = g.submit("sleep", [1000])
 refused("not_ready", g.result, endless, timeout=0.01)
 assert g.cancel([endless]) == 1
 refused("cancelled", g.result, endless)
@@ -55,7 +55,7 @@ assert found == {index: digest(path) for index, path in enumerate(paths)}
 # Descriptors: a program's standard streams.
 read_end, write_end = os.pipe()
 with open(paths[0], "rb") as file:
-    result = g.call("core.exec", [["cat"], {"stdin": Descriptor(file.fileno()), "stdout": Descriptor(write_end)}])
+    result = g.call("exec", [["cat"], {"stdin": Descriptor(file.fileno()), "stdout": Descriptor(write_end)}])
 os.close(write_end)
 with open(read_end, "rb") as pipe, open(paths[0], "rb") as file:
     assert pipe.read() == file.read() and result["status"] == 0

@@ -14,7 +14,7 @@ from wire import Closed, Refused, pack  # noqa: E402
 
 MIB = 1 << 20
 EXIT_CONFIGURATION = 78
-CALL = b"\x94\x00\x01\xa4call\x93\xa9core.echo"
+CALL = b"\x94\x00\x01\xa4call\x93\xa9echo"
 
 DECLARED = [CALL + kind + struct.pack(">I", n) + rest for n in (2**32 - 1, 2**31, 2**28, 65 * MIB)
             for kind, rest in ((b"\xdd", b""), (b"\xdf", b""), (b"\x91\xc6", b""), (b"\x91\xdb", b""), (b"\x91\xc9", b"\x01"),
@@ -35,7 +35,7 @@ class BadInput(unittest.TestCase):
         rng = random.Random(2)
         frames = DECLARED + DEEP + [b"\x05", b"\xc1", b"GET / HTTP/1.0\r\n\r\n"] + [rng.randbytes(300) for _ in range(100)]
         with Gangerd() as g, g.connect() as other:
-            other.call("core.echo", bytes(MIB))
+            other.call("echo", bytes(MIB))
             flat = Flat(g)
             for frame in frames:
                 with g.connect() as client:
@@ -49,14 +49,14 @@ class BadInput(unittest.TestCase):
             held = [g.connect() for _ in range(50)]
             for client in held:
                 client.send_bytes(CALL + b"\x91\xc6" + struct.pack(">I", 60 * MIB))
-            other.call("core.sleep", 0.05)
+            other.call("sleep", 0.05)
             self.assertEqual(other.ask("status")["connections"], 51)
             print(f"memory +{flat.grown() / MIB:.1f} MiB after {len(frames)} bad frames and with 50 that are only declared")
             if not sanitized():
                 self.assertLess(flat.grown(), 4 * MIB)
             for client in held:
                 client.close()
-            self.assertEqual(other.call("core.echo", "served"), "served")
+            self.assertEqual(other.call("echo", "served"), "served")
 
     def test_one_log_line_for_each(self):
         with Gangerd() as g:
@@ -83,8 +83,8 @@ class BadInput(unittest.TestCase):
             # The largest that may be is taken, and what it cost is given back.
             with g.connect(bound=60) as client:
                 value = bytes(64 * MIB - 100)
-                self.assertTrue(client.call("core.echo", value) == value)
-            self.assertEqual(other.call("core.echo", 1), 1)
+                self.assertTrue(client.call("echo", value) == value)
+            self.assertEqual(other.call("echo", 1), 1)
             grown = g.rss() - flat.base
             print(f"memory +{grown / MIB:.1f} MiB after a message of 64 MiB")
             if not sanitized():
@@ -100,8 +100,8 @@ class BadInput(unittest.TestCase):
     def test_garbage_between_the_good(self):
         """Mutations of good messages: an answer, an error, or the end of that connection."""
         rng = random.Random(5)
-        good = [pack([0, 1, "call", ["core.echo", [{"a": [1, 2, "x" * 50]}], {"priority": 3}]]), pack([0, 1, "status", []]),
-                pack([0, 1, "map", ["core.echo", [[1], [2]], {"collect": True}]]), pack([2, "submit", ["core.echo", [1]]]),
+        good = [pack([0, 1, "call", ["echo", [{"a": [1, 2, "x" * 50]}], {"priority": 3}]]), pack([0, 1, "status", []]),
+                pack([0, 1, "map", ["echo", [[1], [2]], {"collect": True}]]), pack([2, "submit", ["echo", [1]]]),
                 pack([0, 1, "wait", [[1, 2, 3], {"timeout": 0.01}]]), pack([0, 1, "tasks", [{"limit": 5}]])]
         with Gangerd() as g, g.connect() as other:
             for _ in range(400):
@@ -114,7 +114,7 @@ class BadInput(unittest.TestCase):
                     client.send_bytes(data)
                     client.shut_down()
                     client.end_of_file()
-            self.assertEqual(other.call("core.echo", "alive"), "alive")
+            self.assertEqual(other.call("echo", "alive"), "alive")
             g.all_idle()
 
     def test_clients_that_leave(self):
@@ -124,27 +124,27 @@ class BadInput(unittest.TestCase):
             if how == "message":
                 client.send_bytes(CALL + b"\x91\xc6" + struct.pack(">I", MIB) + bytes(1000))
             elif how == "call":
-                client.start("call", "core.sleep", [60], {})
+                client.start("call", "sleep", [60], {})
             elif how == "map":
-                client.start("map", "core.sleep", [[0.01]] * 10000, {})
+                client.start("map", "sleep", [[0.01]] * 10000, {})
                 client.receive()
             elif how == "feed":
-                client.start("map", "core.echo", [[1]], {"feed": True, "window": 1})
+                client.start("map", "echo", [[1]], {"feed": True, "window": 1})
                 client.receive()
             elif how == "program":
-                client.start("call", "core.exec", [["yes"]], {"stream": ["stdout"]})
+                client.start("call", "exec", [["yes"]], {"stream": ["stdout"]})
                 client.receive()
             else:
-                client.start("call", "core.echo", [bytes(8 * MIB)], {})
+                client.start("call", "echo", [bytes(8 * MIB)], {})
             print("under way", file=out)
             os.kill(os.getpid(), 9)
 
         with Gangerd() as g, g.connect() as other:
-            bystander = other.start("call", "core.sleep", [0.5], {})
+            bystander = other.start("call", "sleep", [0.5], {})
             for how in ("message", "call", "map", "feed", "program", "answer"):
                 child = Child(leave, g, how)
                 self.assertEqual(child.end(), (-9, "under way\n"))
-                self.assertEqual(other.call("core.echo", how), how)
+                self.assertEqual(other.call("echo", how), how)
             self.assertIsNone(other.finish(bystander))
             status = g.all_idle()
             self.assertEqual(status["totals"]["workers_lost"], 0)
@@ -154,13 +154,13 @@ class BadInput(unittest.TestCase):
         """Unknown method, function, pool, option, and wrong types say what is wrong."""
         asked = [
             (("none",), "unknown_method", "none"), (("call", "none", []), "unknown_function", "none"),
-            (("call", "core.echo", [], {"pool": "none"}), "unknown_pool", "none"),
-            (("call", "core.echo", [], {"none": 1}), "invalid_params", "none"),
-            (("call", "core.echo", [], {"timeout": "soon"}), "invalid_params", "timeout"), (("call", 5, []), "invalid_params", ""),
-            (("call", "core.sleep", ["long"]), "task_failed", ""), (("call", "core.echo", [1, 2]), "task_failed", ""),
-            (("call", "core.exec", ["ls"]), "task_failed", ""), (("call", "core.exec", [[]]), "task_failed", ""),
-            (("call", "core.exec", [["ls"], {"none": 1}]), "task_failed", "none"),
-            (("call", "core.sleep", [-1]), "task_failed", ""), (("call", "core.sleep", []), "task_failed", ""),
+            (("call", "echo", [], {"pool": "none"}), "unknown_pool", "none"),
+            (("call", "echo", [], {"none": 1}), "invalid_params", "none"),
+            (("call", "echo", [], {"timeout": "soon"}), "invalid_params", "timeout"), (("call", 5, []), "invalid_params", ""),
+            (("call", "sleep", ["long"]), "task_failed", ""), (("call", "echo", [1, 2]), "task_failed", ""),
+            (("call", "exec", ["ls"]), "task_failed", ""), (("call", "exec", [[]]), "task_failed", ""),
+            (("call", "exec", [["ls"], {"none": 1}]), "task_failed", "none"),
+            (("call", "sleep", [-1]), "task_failed", ""), (("call", "sleep", []), "task_failed", ""),
             (("call", "digest.sha256", ["/"]), "task_failed", "/"), (("call", "text.merge", [1]), "task_failed", ""),
             (("call", "image.gamma", [b"no png", None]), "task_failed", "PNG"),
         ]

@@ -47,15 +47,15 @@ sh_() {
 }
 
 # Values in and out.
-expect 0 '5' ganger call core.echo 5
-expect 0 '-5' ganger call core.echo -- -5
-expect 0 '"hello"' ganger call core.echo hello
-expect 0 'hello' ganger call --raw core.echo hello
-expect 0 '"5"' ganger call -s core.echo 5
-expect 0 '{"a":*1,2.5,null,true*}' ganger call core.echo '{"a": [1, 2.5, null, true]}'
-expect 0 '0.1' ganger call core.echo 0.1
-expect 0 '"@x"' ganger call core.echo @@x
-expect 2 '' ganger call -J core.echo '{broken'
+expect 0 '5' ganger call echo 5
+expect 0 '-5' ganger call echo -- -5
+expect 0 '"hello"' ganger call echo hello
+expect 0 'hello' ganger call --raw echo hello
+expect 0 '"5"' ganger call -s echo 5
+expect 0 '{"a":*1,2.5,null,true*}' ganger call echo '{"a": [1, 2.5, null, true]}'
+expect 0 '0.1' ganger call echo 0.1
+expect 0 '"@x"' ganger call echo @@x
+expect 2 '' ganger call -J echo '{broken'
 says "is no JSON"
 expect 2 '' ganger call digest.sha256 @/does/not/exist
 says "No such file"
@@ -67,12 +67,12 @@ expect 0 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad ganger
 expect 125 '' ganger call no.such
 says "no.such"
 says "ganger functions"
-expect 125 '' ganger call --pool nowhere core.echo 1
+expect 125 '' ganger call --pool nowhere echo 1
 says "nowhere"
 expect 2 '' ganger nonsense
 says "there is no verb 'nonsense'"
 expect 2 '' ganger call
-expect 2 '' ganger call --priority 101 core.echo 1
+expect 2 '' ganger call --priority 101 echo 1
 says "-100 to 100"
 expect 2 '' ganger show x
 expect 125 '' ganger --socket "$work/none" ping
@@ -85,26 +85,26 @@ expect 1 '' ganger call digest.sha256 /does/not/exist
 says "/does/not/exist"
 
 # Submit and what follows.
-id=$(ganger submit --label mine core.echo '[1, "two"]')
+id=$(ganger submit --label mine echo '[1, "two"]')
 expect 0 "$id succeeded" ganger wait "$id"
 expect 0 '*"mine"*' ganger --json show "$id"
 expect 0 '*succeeded*' ganger show "$id"
 expect 0 '[[]1,"two"]' ganger result --keep "$id"
 expect 0 '[[]1,"two"]' ganger result "$id"
 expect 125 '' ganger result "$id"
-id=$(ganger submit core.sleep 60)
+id=$(ganger submit sleep 60)
 expect 124 '' ganger result --timeout 50ms "$id"
 expect 124 '' ganger wait --timeout 50ms "$id"
 expect 0 "*$id*running*" ganger list --state running
 expect 0 '1 cancelled' ganger cancel "$id"
 expect 1 "$id cancelled" ganger wait "$id"
 expect 0 '0 cancelled' ganger cancel "$id"
-id=$(ganger submit --delay 1h core.echo 1)
+id=$(ganger submit --delay 1h echo 1)
 expect 0 "*$id*delayed*" ganger list --state delayed
 expect 0 '1 cancelled' ganger cancel "$id"
-expect 124 '' ganger call --timeout 100ms core.sleep 60
+expect 124 '' ganger call --timeout 100ms sleep 60
 says "timeout"
-expect 124 '' ganger call --delay 10 --expires 100ms core.echo 1
+expect 124 '' ganger call --delay 10 --expires 100ms echo 1
 
 # Commands.
 expect 0 'hi' ganger run -- echo hi
@@ -136,7 +136,7 @@ expect 0 '1 cancelled' ganger cancel "$id"
 count=$((count + 2))
 ganger run -- sleep 61 &
 runner=$!
-until ganger list --state running | grep -q core.exec; do :; done
+until ganger list --state running | grep -q exec; do :; done
 kill -TERM $runner
 wait $runner
 [ $? = 143 ] || { failed=$((failed + 1)); echo "FAILED: a run that was terminated should say 143"; }
@@ -145,12 +145,12 @@ ganger list --state running | grep -q core && { failed=$((failed + 1)); echo "FA
 # Map.
 expect 0 '1
 2
-3' ganger map -k core.echo 1 2 3
+3' ganger map -k echo 1 2 3
 expect 0 '"a"
-"b"' sh_ 'printf "a\nb" | ganger map -k core.echo'
+"b"' sh_ 'printf "a\nb" | ganger map -k echo'
 expect 0 '"a b"
-"c"' sh_ 'printf "a b\0c\0" | ganger map -0 -k core.echo'
-expect 0 '3' ganger map --array core.echo '[3]'
+"c"' sh_ 'printf "a b\0c\0" | ganger map -0 -k echo'
+expect 0 '3' ganger map --array echo '[3]'
 expect 0 'one
 two' sh_ 'printf "one\ntwo\n" | ganger map -k --exec -- echo'
 expect 0 'x-one-x
@@ -159,15 +159,15 @@ expect 123 'good' sh_ 'echo good >good; printf "good\nbad\n" | ganger map -k --e
 says "item 1 (bad)"
 says "1 of 2 items failed"
 expect 123 '{"index":0,"item":"/none","error":*}' ganger --json map digest.sha256 /none
-expect 0 '50005000' sh_ 'seq 10000 | ganger map core.echo | awk "{ s += \$1 } END { print s }"'
-expect 0 '' sh_ 'ganger map core.echo </dev/null'
-expect 0 "$(seq 1000)" sh_ 'seq 1000 | ganger map -k -j 3 core.echo'
-expect 2 '' ganger map -J core.echo '{broken'
+expect 0 '50005000' sh_ 'seq 10000 | ganger map echo | awk "{ s += \$1 } END { print s }"'
+expect 0 '' sh_ 'ganger map echo </dev/null'
+expect 0 "$(seq 1000)" sh_ 'seq 1000 | ganger map -k -j 3 echo'
+expect 2 '' ganger map -J echo '{broken'
 expect 125 '' ganger map no.such 1
 
 # Looking.
 expect 0 'pong in * ms' ganger ping
-expect 0 '*core.echo*digest.sha256*' ganger functions
+expect 0 '*echo*digest.sha256*' ganger functions
 expect 0 '*default*' ganger status
 expect 0 '{*"pools":*}' ganger --json status
 expect 0 '' ganger status -q

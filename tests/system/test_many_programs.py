@@ -45,7 +45,7 @@ def words(text):
 
 def some_call(rng, function):
     """Arguments for the function, and what it is to answer."""
-    if function == "core.echo":
+    if function == "echo":
         value = some_value(rng)
         return [value], value
     if function == "digest.sha256":
@@ -58,7 +58,7 @@ def some_call(rng, function):
     return counts, dict(sum(map(collections.Counter, counts), collections.Counter()))
 
 
-FUNCTIONS = ("core.echo", "digest.sha256", "text.count", "text.merge")
+FUNCTIONS = ("echo", "digest.sha256", "text.count", "text.merge")
 
 
 def program(out, gangerd, seed):
@@ -103,7 +103,7 @@ class ManyPrograms(unittest.TestCase):
                         self.assertEqual(status["totals"]["failed"], 0)
                         if time.monotonic() - began > 110:
                             self.fail(f"only {done} calls in time")
-                        watcher.call("core.sleep", 0.005)
+                        watcher.call("sleep", 0.005)
                         done -= samples - 1  # of the watcher itself
                     ends = [child.end() for child in children]
             finally:

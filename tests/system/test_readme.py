@@ -77,7 +77,7 @@ class Readme(unittest.TestCase):
         known = {
             "ganger map digest.sha256 /usr/include/*.h": self.map_digests,
             "seq 100000 | ganger run -- sort -r | head -n 1": self.run_sort,
-            "ganger submit core.sleep 5": self.submit_and_wait,
+            "ganger submit sleep 5": self.submit_and_wait,
             "ganger wait ID && ganger result ID": None,  # run by the one before
             "gangerd --check": self.check,
             "gangerd &": self.keep_a_daemon,

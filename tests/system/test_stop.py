@@ -30,18 +30,19 @@ class Stop(unittest.TestCase):
 
     def test_running_finish_and_waiting_are_told(self):
         with Gangerd({"stop_timeout": 20}) as g, g.connect() as client, g.connect() as other:
-            running = [client.start("call", "core.sleep", [0.8], {}) for _ in range(2)]
-            submitted = other.submit("core.sleep", 0.1)
+            running = [client.start("call", "sleep", [0.8], {}) for _ in range(2)]
+            eventually(lambda: other.ask("status")["pools"][0]["running"] == 2)
+            submitted = other.submit("sleep", 0.1)
             result = other.start("result", submitted, {})
             wait = other.start("wait", [submitted], {})
-            items = other.start("map", "core.sleep", [[0.1]] * 5, {})
-            eventually(lambda: other.ask("status")["pools"][0]["running"] == 2)
+            items = other.start("map", "sleep", [[0.1]] * 5, {})
+            other.ask("ping")
             g.process.terminate()
             error, _ = other.outcome(result)
             self.assertEqual((error["code"], error["ended_by"]), ("cancelled", "shutdown"), error)
             self.assertEqual(other.finish(wait), [[submitted, "cancelled"]])
             self.assertEqual(other.outcome(items)[0]["code"], "cancelled")
-            error, _ = other.outcome(other.start("submit", "core.echo", [1], {}))
+            error, _ = other.outcome(other.start("submit", "echo", [1], {}))
             self.assertEqual(error["code"], "shutting_down")
             self.assertEqual([client.finish(msgid) for msgid in running], [None, None])
             self.assertEqual(client.end_of_file(), [])
@@ -50,10 +51,10 @@ class Stop(unittest.TestCase):
             self.assertFalse(os.path.exists(g.socket))
 
     def test_after_stop_timeout_they_are_told_then_killed(self):
-        """core.sleep ends when it is told; a program that ignores SIGTERM is killed after kill_grace."""
+        """sleep ends when it is told; a program that ignores SIGTERM is killed after kill_grace."""
         with Gangerd({"stop_timeout": "200 ms"}, {"kill_grace": "300 ms"}) as g, g.connect() as client:
-            told = client.start("call", "core.sleep", [60], {})
-            deaf = client.start("call", "core.exec", [["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]], {})
+            told = client.start("call", "sleep", [60], {})
+            deaf = client.start("call", "exec", [["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]], {})
             eventually(lambda: g.status()["pools"][0]["running"] == 2)
             began = time.monotonic()
             g.process.terminate()
@@ -70,7 +71,7 @@ class Stop(unittest.TestCase):
     def test_with_a_client_that_does_not_read(self):
         with Gangerd({"stop_timeout": 1}) as g, g.connect() as client:
             for _ in range(40):
-                client.start("call", "core.echo", [bytes(100_000)], {})
+                client.start("call", "echo", [bytes(100_000)], {})
             g.process.terminate()
             self.assertEqual(g.process.wait(15), 0)
 
@@ -108,13 +109,13 @@ class Stop(unittest.TestCase):
 
     def test_connecting_while_it_stops(self):
         with Gangerd({"stop_timeout": 10}) as g, g.connect() as client:
-            running = client.start("call", "core.sleep", [0.5], {})
+            running = client.start("call", "sleep", [0.5], {})
             eventually(lambda: g.status()["pools"][0]["running"] == 1)
             g.process.terminate()
             eventually(lambda: client.ask("status")["state"] == "stopping")
             try:
                 with g.connect(bound=3) as late:
-                    error, _ = late.outcome(late.start("submit", "core.echo", [1], {}))
+                    error, _ = late.outcome(late.start("submit", "echo", [1], {}))
                     self.assertEqual(error["code"], "shutting_down")
             except (OSError, Closed, TooLate, socket.timeout) as refused:
                 self.assertNotIsInstance(refused, (TooLate, socket.timeout), "nobody answers, and nobody refuses")

@@ -23,7 +23,7 @@ def stop_here():
 def count_map(out, gangerd):
     """A map of a million items; stops after the first ones, then sums up the rest."""
     with gangerd.connect(bound=100) as client:
-        msgid = client.start("map", "core.echo", [[n] for n in range(ITEMS)], {})
+        msgid = client.start("map", "echo", [[n] for n in range(ITEMS)], {})
         client.until(lambda: client.streams[msgid])
         stop_here()
         total = n_items = 0
@@ -42,7 +42,7 @@ def count_map(out, gangerd):
 def read_yes(out, gangerd):
     """What `yes` writes; stops after the first of it, then reads 64 MiB more."""
     with gangerd.connect(bound=100) as client:
-        msgid = client.start("call", "core.exec", [["yes"]], {"stream": ["stdout"]})
+        msgid = client.start("call", "exec", [["yes"]], {"stream": ["stdout"]})
         client.until(lambda: client.streams[msgid])
         stop_here()
         size = 0
@@ -60,7 +60,7 @@ def read_yes(out, gangerd):
 def thousand_calls(out, gangerd):
     """A thousand calls of 16 KiB each, sent before the first answer is read."""
     with gangerd.connect(bound=100) as client:
-        requests = [client.pack_request("call", "core.echo", [bytes([n % 256]) * (16 << 10)], {}) for n in range(1000)]
+        requests = [client.pack_request("call", "echo", [bytes([n % 256]) * (16 << 10)], {}) for n in range(1000)]
         writer = os.fork()  # reads nothing while the daemon takes what it takes
         if writer == 0:
             for _, data in requests:
@@ -79,16 +79,16 @@ class StoppedReader(unittest.TestCase):
             child = Child(function, g)
             try:
                 child.stopped()
-                other.call("core.echo", 0)
+                other.call("echo", 0)
                 flat = Flat(g)
                 served, end = 0, time.monotonic() + WATCHED
                 while time.monotonic() < end:
-                    msgids = [other.start("call", "core.echo", [n], {}) for n in range(20)]
+                    msgids = [other.start("call", "echo", [n], {}) for n in range(20)]
                     self.assertEqual([other.finish(msgid) for msgid in msgids], list(range(20)))
                     served += 20
                     flat.sample()
                 before = cpu_seconds(g.pid)
-                other.call("core.sleep", 0.5)
+                other.call("sleep", 0.5)
                 busy = (cpu_seconds(g.pid) - before) / 0.5
                 print(f"{function.__name__}: memory +{flat.grown() / MIB:.1f} MiB, {served} calls of others served, "
                       f"the daemon then uses {100 * busy:.0f} % of a processor")

@@ -27,10 +27,10 @@ class WorkerKilled(unittest.TestCase):
         latencies = []
         with Gangerd() as g, g.connect() as caller, g.connect() as other, g.connect() as watcher:
             for n in range(KILLS):
-                for msgid in [other.start("call", "core.echo", [i], {}) for i in range(8)]:
+                for msgid in [other.start("call", "echo", [i], {}) for i in range(8)]:
                     other.finish(msgid)  # both workers have done something: they do not die young
-                neighbours = [other.start("call", "core.sleep", [0.02], {}) for _ in range(3)]
-                victim = caller.start("call", "core.sleep", [60], {"label": f"victim {n}"})
+                neighbours = [other.start("call", "sleep", [0.02], {}) for _ in range(3)]
+                victim = caller.start("call", "sleep", [60], {"label": f"victim {n}"})
                 pid = worker_of(watcher, f"victim {n}")
                 began = time.monotonic()
                 os.kill(pid, signal.SIGKILL)
@@ -53,9 +53,9 @@ class WorkerKilled(unittest.TestCase):
         with Gangerd() as g, g.connect() as client, g.connect() as watcher:
             for round_ in range(5):
                 label = f"map {round_}"
-                msgid = client.start("map", "core.sleep", [[0.002]] * 400, {"label": label, "chunk": 20})
+                msgid = client.start("map", "sleep", [[0.002]] * 400, {"label": label, "chunk": 20})
                 client.until(lambda: sum(len(data) for data in client.streamed(msgid, "items")) > 40)
-                busy = eventually(lambda: [w["pid"] for w in watcher.ask("status")["workers"] if w["function"] == "core.sleep"])
+                busy = eventually(lambda: [w["pid"] for w in watcher.ask("status")["workers"] if w["function"] == "sleep"])
                 os.kill(busy[0], signal.SIGKILL)
                 answer = client.finish(msgid)
                 items = [item for data in client.streamed(msgid, "items") for item in data]
@@ -69,13 +69,13 @@ class WorkerKilled(unittest.TestCase):
     def test_other_signals(self):
         with Gangerd() as g, g.connect() as client, g.connect() as watcher:
             for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGHUP):
-                client.call("core.echo", 1)
-                msgid = client.start("call", "core.sleep", [60], {"label": number.name})
+                client.call("echo", 1)
+                msgid = client.start("call", "sleep", [60], {"label": number.name})
                 os.kill(worker_of(watcher, number.name), number)
                 error, _ = client.outcome(msgid)
                 self.assertEqual((error["code"], error["signal"]), ("worker_lost", number), error)
             # One that is stopped and then killed is no different.
-            msgid = client.start("call", "core.sleep", [60], {"label": "stopped"})
+            msgid = client.start("call", "sleep", [60], {"label": "stopped"})
             pid = worker_of(watcher, "stopped")
             os.kill(pid, signal.SIGSTOP)
             os.kill(pid, signal.SIGKILL)
@@ -87,7 +87,7 @@ class WorkerKilled(unittest.TestCase):
             pids = {worker["pid"] for worker in g.all_idle()["workers"]}
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
-            self.assertEqual(client.call("core.echo", "served"), "served")
+            self.assertEqual(client.call("echo", "served"), "served")
             status = g.all_idle()
             self.assertFalse(pids & {worker["pid"] for worker in status["workers"]})
             self.assertEqual(status["totals"]["failed"], 0)

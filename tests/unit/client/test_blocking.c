@@ -29,11 +29,11 @@ static void test_each_call(void **state)
         uint64_t id = 0, sum = 0;
 
         options.timeout = 3;
-        assert_int_equal(ganger_call(g, &reply, &options, "core.echo", "[s]", "hello"), 0);
+        assert_int_equal(ganger_call(g, &reply, &options, "echo", "[s]", "hello"), 0);
         assert_int_equal(ganger_read(reply, "[s]", &text), 0);
         assert_string_equal(text, "hello");
         reply = ganger_reply_free(reply);
-        assert_int_equal(ganger_call(g, NULL, NULL, "core.echo", NULL), 0);
+        assert_int_equal(ganger_call(g, NULL, NULL, "echo", NULL), 0);
         assert_int_equal(ganger_call(g, &reply, NULL, "f", "[hh]", 0, 1), 0);
         assert_int_equal(ganger_read(reply, "u", &sum), 0);
         assert_int_equal(sum, 2);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""core.exec: start and its failures, output kept and streamed under credit, cancellation, what is left behind.
+"""exec: start and its failures, output kept and streamed under credit, cancellation, what is left behind.
 Run as PROGRAM MODULES_DIR."""
 import os
 import signal
@@ -34,7 +34,7 @@ class Case(unittest.TestCase):
         self.zygote.workers.remove(self.worker)
 
     def start(self, argv, options=None, **more):
-        task = self.worker.run("core.exec", argv, *([options] if options is not None else []), **more)
+        task = self.worker.run("exec", argv, *([options] if options is not None else []), **more)
         self.worker.wait_begun(0, task)
         return task
 
@@ -98,7 +98,7 @@ class Start(Case):
                 ([["true"], {"output_limit": -1}], "output_limit: wanted"), ([["true"], 7], "second argument"),
                 ([["true"], {"stdin": 7}], "stdin: wanted"), ([["true"], {"stdout": "x"}], "stdout: wanted"),
                 ([["true"], {}, 1], "arguments: wanted")):
-            error, _ = self.worker.call("core.exec", *args)
+            error, _ = self.worker.call("exec", *args)
             self.assertIn(words, error["message"])
 
     def test_environment_directory_umask(self):
@@ -196,9 +196,9 @@ class Streams(Case):
 
     def test_tasks_that_come_meanwhile_wait(self):
         task = self.start(["sh", "-c", "head -c 100000 /dev/zero"], flags=1)
-        self.worker.run("core.echo", "x" * 1000, slot=1)
+        self.worker.run("echo", "x" * 1000, slot=1)
         self.worker.credit(task, 100000)
-        self.worker.run("core.echo", "last", slot=2)
+        self.worker.run("echo", "last", slot=2)
         self.assertEqual(len(self.worker.answer()[1]["stdout"]), 100000)
         self.assertEqual(self.worker.answer(), (None, "x" * 1000))
         self.assertEqual(self.worker.answer(), (None, "last"))
@@ -222,7 +222,7 @@ class Cancel(Case):
         self.assertEqual(error["code"], "cancelled")
         self.assertLess(took, within)
         self.assertGreaterEqual(took, at_least)
-        self.assertEqual(self.worker.call("core.echo", 1), (None, 1))
+        self.assertEqual(self.worker.call("echo", 1), (None, 1))
         return error
 
     def test_term(self):

@@ -47,21 +47,21 @@ class Run(Case):
     def test_echo_of_every_type(self):
         for value in (None, True, False, 0, -1, 127, 128, -33, 2**63, 2**64 - 1, -2**63, 1.5, "", "é", b"\0\xff",
                       [], [1, [2]], {}, {"a": {"b": []}}, msgpack.ExtType(5, b"abc"), "x" * 70000):
-            self.assertEqual(self.worker.call("core.echo", value), (None, value))
+            self.assertEqual(self.worker.call("echo", value), (None, value))
 
     def test_slot_is_done_after_the_answer(self):
-        task = self.worker.run("core.echo", 1, slot=63)
+        task = self.worker.run("echo", 1, slot=63)
         self.worker.answer()
         self.assertEqual(self.worker.slot, 63)
         self.worker.wait_for(63, task, DONE)
 
     def test_answer_names_task_and_attempt(self):
-        task = self.worker.run("core.echo", 1, slot=5)
+        task = self.worker.run("echo", 1, slot=5)
         self.assertEqual(self.worker.channel.receive(), [1, 5, None, [task, 1, 1]])
 
     def test_tasks_sent_ahead_run_in_order(self):
         for i in range(64):
-            self.worker.run("core.echo", i, slot=i)
+            self.worker.run("echo", i, slot=i)
         for i in range(64):
             self.assertEqual(self.worker.answer(), (None, i))
             self.assertEqual(self.worker.slot, i)
@@ -74,34 +74,34 @@ class Run(Case):
         self.assertEqual(self.worker.answer(), (None, "abc"))
 
     def test_taken_back_is_dropped_in_silence(self):
-        self.worker.run("core.echo", "revoked", slot=0, state=REVOKED)
-        self.worker.run("core.echo", "run", slot=1)
+        self.worker.run("echo", "revoked", slot=0, state=REVOKED)
+        self.worker.run("echo", "run", slot=1)
         self.assertEqual(self.worker.answer(), (None, "run"))
         self.assertEqual(self.worker.slot, 1)
 
     def test_slot_given_to_another_task_is_not_claimed_by_the_old_message(self):
-        old = self.worker.run("core.sleep", 0.05, slot=0)
+        old = self.worker.run("sleep", 0.05, slot=0)
         self.worker.wait_for(0, old, CLAIMED)
-        self.worker.run("core.echo", "old", slot=1)
-        self.worker.run("core.echo", "new", slot=1)  # takes slot 1 over
+        self.worker.run("echo", "old", slot=1)
+        self.worker.run("echo", "new", slot=1)  # takes slot 1 over
         self.assertEqual(self.worker.answer(), (None, None))
         self.assertEqual(self.worker.answer(), (None, "new"))
 
     def test_begin_is_stored_before_the_claim(self):
         before = time.monotonic_ns()
-        task = self.worker.run("core.sleep", 0.05)
+        task = self.worker.run("sleep", 0.05)
         self.worker.wait_for(0, task, CLAIMED)
         self.assertLessEqual(before, self.worker.begin_index(0)[0])
         self.assertLessEqual(self.worker.begin_index(0)[0], time.monotonic_ns())
         self.worker.answer()
 
     def test_wrong_arguments_name_what_it_takes(self):
-        self.failed("task_failed", "missing; it takes: [seconds]", "core.sleep")
-        self.failed("task_failed", "wrong type or value; it takes: [seconds]", "core.sleep", "long")
-        self.failed("task_failed", "wanted are seconds", "core.sleep", -1)
-        self.failed("task_failed", "wanted are seconds", "core.sleep", float("nan"))
-        self.failed("task_failed", "one argument too many", "core.echo", 1, 2)
-        self.assertEqual(self.worker.call("core.echo", 1), (None, 1))
+        self.failed("task_failed", "missing; it takes: [seconds]", "sleep")
+        self.failed("task_failed", "wrong type or value; it takes: [seconds]", "sleep", "long")
+        self.failed("task_failed", "wanted are seconds", "sleep", -1)
+        self.failed("task_failed", "wanted are seconds", "sleep", float("nan"))
+        self.failed("task_failed", "one argument too many", "echo", 1, 2)
+        self.assertEqual(self.worker.call("echo", 1), (None, 1))
 
     def test_result_must_be_one_value(self):
         for function in "nothing", "two", "half":
@@ -134,12 +134,12 @@ class Run(Case):
 
     def test_large_arguments(self):
         value = b"y" * (20 << 20)
-        self.assertEqual(self.worker.call("core.echo", value)[1], value)
+        self.assertEqual(self.worker.call("echo", value)[1], value)
 
 
 class Chunk(Case):
     def test_items_are_reported_one_by_one(self):
-        task = self.worker.chunk("core.echo", [[10], ["x"], []], first=1000)
+        task = self.worker.chunk("echo", [[10], ["x"], []], first=1000)
         self.assertEqual(self.worker.answer(), (None, None))
         items = self.worker.items
         self.assertEqual(items[:2], [[task, 1, 1000, None, 10], [task, 1, 1001, None, "x"]])
@@ -147,7 +147,7 @@ class Chunk(Case):
         self.assertEqual(items[2][3]["code"], "task_failed")
 
     def test_slot_shows_the_running_item(self):
-        task = self.worker.chunk("core.sleep", [[0], [0], [0.2]], first=70)
+        task = self.worker.chunk("sleep", [[0], [0], [0.2]], first=70)
         deadline = time.monotonic() + 5
         while self.worker.begin_index(0)[1] != 72 and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -156,7 +156,7 @@ class Chunk(Case):
         self.worker.wait_for(0, task, DONE)
 
     def test_told_to_end_between_items(self):
-        task = self.worker.chunk("core.sleep", [[10]] * 5, first=3)
+        task = self.worker.chunk("sleep", [[10]] * 5, first=3)
         self.worker.wait_for(0, task, CLAIMED)
         self.worker.tell(task)
         error, _ = self.worker.answer()
@@ -184,7 +184,7 @@ class Chunk(Case):
 
 class Cancel(Case):
     def test_sleep(self):
-        task = self.worker.run("core.sleep", 30)
+        task = self.worker.run("sleep", 30)
         self.worker.wait_for(0, task, CLAIMED)
         self.worker.tell(task)
         begin = time.monotonic()
@@ -200,14 +200,14 @@ class Cancel(Case):
         self.assertEqual(self.worker.answer()[0]["code"], "cancelled")
 
     def test_word_for_another_task_ends_nothing(self):
-        task = self.worker.run("core.sleep", 0.2)
+        task = self.worker.run("sleep", 0.2)
         self.worker.wait_for(0, task, CLAIMED)
         self.worker.tell(task + 1)
         self.assertEqual(self.worker.answer(), (None, None))
 
     def test_signal_while_idle(self):
         self.worker.tell(1)
-        self.assertEqual(self.worker.call("core.echo", 1), (None, 1))
+        self.assertEqual(self.worker.call("echo", 1), (None, 1))
 
 
 class Descriptors(Case):
@@ -230,9 +230,9 @@ class Descriptors(Case):
             self.assertEqual(self.worker.call("probe.head", FD, fds=[file.fileno()]), (None, b"content"))
             file.seek(0)
             self.worker.run("probe.head", FD, fds=[file.fileno()], state=REVOKED)
-            self.worker.call("core.exec", ["true"], {"stdin": FD}, fds=[file.fileno()])
-            self.worker.call("core.exec", ["/nonexistent"], {"stdin": "text"})
-            self.failed("task_failed", "a descriptor cannot be a result", "core.echo", FD, fds=[file.fileno()])
+            self.worker.call("exec", ["true"], {"stdin": FD}, fds=[file.fileno()])
+            self.worker.call("exec", ["/nonexistent"], {"stdin": "text"})
+            self.failed("task_failed", "a descriptor cannot be a result", "echo", FD, fds=[file.fileno()])
         self.failed("task_failed", "cannot open: No such file", "probe.head", "/nonexistent/file")
         self.assertEqual(self.numbers(), self.EXPECTED)
 
@@ -241,9 +241,9 @@ class Descriptors(Case):
             for file, text in (one, b"one"), (two, b"two"):
                 file.write(text)
                 file.seek(0)
-            self.worker.run("core.sleep", 0.05, slot=0)
+            self.worker.run("sleep", 0.05, slot=0)
             self.worker.run("probe.head", FD, slot=1, fds=[one.fileno()])
-            self.worker.run("core.echo", 1, slot=2)
+            self.worker.run("echo", 1, slot=2)
             self.worker.run("probe.head", FD, slot=3, fds=[two.fileno()])
         self.assertEqual([self.worker.answer()[1] for _ in range(4)], [None, b"one", 1, b"two"])
 
@@ -255,7 +255,7 @@ class End(Case):
         self.assertEqual([gone(pid) for pid in pids], [True, True])
 
     def test_stop_after_what_was_sent(self):
-        self.worker.run("core.echo", 1)
+        self.worker.run("echo", 1)
         self.worker.channel.send([2, "stop", []])
         self.assertEqual(self.worker.answer(), (None, 1))
         self.assertIsNone(self.worker.channel.receive())
@@ -266,7 +266,7 @@ class End(Case):
         self.assertEqual(self.worker.reap(), 0)
 
     def test_end_of_file_while_a_task_runs(self):
-        task = self.worker.run("core.sleep", 0.1)
+        task = self.worker.run("sleep", 0.1)
         self.worker.wait_for(0, task, CLAIMED)
         self.worker.channel.sock.close()
         self.assertEqual(self.worker.reap(), 0)
@@ -286,7 +286,7 @@ class End(Case):
             zygote = Zygote(PROGRAM, stderr=self.null)
             zygote.load()
             busy, idle = zygote.spawn(), zygote.spawn()
-            busy.run("core.exec", ["sh", "-c", "echo $$; exec sleep 60"], {"stdout": FD}, fds=[write_end])
+            busy.run("exec", ["sh", "-c", "echo $$; exec sleep 60"], {"stdout": FD}, fds=[write_end])
             os.write(write_end, f"{zygote.process.pid} {busy.pid} {idle.pid} ".encode())
             signal.pause()
         os.close(write_end)
@@ -308,7 +308,7 @@ class End(Case):
         def ticks():
             with open(f"/proc/{self.worker.pid}/stat", encoding="ascii") as stat:
                 return sum(int(n) for n in stat.read().rpartition(")")[2].split()[11:13])
-        self.worker.call("core.echo", 1)
+        self.worker.call("echo", 1)
         before = ticks()
         time.sleep(0.3)
         self.assertLessEqual(ticks() - before, 1)

@@ -40,11 +40,11 @@ class Load(unittest.TestCase):
     def test_core_is_always_there(self):
         with Zygote(PROGRAM) as zygote:
             self.assertEqual([f[:2] for f in zygote.load([])],
-                             [["core.echo", "core"], ["core.sleep", "core"], ["core.exec", "core"]])
+                             [["echo", "core"], ["sleep", "core"], ["exec", "core"]])
 
     def test_without_exec(self):
         with Zygote(PROGRAM) as zygote:
-            self.assertEqual([f[0] for f in zygote.load(["core"], exec=False)], ["core.echo", "core.sleep"])
+            self.assertEqual([f[0] for f in zygote.load(["core"], exec=False)], ["echo", "sleep"])
 
     def test_by_name_and_by_path(self):
         for module in "probe", f"{MODULES}/probe.so":
@@ -143,7 +143,7 @@ class Spawn(unittest.TestCase):
             worker = zygote.spawn()
             zygote.process.kill()
             zygote.process.wait(BOUND)
-            self.assertEqual(worker.call("core.echo", 1), (None, 1))
+            self.assertEqual(worker.call("echo", 1), (None, 1))
 
     def test_stop(self):
         with Zygote(PROGRAM) as zygote:
@@ -169,7 +169,7 @@ class Spawn(unittest.TestCase):
             worker.pid = worker.spawned[2][1]
             self.assertIsNone(worker.channel.receive())
             self.assertEqual(os.waitstatus_to_exitcode(worker.reap()), 70)
-            self.assertEqual(zygote.spawn().call("core.echo", 1), (None, 1))
+            self.assertEqual(zygote.spawn().call("echo", 1), (None, 1))
 
     def test_start_fails(self):
         with open(os.devnull, "w", encoding="ascii") as null, Zygote(PROGRAM, stderr=null) as zygote:
