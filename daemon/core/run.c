@@ -250,7 +250,9 @@ static bool has_time_left(struct run *run)
         }
         bool has_begun = is_ours && (slot.state == SLOT_CLAIMED || slot.state == SLOT_DONE);
         if (has_begun && slot.begin > run->since && slot.begin <= core->now) {
-                run->since = run->began = slot.begin;
+                run->since = slot.begin;
+                if (run->next == run->first)
+                        run->began = slot.begin;
                 if (!task->map)
                         task->started = slot.begin;
         }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A user and what is held for him. One function charges, one releases.
+ */
+#ifndef CORE_ACCOUNT_H
+#define CORE_ACCOUNT_H
+
+#include "daemon/core/table.h"
+
+enum account_kind { ACCOUNT_CONNECTIONS, ACCOUNT_TASKS, ACCOUNT_DESCRIPTORS, ACCOUNT_BYTES, N_ACCOUNTS };
+struct user {
+        struct table_link by_uid;
+        struct core *core;
+        uint64_t used[N_ACCOUNTS];
+        LIST_HEAD(, turn) turns;
+        uint32_t n_refs; /* peers, tasks, turns */
+};
+int user_get(struct core *, uid_t, struct user **ret);
+struct user *user_unref(struct user *);
+/* Whether so much more is within every limit; else CORE_QUOTA and core->quota says which. */
+int user_admit(struct user *, enum account_kind, uint64_t amount);
+/* The one function that charges, the one that releases. Charging does not ask: what was accepted is kept. */
+void user_charge(struct user *, enum account_kind, uint64_t amount);
+void user_release(struct user *, enum account_kind, uint64_t amount);
+static inline uid_t user_uid(const struct user *user)
+{
+        return (uid_t)user->by_uid.key;
+}
+
+#endif

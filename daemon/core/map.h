@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A map: one task with many items, of which chunks are sent to workers.
+ */
+#ifndef CORE_MAP_H
+#define CORE_MAP_H
+
+#include "daemon/core/task.h"
+
+struct run;
+struct waiter;
+
+struct segment {                   /* the items of the first message, or of one feed */
+        TAILQ_ENTRY(segment) link; /* map.segments */
+        payload_t payload;
+        uint32_t n_descriptors;
+        uint64_t first, n_items, n_left, size_bytes;
+};
+struct range {                   /* items that came back */
+        TAILQ_ENTRY(range) link; /* map.returned, or map.spare */
+        uint64_t first, n;
+};
+struct held_item { /* an item of an ordered map that has ended before its turn */
+        bool is_filled, failed;
+        payload_t payload;
+        uint64_t size_bytes;
+        int64_t started, ended;
+        pid_t worker_pid;
+        struct bad_end bad;
+};
+struct map {
+        struct waiter *waiter; /* the request; NULL when it is gone */
+        TAILQ_HEAD(, segment) segments;
+        struct segment *cursor_segment;                /* the one that holds `cursor`; NULL at the end */
+        TAILQ_HEAD(range_list, range) returned, spare; /* spare: at least one for every chunk */
+        TAILQ_HEAD(, run) chunks;
+        uint32_t n_chunks, n_spare;
+        uint32_t chunk, limit, window;
+        bool ordered, fail_fast, fed_all, collect;
+        enum core_refusal refusal; /* it ended because the answer cannot be given */
+        uint64_t n_items, cursor, n_returned;
+        uint64_t n_succeeded, n_failed, n_cancelled;
+        uint64_t n_delivered, n_delivered_failed, n_confirmed;
+        uint64_t collected_bytes, held_bytes;
+        uint64_t failed_at;  /* ordered, fail_fast: nothing beyond it begins; UINT64_MAX: no failure yet */
+        uint64_t n_held_max; /* places of held[] */
+        struct held_item *held;
+        uint64_t held_cost_bytes;
+};
+/* What the map would give a worker now; false: nothing. */
+bool map_next(const struct core *, const struct task *, uint64_t *ret_first, uint32_t *ret_n,
+              struct segment **ret_segment);
+int map_reserve_chunk(struct map *);
+/* The chunk that map_next() named stands in this run now. */
+void map_take(struct core *, struct task *, struct run *);
+/* The run's items that have not ended go back, and it is none of the map's any more. */
+void map_leave(struct core *, struct task *, struct run *);
+void map_put_back(struct core *, struct task *, uint64_t order);
+/* Puts the map into its lane or takes it out, ends it if all is done. */
+void map_update(struct core *, struct task *);
+/* The run's next item has ended; bad: badly. */
+void map_item_end(struct core *, struct task *, struct run *, payload_t, uint64_t size_bytes,
+                  const struct bad_end *bad);
+/* The rest is cancelled, running chunks get the verdict. */
+void map_verdict(struct core *, struct task *, const struct bad_end *);
+/* What has not begun is cancelled; what runs may finish, of a chunk all that is in it. */
+void map_cancel_rest(struct core *, struct task *, const struct bad_end *);
+void map_free(struct core *, struct task *);
+void map_answer(struct core *, const struct task *, struct core_request);
+enum task_state map_rest_state(const struct task *);
+uint64_t map_n_unbegun(const struct map *);
+void map_drop_held(struct core *, struct task *);
+void map_drop_segment(struct core *, struct task *, struct segment *);
+
+#endif

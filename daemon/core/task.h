@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A task, its places, its life.
+ */
+#ifndef CORE_TASK_H
+#define CORE_TASK_H
+
+#include "daemon/core/table.h"
+#include "daemon/core/timer.h"
+
+struct core;
+struct lane;
+struct map;
+struct peer;
+struct pool;
+struct run;
+struct user;
+
+enum task_place { PLACE_NONE, PLACE_DELAYED, PLACE_LANE, PLACE_HELD };
+#define TASK_UNBORN N_TASK_STATES
+
+/* Why and how a task, or a map's item, came to a bad end. */
+struct bad_end {
+        enum core_cause cause;
+        int exit_status;
+        uid_t by_uid;
+        pid_t by_pid;
+        uint32_t max_rss_kib; /* small, for every task has one of these */
+        bool exited_by_signal;
+};
+struct task {
+        struct table_link by_id;
+        TAILQ_ENTRY(task) link; /* pool.delayed, lane.tasks or peer.held: `place` says which */
+        TAILQ_ENTRY(task) all;  /* core.tasks, in the order of ids */
+        struct timer timer;     /* due, expires, or the end of ttl */
+        struct user *user;
+        struct lane *lane; /* until its end */
+        struct map *map;   /* NULL: a plain task */
+        struct run *run;   /* a plain task: the slot that it stands in */
+        LIST_HEAD(, watch) watches;
+        char *label;
+        uint64_t order; /* of its place in the lane */
+        int64_t submitted, started, ended, due, expires, timeout, ttl;
+        uint64_t args_size_bytes, result_size_bytes;
+        struct bad_end bad;
+        payload_t args, result; /* result: also the error map */
+        uint32_t function, attempt, tail_bytes;
+        pid_t pid, worker_pid;
+        float progress;
+        int8_t priority;
+        uint8_t pool, state, place, streams;
+        uint8_t n_unbegun_losses, n_descriptors;
+        bool is_call : 1, detached : 1, accepted : 1, settled : 1, taken : 1, result_lost : 1, has_tail : 1,
+                result_charged : 1;
+};
+/* With malloc's 8 bytes a multiple of 16; beside it a task has its places in the table and in the heap. */
+_Static_assert(sizeof(struct task) <= 248, "a queued task costs less than 300 bytes");
+
+static inline uint64_t task_id(const struct task *task)
+{
+        return task->by_id.key;
+}
+struct pool *task_pool(const struct core *, const struct task *);
+struct task *task_find(const struct core *, uint64_t id);
+/* Checks a spec against every limit; then makes the task, not yet in any state. n: as many tasks does it
+ * count. */
+int task_new(struct peer *, const struct core_spec *, uint64_t n, int64_t now, struct task **ret);
+/* Undoes task_new(). */
+void task_discard(struct core *, struct task *);
+/* It is accepted: through the store into its first state. */
+void task_accept(struct core *, struct task *);
+/* It is stored and may go on. */
+void task_on_accepted(struct core *, struct task *);
+/* The only writer of ->state. */
+void task_set_state(struct core *, struct task *, enum task_state);
+/* Counts n tasks of the pool from one state into another. */
+void pool_count(struct pool *, enum task_state from, enum task_state to, uint64_t n);
+/* The one way to an end: result is what was answered (PAYLOAD_CURRENT, PAYLOAD_NONE); bad: why it failed. */
+void task_end(struct core *, struct task *, enum task_state, payload_t result, uint64_t size_bytes);
+/* The end is stored: everybody who waits is told. */
+void task_settle(struct core *, struct task *);
+void task_forget(struct core *, struct task *);
+void task_free(struct core *, struct task *);
+/* Takes the verdict on an unfinished task, or ends it if it has not begun. False: there was one already. */
+bool task_verdict(struct core *, struct task *, const struct bad_end *);
+void task_on_timer(struct core *, struct task *);
+void task_record(const struct core *, const struct task *, struct core_record *ret);
+void bad_end_record(const struct bad_end *, struct core_record *ret);
+enum task_state cause_state(enum core_cause);
+/* A peer is no longer blocked: what it held goes on. */
+void task_unhold(struct core *, struct task *);
+
+#endif
