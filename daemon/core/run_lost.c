@@ -54,7 +54,7 @@ static void chunk_lost(struct run *run, const struct core_slot *slot, const stru
         struct core *core = run->hand->core;
         struct task *task = run->task;
         uint64_t order = run->order;
-        bool is_between = run->hand->has_area && run->state == RUN_RUNNING && run->next > run->first &&
+        bool is_between = run->hand->has_area && run->verdict_index != run->next && run->next > run->first &&
                           slot->index == run->next - 1;
         bool has_more = run->next < run->first + run->n_items;
         if (begun && has_more && !is_between && task->state != TASK_STOPPING)
