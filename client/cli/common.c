@@ -142,8 +142,11 @@ int cli_wait(struct cli *cli, const bool *done, struct cli_wait *wait)
 
                         wait->signal = signal_seen;
                         signal_seen = 0;
-                        if (!first || !wait->on_signal)
+                        if (!first || !wait->on_signal) {
+                                /* Open requests are told now, while those whom they tell are there. */
+                                cli->g = ganger_close(cli->g);
                                 return wait->signal;
+                        }
                         wait->on_signal(cli, wait->userdata);
                 }
                 int r = ganger_dispatch(cli->g);

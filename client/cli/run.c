@@ -33,8 +33,8 @@ struct run_line {
 
 /* What follows one task: the request, and whose output is written here. */
 struct following {
+        struct cli_request request; /* first: the callbacks of the request get it */
         uint64_t id;
-        struct cli_request request;
         int write_error;
 };
 
@@ -291,6 +291,7 @@ int verb_logs(struct cli *cli, int argc, char **argv)
         else if (f.request.done &&
                  (f.request.r == GANGER_UNKNOWN_TASK || f.request.r == GANGER_INVALID_PARAMS))
                 status = cli_refused(cli, f.request.r, f.request.reply);
+        cli->g = ganger_close(cli->g); /* attach is still open: it is told here, not when f is gone */
         ganger_reply_free(reply);
         cli_request_deinit(&f.request);
         return status;

@@ -42,9 +42,6 @@ says() {
                 printf 'FAILED: the message should hold: %s\n  it is: %s\n' "$1" "$(cat err)"
         fi
 }
-sh_() {
-        sh -c "$1"
-}
 
 # Values in and out.
 expect 0 '5' ganger call echo 5
@@ -116,9 +113,9 @@ touch plain
 expect 126 '' ganger run -- ./plain
 expect 0 "$work" ganger run -- pwd
 expect 0 'value' ganger run --env NAME=value -- sh -c 'echo $NAME'
-expect 0 '0027' sh_ 'umask 27; ganger run -- sh -c umask'
-expect 0 'C B A ' sh_ 'printf "A\nB\nC\n" | ganger run -- sort -r | tr "\n" " "'
-expect 0 'out' sh_ 'ganger run -- sh -c "echo out; echo err >&2" 2>redirected'
+expect 0 '0027' sh -c 'umask 27; ganger run -- sh -c umask'
+expect 0 'C B A ' sh -c 'printf "A\nB\nC\n" | ganger run -- sort -r | tr "\n" " "'
+expect 0 'out' sh -c 'ganger run -- sh -c "echo out; echo err >&2" 2>redirected'
 expect 0 'err' cat redirected
 expect 141 'y' bash -o pipefail -c 'ganger run -- yes | head -n 1'
 id=$(ganger run -d -- sh -c 'echo started; echo oops >&2; sleep 0.2; echo done; exit 4')
@@ -147,21 +144,21 @@ expect 0 '1
 2
 3' ganger map -k echo 1 2 3
 expect 0 '"a"
-"b"' sh_ 'printf "a\nb" | ganger map -k echo'
+"b"' sh -c 'printf "a\nb" | ganger map -k echo'
 expect 0 '"a b"
-"c"' sh_ 'printf "a b\0c\0" | ganger map -0 -k echo'
+"c"' sh -c 'printf "a b\0c\0" | ganger map -0 -k echo'
 expect 0 '3' ganger map --array echo '[3]'
 expect 0 'one
-two' sh_ 'printf "one\ntwo\n" | ganger map -k --exec -- echo'
+two' sh -c 'printf "one\ntwo\n" | ganger map -k --exec -- echo'
 expect 0 'x-one-x
-x-two-x' sh_ 'printf "one\ntwo\n" | ganger map -k --exec -- echo x-{}-x'
-expect 123 'good' sh_ 'echo good >good; printf "good\nbad\n" | ganger map -k --exec -- cat'
+x-two-x' sh -c 'printf "one\ntwo\n" | ganger map -k --exec -- echo x-{}-x'
+expect 123 'good' sh -c 'echo good >good; printf "good\nbad\n" | ganger map -k --exec -- cat'
 says "item 1 (bad)"
 says "1 of 2 items failed"
 expect 123 '{"index":0,"item":"/none","error":*}' ganger --json map digest.sha256 /none
-expect 0 '50005000' sh_ 'seq 10000 | ganger map echo | awk "{ s += \$1 } END { print s }"'
-expect 0 '' sh_ 'ganger map echo </dev/null'
-expect 0 "$(seq 1000)" sh_ 'seq 1000 | ganger map -k -j 3 echo'
+expect 0 '50005000' sh -c 'seq 10000 | ganger map echo | awk "{ s += \$1 } END { print s }"'
+expect 0 '' sh -c 'ganger map echo </dev/null'
+expect 0 "$(seq 1000)" sh -c 'seq 1000 | ganger map -k -j 3 echo'
 expect 2 '' ganger map -J echo '{broken'
 expect 125 '' ganger map no.such 1
 
