@@ -98,6 +98,22 @@ static void read_words(const struct daemon *daemon, payload_t error, struct word
 
 /* -- the sentence -- */
 
+void encode_clean(char *text)
+{
+        size_t left = strlen(text), n;
+
+        if (utf8_valid((const uint8_t *)text, left))
+                return;
+        for (; left > 0; text += n, left -= n) {
+                for (n = 1; n < 4 && n < left && !utf8_valid((const uint8_t *)text, n); n++)
+                        ;
+                if (!utf8_valid((const uint8_t *)text, n)) {
+                        *text = '?';
+                        n = 1;
+                }
+        }
+}
+
 static const char *function_name(const struct daemon *daemon, const struct core_record *record)
 {
         const struct pool_function *function =
@@ -250,7 +266,8 @@ static void pack_who(struct packer *packer, const struct core_record *record)
 /* `code` is always one of the table, so that programs can rely on it; a function's own goes beside it. */
 static bool has_own_code(const struct words *words)
 {
-        return words->code && !is(error_name(ERROR_TASK_FAILED), words->code, words->code_size_bytes);
+        return words->code && utf8_valid((const uint8_t *)words->code, words->code_size_bytes) &&
+               !is(error_name(ERROR_TASK_FAILED), words->code, words->code_size_bytes);
 }
 
 void encode_failure(struct packer *packer, const struct daemon *daemon, const struct core_record *record)
@@ -261,6 +278,7 @@ void encode_failure(struct packer *packer, const struct daemon *daemon, const st
 
         read_words(daemon, record->error, &words);
         encode_failure_message(daemon, record, message, sizeof(message));
+        encode_clean(message);
         pack_map(packer, 15u + is_item + has_own_code(&words));
         pack_str(packer, "code");
         pack_str(packer, error_name(causes[record->cause].code));
@@ -269,7 +287,7 @@ void encode_failure(struct packer *packer, const struct daemon *daemon, const st
                 pack_str_n(packer, words.code, words.code_size_bytes);
         }
         pack_str(packer, "message");
-        if (words.message)
+        if (words.message && utf8_valid((const uint8_t *)words.message, words.message_size_bytes))
                 pack_str_n(packer, words.message, words.message_size_bytes);
         else
                 pack_str(packer, message);

@@ -49,9 +49,10 @@ static int decode_text(struct rpc_call *call, const struct option_rule *rule, st
                           rule->name, call->method->name, ret->text_size_bytes, max_bytes);
                 return -EINVAL;
         }
-        if (memchr(ret->text, 0, ret->text_size_bytes)) {
-                rpc_error(call, ERROR_INVALID_PARAMS, "option %s of %s must not hold a 0 byte", rule->name,
-                          call->method->name);
+        if (memchr(ret->text, 0, ret->text_size_bytes) ||
+            !utf8_valid((const uint8_t *)ret->text, ret->text_size_bytes)) {
+                rpc_error(call, ERROR_INVALID_PARAMS, "option %s of %s must be UTF-8 without a 0 byte",
+                          rule->name, call->method->name);
                 return -EINVAL;
         }
         return 0;

@@ -47,24 +47,15 @@ static void reply_error(struct rpc_call *call, enum error_code code, const char 
         connection_message_end(call->connection, &packer);
 }
 
-/* A cut in the middle of a character would make the message no string. */
-static void cut_at_character(char *text)
-{
-        size_t size_bytes = strlen(text);
-        while (size_bytes > 0 && !utf8_valid((const uint8_t *)text, size_bytes))
-                text[--size_bytes] = 0;
-}
-
 void rpc_error(struct rpc_call *call, enum error_code code, const char *format, ...)
 {
         char message[MESSAGE_BYTES];
         va_list ap;
 
         va_start(ap, format);
-        int n = vsnprintf(message, sizeof(message), format, ap);
+        vsnprintf(message, sizeof(message), format, ap);
         va_end(ap);
-        if (n >= (int)sizeof(message))
-                cut_at_character(message);
+        encode_clean(message);
         reply_error(call, code, message);
 }
 

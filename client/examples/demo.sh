@@ -40,7 +40,7 @@ cmp "$work/ours" "$work/theirs" || fail "the digests differ"
 printf 'every line equal: ganger map %s, sha256sum %s\n' "$(seconds "$a" "$b")" "$(seconds "$b" "$c")"
 
 title "2. one large text, cut into parts, counted by map, merged in workers as a tree"
-find /usr/include -name '*.h' -type f -size -1M | sort | head -n 2000 | xargs -d '\n' cat >"$work/text"
+find /usr/include -name '*.h' -type f -size -1000k | sort | head -n 2000 | xargs -d '\n' cat >"$work/text"
 size=$(wc -c <"$work/text")
 part=1048576
 offset=0

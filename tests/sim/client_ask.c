@@ -22,6 +22,19 @@ static struct entry *pick_entry(struct sim *s)
         return NULL;
 }
 
+/* Rather one that runs, if chance finds one: there is less time to meet it. */
+static struct entry *pick_running(struct sim *s)
+{
+        struct entry *e = NULL;
+
+        for (unsigned tries = 0; tries < 6; tries++) {
+                e = pick_entry(s);
+                if (e && e->n_begun && !e->n_ends)
+                        break;
+        }
+        return e;
+}
+
 static bool is_visible(const struct sim *s, uint32_t connection, const struct entry *e)
 {
         unsigned user = s->connections[connection].user;
@@ -81,7 +94,7 @@ void client_ask_attach(struct sim *s, uint32_t connection)
 {
         struct model_connection *c = &s->connections[connection];
         struct core_request id = {.connection = connection, .msgid = c->next_msgid};
-        struct entry *e = pick_entry(s);
+        struct entry *e = pick_running(s);
         struct request *request;
         int r;
 
@@ -137,7 +150,7 @@ void client_ask_wait(struct sim *s, uint32_t connection)
 
 void client_cancel(struct sim *s, uint32_t connection)
 {
-        struct entry *e = pick_entry(s);
+        struct entry *e = random_chance(&s->random, 500) ? pick_running(s) : pick_entry(s);
         size_t n = 0;
         bool may, over;
         int r;

@@ -13,64 +13,48 @@
 
 #include "daemon/core/core.h"
 
+/* clang-format off */
 /* The operations of struct core_ops. */
-#define OPERATION_TABLE(X)                                                                                   \
-        X(spawn)                                                                                             \
-        X(kill_zygote)                                                                                       \
-        X(send)                                                                                              \
-        X(take_back) X(read_slot) X(tell) X(kill) X(stop) X(credit) X(answer_result) X(answer_record)        \
-                X(answer_states) X(answer_map) X(answer_refusal) X(item) X(stream) X(stream_tail)            \
-                        X(tail_keep) X(tail_drop) X(keep) X(drop) X(collect) X(collect_drop) X(store)        \
-                                X(random) X(note)
+#define OPERATION_TABLE(X)                                                                                  \
+        X(spawn) X(kill_zygote) X(send) X(take_back) X(read_slot) X(tell) X(kill) X(stop) X(credit)         \
+        X(answer_result) X(answer_record) X(answer_states) X(answer_map) X(answer_refusal) X(item)          \
+        X(stream) X(stream_tail) X(tail_keep) X(tail_drop) X(keep) X(drop) X(collect) X(collect_drop)       \
+        X(store) X(random) X(note)
 
 /* What is done to the core by its functions, and what they refused. */
-#define EVENT_TABLE(X)                                                                                       \
-        X(connection_open)                                                                                   \
-        X(connection_close)                                                                                  \
-        X(connection_output)                                                                                 \
-        X(connection_input) X(submit) X(call) X(map) X(feed) X(more) X(result) X(wait) X(attach) X(cancel)   \
-                X(cancel_request) X(worker_hello) X(worker_result) X(worker_item) X(worker_stream)           \
-                        X(worker_progress) X(worker_lost) X(zygote_ready) X(zygote_lost) X(pool_configure)   \
-                                X(core_stop) X(refused_unknown_task) X(refused_unknown_pool)                 \
-                                        X(refused_queue_full) X(refused_quota) X(refused_stopping)           \
-                                                X(refused_not_open) X(refused_misuse) X(refused_bad_worker)  \
-                                                        X(late_not_ready) X(late_cancelled)                  \
-                                                                X(late_unknown_task) X(late_out_of_memory)   \
-                                                                        X(late_too_large)
+#define EVENT_TABLE(X)                                                                                      \
+        X(connection_open) X(connection_close) X(connection_output) X(connection_input) X(submit)           \
+        X(call) X(map) X(feed) X(more) X(result) X(wait) X(attach) X(cancel) X(cancel_request)              \
+        X(worker_hello) X(worker_result) X(worker_item) X(worker_stream) X(worker_progress)                 \
+        X(worker_bad) X(worker_lost) X(zygote_ready) X(zygote_lost) X(pool_configure) X(core_stop)          \
+        X(core_stop_again) X(refused_unknown_task) X(refused_unknown_pool) X(refused_queue_full)            \
+        X(refused_quota) X(refused_stopping) X(refused_not_open) X(refused_misuse) X(refused_bad_worker)    \
+        X(late_not_ready) X(late_cancelled) X(late_unknown_task) X(late_out_of_memory) X(late_too_large)
 
 /* What goes wrong. */
-#define FAULT_TABLE(X)                                                                                       \
-        X(worker_crash)                                                                                      \
-        X(worker_exit)                                                                                       \
-        X(worker_outside)                                                                                    \
-        X(worker_bad_answer) X(worker_bad_item) X(worker_overdraws) X(worker_scribbles)                      \
-                X(worker_stops_reading) X(worker_ignores_tell) X(worker_stuck) X(die_starting) X(die_idle)   \
-                        X(die_claimed) X(die_answered) X(die_between_items) X(die_with_ahead)                \
-                                X(die_within_operation) X(late_result_after_tell) X(revoked_message_dropped) \
-                                        X(slot_reused_while_revoked) X(spawn_refused) X(spawn_failed)        \
-                                                X(spawn_silent) X(hello_after_zygote) X(zygote_dies)         \
-                                                        X(reader_slow) X(output_blocked) X(no_memory_keep)   \
-                                                                X(no_memory_collect) X(no_memory_send)       \
-                                                                        X(client_gone_with_call)             \
-                                                                                X(client_gone_with_map)      \
-                                                                                        X(stop_with_work)
+#define FAULT_TABLE(X)                                                                                      \
+        X(worker_crash) X(worker_exit) X(worker_outside) X(worker_bad_answer) X(worker_bad_item)            \
+        X(worker_overdraws) X(worker_says_garbage) X(worker_says_hello_twice) X(worker_scribbles)           \
+        X(worker_stops_reading) X(worker_ignores_tell) X(worker_stuck) X(program_waits_for_credit)          \
+        X(last_words) X(die_starting) X(die_idle) X(die_claimed) X(die_answered) X(die_between_items)       \
+        X(die_with_ahead) X(die_within_operation) X(late_result_after_tell) X(revoked_message_dropped)      \
+        X(slot_reused_while_revoked) X(spawn_refused) X(spawn_failed) X(spawn_silent) X(spawn_late)         \
+        X(hello_after_zygote) X(zygote_dies) X(reader_slow) X(output_blocked) X(no_memory_keep)             \
+        X(no_memory_collect) X(no_memory_send) X(client_gone_with_call) X(client_gone_with_map)             \
+        X(stop_with_work)
 
 /* What happens to one task. */
-#define TASK_EVENT_TABLE(X)                                                                                  \
-        X(send)                                                                                              \
-        X(send_refused)                                                                                      \
-        X(take_back_won)                                                                                     \
-        X(take_back_lost) X(tell) X(result) X(item) X(stream) X(worker_lost) X(cancel) X(cancel_request)     \
-                X(client_gone) X(ask_result) X(ask_wait) X(ask_attach) X(stop)
+#define TASK_EVENT_TABLE(X)                                                                                 \
+        X(send) X(send_refused) X(take_back_won) X(take_back_lost) X(tell) X(result) X(item) X(stream)      \
+        X(worker_lost) X(cancel) X(cancel_request) X(client_gone) X(ask_result) X(ask_wait)                 \
+        X(ask_attach) X(stop)
 
 /* What happens to one worker. */
-#define WORKER_EVENT_TABLE(X)                                                                                \
-        X(hello)                                                                                             \
-        X(result)                                                                                            \
-        X(item)                                                                                              \
-        X(stream) X(lost) X(bad) X(send) X(send_refused) X(take_back_won) X(take_back_lost) X(tell) X(kill)  \
-                X(stop) X(zygote_lost) X(core_stop)
+#define WORKER_EVENT_TABLE(X)                                                                               \
+        X(hello) X(result) X(item) X(stream) X(lost) X(bad) X(send) X(send_refused) X(take_back_won)        \
+        X(take_back_lost) X(tell) X(kill) X(stop) X(zygote_lost) X(core_stop)
 
+/* clang-format on */
 #define X(name) OPERATION_##name,
 enum operation { OPERATION_TABLE(X) N_OPERATIONS };
 #undef X

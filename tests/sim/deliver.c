@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define SIGNAL_KILL 9
-
 static void set_current(struct sim *s, const struct answer_message *m)
 {
         s->current = (struct payload){.used = true,
@@ -66,6 +64,9 @@ static int deliver(struct sim *s, struct model_worker *w, const struct answer_me
                 MEET(s, events, EVENT_worker_stream);
                 meet(s, w, m, WORKER_EVENT_stream, TASK_EVENT_stream);
                 return core_worker_stream(s->core, w->index, m->task, m->stream, m->size_bytes, s->now);
+        case ANSWER_GARBAGE:
+                MEET(s, events, EVENT_worker_bad);
+                return core_worker_bad(s->core, w->index, s->now);
         case ANSWER_PROGRESS:
                 MEET(s, events, EVENT_worker_progress);
                 return core_worker_progress(s->core, w->index, m->task, 0.5, s->now);
@@ -73,16 +74,12 @@ static int deliver(struct sim *s, struct model_worker *w, const struct answer_me
         return 0;
 }
 
-/* The daemon's verdict on a bad worker. */
 static void worker_is_bad(struct sim *s, struct model_worker *w)
 {
         MEET(s, events, EVENT_refused_bad_worker);
         sim_meet_worker(s, w->index, WORKER_EVENT_bad);
-        w->n_outbox = 0;
-        if (w->life != LIFE_DEAD) {
-                w->killed = true;
-                worker_die(s, w, true, SIGNAL_KILL);
-        }
+        if (!w->killed)
+                sim_fail(s, "bad worker %u was not killed", w->index);
 }
 
 void worker_deliver_one(struct sim *s, struct model_worker *w)

@@ -40,7 +40,8 @@ static void help(void)
              "met\n"
              "  --trace             print the whole history\n"
              "  --verbose           print how often everything was met\n"
-             "  --any               do not ask whether everything was met\n");
+             "  --any               do not ask whether everything was met\n"
+             "  --unchecked         without the core's own checks: the clients' ledger must find it");
 }
 
 static uint64_t number(const char *text)
@@ -56,20 +57,17 @@ static uint64_t number(const char *text)
 }
 
 static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},
-        {"seeds", required_argument, NULL, 'n'},
-        {"trace", no_argument, NULL, 't'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"any", no_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'n'},
+        {"trace", no_argument, NULL, 't'},      {"verbose", no_argument, NULL, 'v'},
+        {"any", no_argument, NULL, 'a'},        {"unchecked", no_argument, NULL, 'u'},
+        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
 };
 
 int main(int argc, char **argv)
 {
         static struct coverage coverage;
         uint64_t from = 1, count = ORDINARY_SEEDS, hash = 0;
-        bool trace = false, verbose = false, any = false, single = false;
+        bool trace = false, verbose = false, any = false, single = false, unchecked = false;
         int c;
 
         while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -84,6 +82,8 @@ int main(int argc, char **argv)
                         trace = true;
                 } else if (c == 'v') {
                         verbose = true;
+                } else if (c == 'u') {
+                        unchecked = true;
                 } else if (c == 'a') {
                         any = true;
                 } else {
@@ -95,7 +95,7 @@ int main(int argc, char **argv)
         signal(SIGSEGV, on_abort);
         for (uint64_t i = 0; i < count; i++) {
                 seed_now = from + i;
-                hash = mix64(hash ^ sim_run(from + i, trace, &coverage));
+                hash = mix64(hash ^ sim_run(from + i, trace, unchecked, &coverage));
         }
         if (verbose || !any)
                 coverage_print(&coverage);

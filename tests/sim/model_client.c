@@ -331,8 +331,13 @@ void client_act(struct sim *s, uint32_t connection)
                 client_ask_attach,
         };
 
-        if (!s->connections[connection].open || core_connection_blocked(s->core, connection))
+        if (!s->connections[connection].open)
                 return;
+        if (core_connection_blocked(s->core, connection)) { /* nothing is read from it, but it may go */
+                if (random_chance(&s->random, 10 * s->intensity.leaves))
+                        client_close(s, connection);
+                return;
+        }
         if (random_chance(&s->random, s->intensity.cancel))
                 client_cancel(s, connection);
         else if (random_chance(&s->random, s->intensity.cancel))
@@ -363,6 +368,7 @@ void client_open(struct sim *s, uint32_t connection)
         c->open = true;
         c->generation++;
         c->output_bytes = c->told_bytes = 0;
+        c->drain_set = false;
         c->slow = random_chance(&s->random, s->intensity.slow);
         if (c->slow)
                 MEET(s, faults, FAULT_reader_slow);
@@ -396,6 +402,7 @@ void client_drain(struct sim *s, uint32_t connection)
 {
         struct model_connection *c = &s->connections[connection];
 
+        c->drain_set = false;
         c->output_bytes -= random_below(&s->random, c->output_bytes + 1);
 }
 
@@ -409,8 +416,13 @@ bool clients_flush(struct sim *s)
                         continue;
                 if (!c->slow || s->ending || c->output_bytes < 50)
                         c->output_bytes = 0;
-                else if (random_chance(&s->random, 100))
-                        sim_schedule(s, pick_time(s, 2 * MILLISECOND), HAPPEN_DRAIN, i, c->generation);
+                else if (!c->drain_set) {
+                        c->drain_set = true;
+                        sim_schedule(
+                                s,
+                                pick_time(s, random_chance(&s->random, 200) ? 80 * MILLISECOND : MILLISECOND),
+                                HAPPEN_DRAIN, i, c->generation);
+                }
                 if (c->output_bytes == c->told_bytes)
                         continue;
                 MEET(s, events, EVENT_connection_output);

@@ -15,6 +15,7 @@
 
 #define SIGNAL_KILL 9
 #define SIGNAL_SEGV 11
+#define STREAMS_MAX 12 /* of one body: not more than makes sense */
 
 static void answer_push(struct sim *s, struct model_worker *w, const struct answer_message *message)
 {
@@ -69,8 +70,12 @@ void worker_born(struct sim *s, uint32_t pool, uint32_t index)
                 w->exit = (struct core_exit){.status = 1};
                 sim_schedule(s, 100 * MICROSECOND, HAPPEN_REAP, index, w->generation);
         } else if (!s->faults_over && random_chance(&s->random, by->spawn_silent)) {
-                MEET(s, faults, FAULT_spawn_silent);
-                w->silent = true;
+                bool late = random_chance(&s->random, 500);
+                MEET(s, faults, late ? FAULT_spawn_late : FAULT_spawn_silent);
+                w->silent = !late;
+                if (late)
+                        sim_schedule(s, s->pools[pool].config.start_timeout - 50 * MICROSECOND, HAPPEN_HELLO,
+                                     index, w->generation);
         } else {
                 sim_schedule(s, (int64_t)random_between(&s->random, 200, 9000) * MICROSECOND, HAPPEN_HELLO,
                              index, w->generation);
@@ -153,6 +158,7 @@ static void step_claim(struct sim *s, struct model_worker *w)
         w->run = run;
         w->item = run.first;
         w->credit = LIMIT_STREAM_CREDIT_BYTES;
+        w->n_streamed = w->unwritten_bytes = 0;
         w->ignores = random_chance(&s->random, s->intensity.ignores);
         body_begins(s, w);
 }
@@ -235,15 +241,26 @@ static void step_give_up(struct sim *s, struct model_worker *w)
         answer_result(s, w, true, 0);
 }
 
+/* A program's output waits until there is credit for it, and so does the program. */
 static void step_stream(struct sim *s, struct model_worker *w)
 {
-        bool progress = random_chance(&s->random, 300);
-        uint32_t size = (uint32_t)random_between(&s->random, 1, 20000);
+        bool progress = !w->unwritten_bytes && random_chance(&s->random, 300);
+        uint32_t size =
+                w->unwritten_bytes ? w->unwritten_bytes : (uint32_t)random_between(&s->random, 1, 40000);
 
-        if (!progress && (!w->run.streams || size > w->credit))
+        if (!progress && !w->run.streams)
                 return;
-        if (!progress)
+        if (!progress && size > w->credit) {
+                if (!w->unwritten_bytes)
+                        MEET(s, faults, FAULT_program_waits_for_credit);
+                w->unwritten_bytes = size;
+                return;
+        }
+        w->n_streamed++;
+        if (!progress) {
+                w->unwritten_bytes = 0;
                 w->credit -= size;
+        }
         answer_push(s, w,
                     &(struct answer_message){.kind = progress ? ANSWER_PROGRESS : ANSWER_STREAM,
                                              .task = w->run.task,
@@ -262,7 +279,7 @@ static void step_lie(struct sim *s, struct model_worker *w)
         uint32_t slot = (uint32_t)random_below(&s->random, LIMIT_SLOTS);
 
         w->deaf = false;
-        switch (random_below(&s->random, 4)) {
+        switch (random_below(&s->random, 6)) {
         case 0:
                 message.task = s->n_entries ? s->entries[random_below(&s->random, s->n_entries)].id : 1;
                 message.slot = (uint32_t)random_below(&s->random, 100);
@@ -281,6 +298,14 @@ static void step_lie(struct sim *s, struct model_worker *w)
                 message.stream = STREAM_STDOUT;
                 message.size_bytes = LIMIT_STREAM_CREDIT_BYTES + 1;
                 MEET(s, faults, FAULT_worker_overdraws);
+                break;
+        case 3:
+                message.kind = ANSWER_GARBAGE;
+                MEET(s, faults, FAULT_worker_says_garbage);
+                break;
+        case 4:
+                message.kind = ANSWER_HELLO;
+                MEET(s, faults, FAULT_worker_says_hello_twice);
                 break;
         default:
                 MEET(s, faults, FAULT_worker_scribbles);
@@ -319,14 +344,30 @@ static bool step_of_body(struct sim *s, struct model_worker *w)
                 step_next_item(s, w);
                 return true;
         }
-        if (random_chance(&s->random, e->streams || w->run.streams ? 200 : s->intensity.streams))
+        if (w->unwritten_bytes || (w->n_streamed < STREAMS_MAX &&
+                                   random_chance(&s->random, e->streams ? 500 : s->intensity.streams)))
                 step_stream(s, w);
+        if (w->unwritten_bytes)
+                return false; /* credit wakes it */
         if (s->now < w->until) {
                 sim_wake(s, w->index);
                 return false;
         }
         step_finish(s, w);
         return true;
+}
+
+void worker_last_words(struct sim *s, struct model_worker *w)
+{
+        if (w->life != LIFE_ALIVE || !w->busy || w->answered || !random_chance(&s->random, 400))
+                return;
+        MEET(s, faults, FAULT_last_words);
+        if (w->run.is_chunk && w->until == INT64_MIN)
+                step_next_item(s, w);
+        else if (w->unwritten_bytes || random_chance(&s->random, 300))
+                step_stream(s, w);
+        else
+                step_finish(s, w);
 }
 
 /* Whatever fate has for it before its next step; true: it did not survive. */
@@ -354,7 +395,7 @@ static bool step_of_fate(struct sim *s, struct model_worker *w)
                 sim_schedule(s, (int64_t)random_between(&s->random, 10, 3000) * MICROSECOND,
                              HAPPEN_READS_AGAIN, w->index, w->generation);
         }
-        if (w->evil && w->hello_heard && random_chance(&s->random, 50))
+        if (w->evil && random_chance(&s->random, 50))
                 step_lie(s, w);
         return false;
 }
@@ -399,7 +440,9 @@ void worker_happen(struct sim *s, enum happening what, uint32_t index, uint32_t 
                 w->life = LIFE_ALIVE;
                 if (!s->pools[w->pool].zygote_up)
                         MEET(s, faults, FAULT_hello_after_zygote);
-                answer_push(s, w, &(struct answer_message){.kind = ANSWER_HELLO});
+                if (w->evil && random_chance(&s->random, 100))
+                        step_lie(s, w); /* before its hello */
+                answer_push(s, w, &(struct answer_message){.kind = ANSWER_HELLO, .entry = NO_ENTRY});
         } else if (what == HAPPEN_READS_AGAIN) {
                 w->deaf = false;
                 sim_wake(s, index);

@@ -76,7 +76,7 @@ int op_send(void *ctx, uint32_t worker, const struct core_dispatch *d)
                                   .entry = ledger_index(s, e),
                                   .n_items = d->n_items,
                                   .is_chunk = d->is_chunk,
-                                  .streams = d->streams};
+                                  .streams = d->streams || !d->is_chunk}; /* as the daemon does */
         uint64_t word;
 
         TRACE(s, "> send", worker, d->task, d->slot, d->first, d->n_items);
@@ -184,6 +184,8 @@ void op_kill(void *ctx, uint32_t worker)
         if (w->life == LIFE_NONE)
                 sim_fail(s, "worker %u is killed and is none", worker);
         sim_meet_worker(s, worker, WORKER_EVENT_kill);
+        if (!w->killed)
+                worker_last_words(s, w);
         w->killed = true;
         if (w->life == LIFE_ALIVE && w->dies_late && !s->ending) {
                 MEET(s, faults, FAULT_worker_stuck);
@@ -222,5 +224,6 @@ void op_credit(void *ctx, uint32_t worker, uint64_t task, uint32_t bytes)
                 if (w->credit > LIMIT_STREAM_CREDIT_BYTES && !w->evil)
                         sim_fail(s, "task %llu: %lld bytes of stream credit at once",
                                  (unsigned long long)task, (long long)w->credit);
+                sim_wake(s, worker);
         }
 }

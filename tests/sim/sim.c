@@ -150,8 +150,11 @@ static void reap(struct sim *s, uint32_t worker, uint32_t generation)
 
 static void stop(struct sim *s)
 {
-        if (s->stopping)
+        if (s->stopping) {
+                MEET(s, events, EVENT_core_stop_again);
+                core_stop(s->core, s->now);
                 return;
+        }
         s->stopping = true;
         for (uint32_t i = 0; i < s->n_entries; i++) {
                 struct entry *e = &s->entries[i];
@@ -239,6 +242,26 @@ static bool happen(struct sim *s, const struct happening_entry *h)
         return false;
 }
 
+/* At every moment the totals say the same: what was submitted has ended or is somewhere. */
+static void check_totals(struct sim *s)
+{
+        for (uint32_t i = 0; i < s->n_pools; i++) {
+                struct core_pool_status p;
+                const struct core_totals *t = &p.totals;
+                core_pool_status(s->core, i, &p);
+                if (t->submitted !=
+                    t->succeeded + t->failed + t->cancelled + t->expired + p.ready + p.delayed + p.running)
+                        sim_fail(s, "pool %u: the sum of all states is not what was submitted", i);
+        }
+}
+
+static void check(struct sim *s)
+{
+        if (!s->trace.unchecked)
+                core_check(s->core);
+        check_totals(s);
+}
+
 /* The core's turn, and after it what the daemon's loop does. */
 static void turn(struct sim *s)
 {
@@ -254,7 +277,7 @@ static void turn(struct sim *s)
         if (s->n_spins > SPIN_LIMIT)
                 sim_fail(s, "the core wants its turn at once, again and again");
         requests_check(s);
-        core_check(s->core);
+        check(s);
         if (++s->n_turns % 16 == 0)
                 ledger_check_bounds(s);
 }
@@ -279,7 +302,7 @@ static bool step(struct sim *s)
                 if (random_chance(&s->random, s->intensity.skip_turn)) {
                         if (s->deadline > s->now + SAME_LOOP)
                                 s->deadline = s->now + SAME_LOOP;
-                        core_check(s->core);
+                        check(s);
                         return true;
                 }
         }
@@ -387,14 +410,16 @@ static void release(struct sim *s)
         free(s);
 }
 
-uint64_t sim_run(uint64_t seed, bool printed, struct coverage *coverage)
+uint64_t sim_run(uint64_t seed, bool printed, bool unchecked, struct coverage *coverage)
 {
         struct sim *s = calloc(1, sizeof(*s));
         uint64_t hash;
 
         if (!s)
                 abort();
-        world_begin(s, seed, printed, coverage);
+        s->coverage = coverage;
+        s->trace = (struct trace){.printed = printed, .unchecked = unchecked, .hash = seed};
+        world_begin(s, seed);
         while (!s->ending && step(s))
                 continue;
         end_run(s);

@@ -135,7 +135,7 @@ struct model_connection {
         uint32_t generation, next_msgid;
         uint64_t output_bytes; /* not yet read by the peer */
         uint64_t told_bytes;   /* what the core was told of it */
-        bool slow;
+        bool slow, drain_set;
 };
 
 struct model_user {
@@ -155,7 +155,7 @@ struct run_message {
         bool is_chunk, streams;
 };
 
-enum answer_kind { ANSWER_HELLO, ANSWER_RESULT, ANSWER_ITEM, ANSWER_STREAM, ANSWER_PROGRESS };
+enum answer_kind { ANSWER_HELLO, ANSWER_RESULT, ANSWER_ITEM, ANSWER_STREAM, ANSWER_PROGRESS, ANSWER_GARBAGE };
 
 struct answer_message {
         enum answer_kind kind;
@@ -172,13 +172,14 @@ struct model_worker {
         bool forked;      /* its zygote may die, it lives on */
         bool hello_heard; /* the core knows that it lives */
         bool evil, deaf;  /* lies; reads nothing at the moment */
-        bool told_stop, killed, dies_late, by_outside, silent, no_area;
+        bool told_stop, killed, dies_late, by_outside, silent, no_area, said_hello;
         uint32_t n_slots;
         struct area area;
         uint64_t told_task; /* SIGTERM came for it; all that a worker without area knows */
         uint64_t lone_task; /* without area: what the daemon sent last, and when */
         int64_t lone_since;
         int64_t credit;
+        uint32_t n_streamed, unwritten_bytes; /* what a program wants to write and has no credit for */
         /* what it runs */
         bool busy, answered, ignores, cut_short;
         struct run_message run;
@@ -214,6 +215,7 @@ struct intensity {
 
 struct trace {
         bool printed;
+        bool unchecked; /* core_check() is not called: the oracle is on its own */
         uint64_t hash;
 };
 
@@ -254,14 +256,14 @@ struct sim {
 
 /* Runs one seed from birth to the last freed byte; returns the hash of its history. A failure ends the
  * process. */
-uint64_t sim_run(uint64_t seed, bool printed, struct coverage *);
+uint64_t sim_run(uint64_t seed, bool printed, bool unchecked, struct coverage *);
 
 /* sim.c: time */
 void sim_schedule(struct sim *, int64_t in, enum happening, uint32_t subject, uint32_t generation);
 void sim_wake(struct sim *, uint32_t worker);
 
 /* world.c */
-void world_begin(struct sim *, uint64_t seed, bool printed, struct coverage *);
+void world_begin(struct sim *, uint64_t seed);
 
 /* trace.c */
 #define TRACE(s, what, ...)                                                                                  \
@@ -293,6 +295,8 @@ void worker_happen(struct sim *, enum happening, uint32_t worker, uint32_t gener
 void worker_born(struct sim *, uint32_t pool, uint32_t worker);
 void worker_receive(struct sim *, struct model_worker *, const struct run_message *);
 void worker_reset(struct model_worker *);
+/* What leaves a running worker between the core's decision to kill it and its death. */
+void worker_last_words(struct sim *, struct model_worker *);
 
 /* deliver.c */
 void worker_deliver_one(struct sim *, struct model_worker *);

@@ -20,7 +20,7 @@ static void draw_intensity(struct sim *s)
                 .outside = draw(s, 12),
                 .ignores = draw(s, 500),
                 .deaf = draw(s, 20),
-                .evil = random_chance(r, 700) ? 0 : 300,
+                .evil = random_chance(r, 600) ? 0 : 300,
                 .no_area = draw(s, 200),
                 .spawn_refused = draw(s, 100),
                 .spawn_failed = draw(s, 150),
@@ -30,7 +30,7 @@ static void draw_intensity(struct sim *s)
                 .cancel = draw(s, 100),
                 .leaves = draw(s, 25),
                 .no_memory = random_chance(r, 700) ? 0 : 30,
-                .dies_late = random_chance(r, 700) ? 0 : 200,
+                .dies_late = random_chance(r, 600) ? 0 : 400,
                 .fails = draw(s, 200),
                 .streams = draw(s, 100),
                 .skip_turn = draw(s, 600),
@@ -85,18 +85,16 @@ static void draw_clients(struct sim *s)
                 sim_schedule(s, (int64_t)random_below(r, 500) * MICROSECOND, HAPPEN_OPEN, i, 0);
                 sim_schedule(s, 600 * MICROSECOND, HAPPEN_ACT, i, 0);
         }
-        s->n_acts_left = (uint32_t)random_between(r, 20, 250);
+        s->n_acts_left = (uint32_t)random_between(r, 20, 320);
         s->act_pause = random_chance(r, 500) ? (int64_t)random_between(r, 1, 40) * MICROSECOND
                                              : (int64_t)random_between(r, 100, 3000) * MICROSECOND;
 }
 
-void world_begin(struct sim *s, uint64_t seed, bool printed, struct coverage *coverage)
+void world_begin(struct sim *s, uint64_t seed)
 {
         struct random *r = &s->random;
 
         s->seed = seed;
-        s->coverage = coverage;
-        s->trace = (struct trace){.printed = printed, .hash = seed};
         s->now = CORE_SECOND;
         s->deadline = s->now;
         s->accepting = NO_ENTRY;
