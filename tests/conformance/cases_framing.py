@@ -88,7 +88,7 @@ def wide_forms(t):
     client = t.connect()
     client.open[5] = "call"
     name = b"\xdb" + struct.pack(">I", 4) + b"call"
-    function = b"\xda" + struct.pack(">H", 9) + b"echo"
+    function = b"\xda" + struct.pack(">H", 4) + b"echo"
     args = b"\xdd" + struct.pack(">I", 1) + b"\xd3" + struct.pack(">q", -5)
     client.send_bytes(b"\xdc\x00\x04" + b"\xcd\x00\x00" + b"\xcf" + struct.pack(">Q", 5) + name
                       + b"\xdd" + struct.pack(">I", 3) + function + args + b"\xdf" + bytes(4))
@@ -187,7 +187,7 @@ NO_MESSAGES = {
     "str of 2^32 - 1 bytes": b"\x94\x00\x01\xa4call\x93\xa1f\x91\xdb\xff\xff\xff\xff",
     "ext of 2^32 - 1 bytes": b"\x94\x00\x01\xa4call\x93\xa1f\x91\xc9\xff\xff\xff\xff\x01",
     "an array of 2^32 - 1 as message": b"\xdd\xff\xff\xff\xff",
-    "65 MiB declared": b"\x94\x00\x01\xa4call\x93\xa9echo\x91\xc6" + struct.pack(">I", 65 * MIB),
+    "65 MiB declared": b"\x94\x00\x01\xa4call\x93\xa4echo\x91\xc6" + struct.pack(">I", 65 * MIB),
     "HTTP": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "text": b"ping\n",
     "TLS": bytes.fromhex("160301020001"),
@@ -200,7 +200,7 @@ def no_messages(t):
     other = t.connect()
     waiting = other.start("call", "sleep", [0.5], {})
     for name, data in NO_MESSAGES.items():
-        client = t.connect()
+        client = t.connect(bound=3)  # at once, and not only when it has not become whole in time
         try:
             client.send_bytes(data)
             t.ended_by_error(client, "protocol_error")
@@ -230,7 +230,7 @@ def garbage(t):
 def whole_65_mib(t):
     """A message of 65 MiB, written as far as the peer reads it"""
     client = t.connect()
-    head = b"\x94\x00\x01\xa4call\x93\xa9echo\x91\xc6" + struct.pack(">I", 65 * MIB)
+    head = b"\x94\x00\x01\xa4call\x93\xa4echo\x91\xc6" + struct.pack(">I", 65 * MIB)
     try:
         client.send_bytes(head)
         for _ in range(65):

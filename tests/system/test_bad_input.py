@@ -14,7 +14,7 @@ from wire import Closed, Refused, pack  # noqa: E402
 
 MIB = 1 << 20
 EXIT_CONFIGURATION = 78
-CALL = b"\x94\x00\x01\xa4call\x93\xa9echo"
+CALL = b"\x94\x00\x01\xa4call\x93\xa4echo"
 
 DECLARED = [CALL + kind + struct.pack(">I", n) + rest for n in (2**32 - 1, 2**31, 2**28, 65 * MIB)
             for kind, rest in ((b"\xdd", b""), (b"\xdf", b""), (b"\x91\xc6", b""), (b"\x91\xdb", b""), (b"\x91\xc9", b"\x01"),
@@ -38,12 +38,11 @@ class BadInput(unittest.TestCase):
             other.call("echo", bytes(MIB))
             flat = Flat(g)
             for frame in frames:
-                with g.connect() as client:
+                with g.connect(bound=3) as client:
                     client.send_bytes(frame)
-                    client.shut_down()
-                    errors = client.end_of_file()
-                    if frame in DECLARED or frame in DEEP:
-                        self.assertEqual([error["code"] for error in errors], ["protocol_error"], frame[:40])
+                    if frame not in DECLARED and frame not in DEEP:
+                        client.shut_down()  # random bytes may be the beginning of a message
+                    self.assertIn(len(told(client)), (1,) if frame in DECLARED or frame in DEEP else (0, 1), frame[:40])
                 flat.sample()
             # Those that stay: declared, and then nothing more comes.
             held = [g.connect() for _ in range(50)]
