@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A core whose operations are written down. Every operation is one line; a test says what it expects since
+ * the last time and compares. Slots answer as the test sets them. Task ids run from 1, workers from 0.
+ * After every event core_check() is run.
+ */
+#ifndef TESTS_UNIT_CORE_RECORDER_H
+#define TESTS_UNIT_CORE_RECORDER_H
+
+#include "daemon/core/core.h"
+#include "proto/limits.h"
+#include "tests/unit/cmocka_includes.h"
+
+#define MS      (CORE_SECOND / 1000)
+#define US      (CORE_SECOND / 1000000)
+#define ALICE   1000
+#define BOB     2000
+#define SILENT  0
+#define STREAMS 6 /* stdout and stderr */
+
+struct recorder {
+        struct core *core;
+        int64_t now, next_turn;
+        uint32_t function;
+        char log[16384];
+        size_t n;
+        bool claimed; /* slots: what is asked back has begun */
+        bool refuse_send, refuse_spawn, defer_store;
+        uint64_t slot_index;
+        uint32_t n_payloads;
+        struct core_dispatch sent; /* the last one */
+        uint32_t sent_to;
+};
+
+/* A core with one pool; its workers have said hello. */
+struct recorder *begin(uint32_t n_workers, uint32_t window);
+struct recorder *begin_with(const struct core_config *, const struct core_pool_config *);
+extern const struct core_config ordinary;
+extern const struct core_pool_config ordinary_pool;
+/* Closes what the test left open, frees the core (accounts are zero then), checks that no payload is left. */
+void end(struct recorder *);
+/* Says hello for a worker. */
+void hello(struct recorder *, uint32_t worker);
+/* Time goes by, then a turn. */
+void turn(struct recorder *, int64_t later);
+/* Everything recorded since the last call, compared with lines. */
+void expect(struct recorder *, const char *lines);
+void forget(struct recorder *);
+
+struct core_spec spec(struct recorder *);
+void client(struct recorder *, uint32_t connection, uid_t uid);
+/* A call with this msgid; returns nothing: it must be accepted. */
+void call(struct recorder *, uint32_t connection, uint32_t msgid);
+uint64_t submit(struct recorder *, uint32_t connection);
+uint64_t submit_with(struct recorder *, uint32_t connection, struct core_spec);
+void map(struct recorder *, uint32_t connection, uint32_t msgid, struct core_map_spec);
+/* The worker answers for what was sent to this slot. */
+void answer(struct recorder *, uint32_t worker, uint32_t slot, uint64_t task);
+void answer_failed(struct recorder *, uint32_t worker, uint32_t slot, uint64_t task);
+void item(struct recorder *, uint32_t worker, uint64_t task, uint64_t index);
+void item_failed(struct recorder *, uint32_t worker, uint64_t task, uint64_t index);
+/* The worker is dead: signal > 0, or exit status -signal. */
+void lost(struct recorder *, uint32_t worker, int signal);
+/* Makes the function's mean run time known. */
+void measure(struct recorder *, uint32_t connection, int64_t run_time);
+enum task_state state_of(struct recorder *, uint32_t connection, uint64_t id);
+
+#endif

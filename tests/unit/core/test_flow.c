@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* Slow readers and stream credit: who is blocked holds up only what would write to him. */
+#include "tests/unit/core/recorder.h"
+
+#define STDOUT 2
+
+static void block(struct recorder *r, uint32_t connection, bool blocked)
+{
+        core_connection_output(r->core, connection, blocked ? 1001 : 0);
+        core_check(r->core);
+        assert_int_equal(core_connection_blocked(r->core, connection), blocked);
+}
+
+static void streaming_call(struct recorder *r, uint32_t connection, uint32_t msgid)
+{
+        struct core_spec s = spec(r);
+        s.streams = STREAMS;
+        r->n_payloads++;
+        assert_int_equal(core_call(r->core, (struct core_request){connection, msgid}, &s, r->now), 0);
+}
+
+static void test_streaming_task_does_not_begin_for_the_blocked(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        block(r, 1, true);
+        streaming_call(r, 1, 1);
+        call(r, 1, 2);
+        turn(r, 0);
+        expect(r, "send 0:0 #2\n"); /* that one streams nothing */
+        answer(r, 0, 0, 2);
+        turn(r, 0);
+        expect(r, "result 1.2\n");
+        block(r, 1, false);
+        turn(r, 0);
+        expect(r, "send 0:0 #1\n");
+        assert_true(r->sent.streams);
+        end(r);
+}
+
+static void test_map_of_the_blocked_begins_no_chunk(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        map(r, 1, 5, (struct core_map_spec){.n_items = 2, .chunk = 1});
+        turn(r, 0);
+        block(r, 1, true);
+        forget(r);
+        item(r, 0, 1, 0);
+        answer(r, 0, 0, 1);
+        turn(r, 0);
+        expect(r, "item 1.5 0\n"); /* what runs is delivered */
+        block(r, 1, false);
+        turn(r, 0);
+        expect(r, "send 0:0 #1 [1+1]\n");
+        end(r);
+}
+
+static void test_held_task_can_be_cancelled(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        block(r, 1, true);
+        streaming_call(r, 1, 1);
+        turn(r, 0);
+        assert_int_equal(core_cancel_request(r->core, (struct core_request){1, 1}, r->now), 0);
+        core_check(r->core);
+        expect(r, "record 1.1 #1 client\n");
+        streaming_call(r, 1, 2);
+        turn(r, 0);
+        core_connection_close(r->core, 1, r->now);
+        core_check(r->core);
+        end(r);
+}
+
+static int stream(struct recorder *r, uint32_t bytes)
+{
+        int result = core_worker_stream(r->core, 0, 1, STDOUT, bytes, r->now);
+        core_check(r->core);
+        return result;
+}
+
+static void test_credit_comes_in_grains(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        streaming_call(r, 1, 1);
+        turn(r, 0);
+        forget(r);
+        assert_int_equal(stream(r, 10000), 0);
+        expect(r, "stream 1.1 2\n");
+        assert_int_equal(stream(r, 10000), 0);
+        expect(r, "stream 1.1 2\ncredit 0 #1 20000\n");
+        end(r);
+}
+
+static void test_no_credit_while_blocked(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        streaming_call(r, 1, 1);
+        turn(r, 0);
+        forget(r);
+        block(r, 1, true);
+        assert_int_equal(stream(r, LIMIT_STREAM_CREDIT_BYTES), 0);
+        expect(r, "stream 1.1 2\n");
+        block(r, 1, false);
+        expect(r, "credit 0 #1 65536\n");
+        assert_int_equal(stream(r, LIMIT_STREAM_CREDIT_BYTES), 0);
+        end(r);
+}
+
+static void test_attach_gets_tail_then_stream_then_result(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_spec s = spec(r);
+        struct core_account account;
+        s.streams = STREAMS;
+        uint64_t id = submit_with(r, 1, s);
+        turn(r, 0);
+        assert_int_equal(stream(r, 100), 0);
+        core_account(r->core, ALICE, &account);
+        assert_int_equal(account.bytes, 110); /* arguments and tail */
+        forget(r);
+        assert_int_equal(core_attach(r->core, (struct core_request){1, 4}, id, STREAMS, 1000, r->now), 0);
+        assert_int_equal(stream(r, 100), 0);
+        answer(r, 0, 0, id);
+        expect(r, "tail 1.4 #1\nstream 1.4 2\nresult 1.4\n");
+        end(r);
+}
+
+static void test_input_is_charged_and_bounded(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_account account;
+        assert_int_equal(core_connection_input(r->core, 1, 1 << 19), 0);
+        assert_int_equal(core_connection_input(r->core, 1, 1 << 21), CORE_QUOTA);
+        core_account(r->core, ALICE, &account);
+        assert_int_equal(account.bytes, 1 << 19);
+        core_connection_close(r->core, 1, r->now);
+        core_account(r->core, ALICE, &account);
+        assert_int_equal(account.bytes, 0);
+        assert_int_equal(account.connections, 0);
+        end(r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_streaming_task_does_not_begin_for_the_blocked),
+                cmocka_unit_test(test_map_of_the_blocked_begins_no_chunk),
+                cmocka_unit_test(test_held_task_can_be_cancelled),
+                cmocka_unit_test(test_credit_comes_in_grains),
+                cmocka_unit_test(test_no_credit_while_blocked),
+                cmocka_unit_test(test_attach_gets_tail_then_stream_then_result),
+                cmocka_unit_test(test_input_is_charged_and_bounded),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

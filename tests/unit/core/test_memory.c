@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Every request with the first, the second, … allocation failing: a clear refusal, and nothing has changed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/core/recorder.h"
+#include "tests/unit/fault_alloc.h"
+
+#define FAULTS_MAX 50
+
+static int do_submit(struct recorder *r)
+{
+        struct core_spec s = spec(r);
+        uint64_t id;
+        s.label = "a label";
+        return core_submit(r->core, 1, &s, r->now, &id);
+}
+
+static int do_call(struct recorder *r)
+{
+        struct core_spec s = spec(r);
+        s.priority = 3;
+        return core_call(r->core, (struct core_request){1, 1}, &s, r->now);
+}
+
+static int do_map(struct recorder *r)
+{
+        struct core_spec s = spec(r);
+        struct core_map_spec m = {.n_items = 3, .ordered = true};
+        return core_map(r->core, (struct core_request){1, 1}, &s, &m, r->now);
+}
+
+static int do_wait(struct recorder *r)
+{
+        uint64_t ids[] = {1, 2, 3};
+        return core_wait(r->core, (struct core_request){1, 1}, ids, 3, CORE_NEVER, 3, r->now);
+}
+
+static int do_result(struct recorder *r)
+{
+        return core_result(r->core, (struct core_request){1, 1}, 1, CORE_NEVER, false, r->now);
+}
+
+static int do_open(struct recorder *r)
+{
+        return core_connection_open(r->core, 40, BOB, 1, false);
+}
+
+/* Returns how many allocations it made. */
+static unsigned fail_each(int (*act)(struct recorder *), bool takes_payload)
+{
+        for (unsigned n = 1; n < FAULTS_MAX; n++) {
+                struct recorder *r = begin(1, 1);
+                struct core_account before, after;
+                submit(r, 1);
+                turn(r, 0);
+                forget(r);
+                core_account(r->core, ALICE, &before);
+                fault_alloc_arm(n);
+                int result = act(r);
+                bool failed = fault_alloc_disarm();
+                core_check(r->core);
+                if (result < 0) {
+                        assert_true(failed);
+                        assert_int_equal(result, -ENOMEM);
+                        core_account(r->core, ALICE, &after);
+                        assert_memory_equal(&before, &after, sizeof(before));
+                        assert_int_equal(core_connection_requests(r->core, 1), 0);
+                        expect(r, "");
+                } else {
+                        assert_int_equal(result, 0);
+                        r->n_payloads += takes_payload;
+                }
+                end(r);
+                if (!failed)
+                        return n - 1;
+        }
+        fail();
+        return 0;
+}
+
+static void test_each_request_without_memory(void **state)
+{
+        assert_true(fail_each(do_submit, true) >= 1);
+        assert_true(fail_each(do_call, true) >= 3);
+        assert_true(fail_each(do_map, true) >= 4);
+        assert_true(fail_each(do_wait, false) >= 2);
+        assert_true(fail_each(do_result, false) >= 1);
+        assert_true(fail_each(do_open, false) >= 2);
+}
+
+/* A chunk that cannot be sent for lack of memory goes a little later. */
+static void test_chunk_without_memory_waits(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        map(r, 1, 5, (struct core_map_spec){.n_items = 3, .chunk = 3});
+        fault_alloc_arm(1);
+        turn(r, 0);
+        assert_true(fault_alloc_disarm());
+        expect(r, "");
+        turn(r, MS);
+        expect(r, "send 0:0 #1 [0+3]\n");
+        end(r);
+}
+
+static void test_spawn_without_memory_waits(void **state)
+{
+        struct recorder *r = begin_with(&ordinary, &ordinary_pool);
+        fault_alloc_arm(1);
+        turn(r, 0);
+        assert_true(fault_alloc_disarm());
+        expect(r, "");
+        turn(r, CORE_SECOND / 10);
+        expect(r, "spawn 0\n");
+        end(r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_each_request_without_memory),
+                cmocka_unit_test(test_chunk_without_memory_waits),
+                cmocka_unit_test(test_spawn_without_memory_waits),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

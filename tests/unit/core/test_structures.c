@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* What the core stands on: the heap of timers, the hash table, the mean of run times. */
+#include "daemon/core/core_private.h"
+#include "tests/unit/cmocka_includes.h"
+
+#define N 500
+
+static uint32_t next_random(uint32_t *seed)
+{
+        *seed = *seed * 1664525 + 1013904223;
+        return *seed >> 8;
+}
+
+static void test_timers_come_in_their_order(void **state)
+{
+        struct core core = {0};
+        struct timer timers[N] = {0};
+        int64_t at[N], last = -1;
+        uint32_t seed = 1;
+        assert_int_equal(timers_reserve(&core.timers, N), 0);
+        for (int i = 0; i < N; i++)
+                timer_set(&core, &timers[i], at[i] = next_random(&seed) % 1000);
+        for (int i = 0; i < N; i += 3)
+                timer_set(&core, &timers[i], at[i] = next_random(&seed) % 1000);
+        for (int i = 1; i < N; i += 7)
+                timer_clear(&core, &timers[i]);
+        for (struct timer *timer; (timer = timers_first_due(&core.timers, 2000)); timer_clear(&core, timer)) {
+                assert_true(at[timer - timers] >= last);
+                assert_true(timers_next(&core.timers) == at[timer - timers]);
+                last = at[timer - timers];
+        }
+        assert_true(timers_next(&core.timers) == CORE_NEVER);
+        timers_unreserve(&core.timers, N);
+        free(core.timers.heap);
+}
+
+static void test_table_finds_what_is_there(void **state)
+{
+        static const uint64_t multipliers[] = {0, 0x9e3779b97f4a7c15, 1};
+        for (size_t m = 0; m < 3; m++) {
+                struct table table;
+                struct table_link links[N];
+                assert_int_equal(table_init(&table, multipliers[m]), 0);
+                for (uint64_t i = 0; i < N; i++)
+                        table_add(&table, &links[i], i * 3);
+                for (uint64_t i = 0; i < N; i += 2)
+                        table_remove(&table, &links[i]);
+                for (uint64_t i = 0; i < N; i++) {
+                        assert_ptr_equal(table_find(&table, i * 3), i % 2 ? &links[i] : NULL);
+                        assert_null(table_find(&table, i * 3 + 1));
+                }
+                for (uint64_t i = 1; i < N; i += 2)
+                        table_remove(&table, &links[i]);
+                table_deinit(&table);
+        }
+}
+
+static void test_mean_moves_by_an_eighth(void **state)
+{
+        struct function function = {0};
+        function_measure(&function, 800);
+        assert_int_equal(function.mean_ns, 800);
+        function_measure(&function, 1600);
+        assert_int_equal(function.mean_ns, 900);
+        for (int i = 0; i < 100; i++)
+                function_measure(&function, 0);
+        assert_true(function.mean_ns >= 1); /* 0 would say: not measured */
+}
+
+static void test_results_that_come_at_once_share_the_time(void **state)
+{
+        struct function function = {0};
+        struct hand hand = {0};
+        hand_measure(&hand, &function, 4000, 1);
+        hand_measure(&hand, &function, 0, 1);
+        hand_measure(&hand, &function, 0, 2);
+        assert_int_equal(function.mean_ns, 0);
+        hand_measure_end(&hand);
+        assert_int_equal(function.mean_ns, 1000);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_timers_come_in_their_order),
+                cmocka_unit_test(test_table_finds_what_is_there),
+                cmocka_unit_test(test_mean_moves_by_an_eighth),
+                cmocka_unit_test(test_results_that_come_at_once_share_the_time),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
