@@ -329,10 +329,11 @@ static bool module_is_there(const struct configuration *config, const char *modu
 
 static int check_pool(const struct configuration *config, const struct pool_configuration *pool)
 {
+        const char *zygote = zygote_program(pool);
         int status = 0;
 
-        if (access(pool->zygote, X_OK) < 0) {
-                log_error("[pool %s] zygote = %s: %s", pool->name, pool->zygote, strerror(errno));
+        if (access(zygote, X_OK) < 0) {
+                log_error("[pool %s] zygote = %s: %s", pool->name, zygote, strerror(errno));
                 status = EXIT_CONFIGURATION;
         }
         if (access(pool->directory, X_OK) < 0) {

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 struct daemon;
+struct pool_configuration;
 struct zygotes;
 
 struct pool_function {
@@ -31,6 +32,9 @@ enum zygotes_result {
  * (its pools exist already, in the configuration's order) and that they are ready. 0, ZYGOTES_NOT_LOADED
  * (exit 78), or -errno. */
 int zygotes_start(struct daemon *);
+/* The program that a pool's zygote is: its key, or in place of the default the environment's GANGER_ZYGOTE (a
+ * build tree's own). */
+const char *zygote_program(const struct pool_configuration *);
 /* Takes NULL; returns NULL. Closes the channels; a zygote exits at that. */
 struct zygotes *zygotes_free(struct zygotes *);
 

@@ -74,7 +74,7 @@ static char **environment_new(const struct pool_configuration *pool)
         return environment;
 }
 
-static const char *program(const struct pool_configuration *pool)
+const char *zygote_program(const struct pool_configuration *pool)
 {
         const char *built = getenv("GANGER_ZYGOTE");
         return built && strcmp(pool->zygote, DEFAULT_PROGRAM) == 0 ? built : pool->zygote;
@@ -124,7 +124,7 @@ static int check(const struct zygote *zygote, const char *path)
 int zygote_execute(struct zygote *zygote, pid_t *ret_pid, int *ret_fd)
 {
         const struct pool_configuration *pool = zygote_pool(zygote);
-        const char *path = program(pool);
+        const char *path = zygote_program(pool);
         char name[] = "ganger-zygote";
         char *arguments[] = {name, pool->name, NULL};
         int pair[2];
