@@ -46,6 +46,11 @@ def descriptor(kind=2, size=0):
     return msgpack.ExtType(DESCRIPTOR_EXT, struct.pack(">BQ", kind, size))
 
 
+def is_utf8(text):
+    """Whether what came as a str was UTF-8; other bytes come as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class Client:
     """One connection. `bound`: how long any wait may take, in seconds."""
 
@@ -57,7 +62,7 @@ class Client:
         self.streams = {}  # msgid -> [[kind, data]…]
         self.order = []  # msgids as their answers came
         self.errors = []  # what notifications `error` said
-        self.unpacker = msgpack.Unpacker(raw=False, strict_map_key=False, max_buffer_size=2**31 - 1)
+        self.unpacker = msgpack.Unpacker(raw=False, unicode_errors="surrogateescape", strict_map_key=False, max_buffer_size=2**31 - 1)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(bound)
         try:
@@ -145,6 +150,8 @@ class Client:
             raise Broken(f"an error that is no map, or a result beside it: {error!r}, {result!r}")
         if error is not None and not (isinstance(error.get("code"), str) and isinstance(error.get("message"), str)):
             raise Broken(f"an error without code and message: {error!r}")
+        if error is not None and not is_utf8(error["message"]):
+            raise Broken(f"a message that is not UTF-8: {error!r}")
         self.answers[msgid] = (error, result)
         self.order.append(msgid)
 
@@ -152,6 +159,8 @@ class Client:
         if method == "stream" and len(params) == 3 and params[0] in self.open:
             self.streams[params[0]].append(params[1:])
         elif method == "error" and len(params) == 1 and isinstance(params[0], dict):
+            if not is_utf8(str(params[0].get("message"))):
+                raise Broken(f"a message that is not UTF-8: {params[0]!r}")
             self.errors.append(params[0])
         else:
             raise Broken(f"a notification that was not asked for: {method!r} {params!r}"[:300])
