@@ -55,5 +55,7 @@ int pointers_reserve(void *array, size_t *n, size_t i);
 void task_drop_tail(struct core *, struct task *);
 /* The peer's output drained: credit that was withheld is granted. */
 void streams_resume(struct peer *);
+/* One of those who stream it is gone. */
+void task_resume_stream(struct task *);
 
 #endif

@@ -32,13 +32,18 @@ static void grant(struct run *run)
         core->ops.credit(core->ctx, hand->index, task_id(run->task), bytes);
 }
 
+void task_resume_stream(struct task *task)
+{
+        if (task->run && task->run->state != RUN_SENT)
+                grant(task->run);
+}
+
 void streams_resume(struct peer *peer)
 {
         struct waiter *waiter;
         TAILQ_FOREACH (waiter, &peer->waiters, link) {
-                struct task *task = waiter->watch.task;
-                if (waiter->streams && task && task->run && task->run->state != RUN_SENT)
-                        grant(task->run);
+                if (waiter->streams && waiter->watch.task)
+                        task_resume_stream(waiter->watch.task);
         }
 }
 

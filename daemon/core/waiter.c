@@ -58,8 +58,12 @@ void waiter_watch(struct waiter *waiter, struct watch *watch, struct task *task,
 
 void waiter_free(struct core *core, struct waiter *waiter)
 {
-        if (waiter->watch.task)
+        if (waiter->watch.task) {
                 LIST_REMOVE(&waiter->watch, link);
+                /* It may be the slow one for whose sake credit was withheld. */
+                if (waiter->streams)
+                        task_resume_stream(waiter->watch.task);
+        }
         if (waiter->wait)
                 wait_free(core, waiter);
         timer_clear(core, &waiter->timer);
