@@ -232,6 +232,14 @@ void run_verdict(struct run *run, const struct bad_end *bad)
         timer_set(core, &run->timer, is_alive ? core->now + hand->pool->config.kill_grace : CORE_NEVER);
 }
 
+/* Whether the worker is at the task, or of a chunk at the item that is to be answered next. */
+static bool has_reached(const struct run *run, const struct core_slot *slot)
+{
+        if (!run->claimed && slot->state == SLOT_SENT)
+                return false;
+        return !run->hand->has_area || run->next == run->first || slot->index != run->next - 1;
+}
+
 /* The slot says when it truly began; a word that makes no sense counts as begun. True: its time is not over.
  */
 static bool has_time_left(struct run *run)
@@ -243,9 +251,9 @@ static bool has_time_left(struct run *run)
                 return false;
         core->ops.read_slot(core->ctx, run->hand->index, slot_of(run), &slot);
         bool is_ours = slot.task == task_id(task);
-        int64_t patience = run->since + task->timeout + UNBEGUN_NS;
-        if (!run->claimed && is_ours && slot.state == SLOT_SENT && core->now < patience) {
-                timer_set(core, &run->timer, patience);
+        if (is_ours && core->now < run->since + task->timeout + UNBEGUN_NS && !has_reached(run, &slot)) {
+                timer_set(core, &run->timer,
+                          core->now + (task->timeout > MILLISECOND ? task->timeout : MILLISECOND));
                 return true;
         }
         bool has_begun = is_ours && (slot.state == SLOT_CLAIMED || slot.state == SLOT_DONE);
