@@ -138,6 +138,16 @@ void run_leave(struct run *run)
         run->state = RUN_FREE;
 }
 
+/* What was sent before a run that has begun is done, and its answers are on the way. */
+static void begin_all_before(struct run *run)
+{
+        while ((run = TAILQ_PREV(run, run_list, link)))
+                if (run->state == RUN_SENT) {
+                        run->claimed = true;
+                        run_begin(run);
+                }
+}
+
 bool run_take_back(struct run *run)
 {
         struct hand *hand = run->hand;
@@ -152,8 +162,10 @@ bool run_take_back(struct run *run)
 #endif
         if (!won) {
                 run->claimed = true;
-                if (run->state == RUN_SENT)
+                if (run->state == RUN_SENT) {
+                        begin_all_before(run);
                         run_begin(run);
+                }
                 return false;
         }
         run->revoked_task = task_id(task);
@@ -179,16 +191,6 @@ void task_put_back(struct core *core, struct task *task, uint64_t order)
         queue_put_back(task, order);
 }
 
-/* What was sent before a run that has begun is done, and its answers are on the way. */
-static void begin_all_before(struct run *run)
-{
-        while ((run = TAILQ_PREV(run, run_list, link)))
-                if (run->state == RUN_SENT) {
-                        run->claimed = true;
-                        run_begin(run);
-                }
-}
-
 void run_take_back_ahead(struct hand *hand, uint32_t n)
 {
         struct core *core = hand->core;
@@ -197,10 +199,8 @@ void run_take_back_ahead(struct hand *hand, uint32_t n)
                 struct task *task = run->task;
                 uint64_t order = run->order;
                 previous = TAILQ_PREV(run, run_list, link);
-                if (!run_take_back(run)) {
-                        begin_all_before(run);
+                if (!run_take_back(run))
                         return;
-                }
                 hand->awaits_answer = hand->n_runs > 0;
                 task_put_back(core, task, order);
                 n--;
