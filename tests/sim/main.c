@@ -26,6 +26,7 @@ static void on_abort(int signal_number)
         int n = snprintf(line, sizeof(line), "seed %" PRIu64 " FAILED: an assertion, or a crash (%d)\n",
                          seed_now, signal_number);
 
+        fflush(stdout); /* the history up to here; this process does nothing else any more */
         if (write(STDERR_FILENO, line, (size_t)n) < 0)
                 _exit(2);
         _exit(1);

@@ -15,7 +15,7 @@
 
 #define SIGNAL_KILL 9
 #define SIGNAL_SEGV 11
-#define STREAMS_MAX 12 /* of one body: not more than makes sense */
+#define WRITES_MAX  12 /* of one body */
 
 static void answer_push(struct sim *s, struct model_worker *w, const struct answer_message *message)
 {
@@ -158,7 +158,9 @@ static void step_claim(struct sim *s, struct model_worker *w)
         w->run = run;
         w->item = run.first;
         w->credit = LIMIT_STREAM_CREDIT_BYTES;
-        w->n_streamed = w->unwritten_bytes = 0;
+        w->unwritten_bytes = w->n_to_write = 0;
+        if (random_chance(&s->random, s->entries[run.entry].streams ? 500 : s->intensity.streams))
+                w->n_to_write = (uint32_t)random_between(&s->random, 1, WRITES_MAX);
         w->ignores = random_chance(&s->random, s->intensity.ignores);
         body_begins(s, w);
 }
@@ -244,19 +246,17 @@ static void step_give_up(struct sim *s, struct model_worker *w)
 /* A program's output waits until there is credit for it, and so does the program. */
 static void step_stream(struct sim *s, struct model_worker *w)
 {
-        bool progress = !w->unwritten_bytes && random_chance(&s->random, 300);
+        bool progress = !w->unwritten_bytes && (!w->run.streams || random_chance(&s->random, 200));
         uint32_t size =
                 w->unwritten_bytes ? w->unwritten_bytes : (uint32_t)random_between(&s->random, 1, 40000);
 
-        if (!progress && !w->run.streams)
-                return;
         if (!progress && size > w->credit) {
                 if (!w->unwritten_bytes)
                         MEET(s, faults, FAULT_program_waits_for_credit);
                 w->unwritten_bytes = size;
                 return;
         }
-        w->n_streamed++;
+        w->n_to_write -= w->n_to_write > 0;
         if (!progress) {
                 w->unwritten_bytes = 0;
                 w->credit -= size;
@@ -322,7 +322,6 @@ static void step_lie(struct sim *s, struct model_worker *w)
 
 static bool step_of_body(struct sim *s, struct model_worker *w)
 {
-        struct entry *e = &s->entries[w->run.entry];
         bool told = (w->no_area ? w->told_task : atomic_load(&w->area.cancel)) == w->run.task;
 
         if (w->answered) {
@@ -344,11 +343,12 @@ static bool step_of_body(struct sim *s, struct model_worker *w)
                 step_next_item(s, w);
                 return true;
         }
-        if (w->unwritten_bytes || (w->n_streamed < STREAMS_MAX &&
-                                   random_chance(&s->random, e->streams ? 500 : s->intensity.streams)))
+        if (w->unwritten_bytes || w->n_to_write) {
                 step_stream(s, w);
-        if (w->unwritten_bytes)
-                return false; /* credit wakes it */
+                if (!w->unwritten_bytes)
+                        sim_wake_soon(s, w->index);
+                return !w->unwritten_bytes; /* else credit wakes it */
+        }
         if (s->now < w->until) {
                 sim_wake(s, w->index);
                 return false;

@@ -62,18 +62,30 @@ static struct happening_entry take_first(struct sim *s)
         }
 }
 
-void sim_wake(struct sim *s, uint32_t worker)
+static void wake_in(struct sim *s, struct model_worker *w, int64_t in)
 {
-        struct model_worker *w = &s->workers[worker];
-        int64_t in = (int64_t)random_below(&s->random, 30) * MICROSECOND;
-
-        if (w->busy && !w->answered && w->until > s->now && (!w->told_task || w->ignores))
-                in += w->until - s->now;
         if (w->wake_set && w->wake_at <= s->now + in)
                 return;
         w->wake_set = true;
         w->wake_at = s->now + in;
-        sim_schedule(s, in, HAPPEN_WAKE, worker, w->generation);
+        sim_schedule(s, in, HAPPEN_WAKE, w->index, w->generation);
+}
+
+void sim_wake_soon(struct sim *s, uint32_t worker)
+{
+        wake_in(s, &s->workers[worker], (int64_t)random_below(&s->random, 30) * MICROSECOND);
+}
+
+void sim_wake(struct sim *s, uint32_t worker)
+{
+        struct model_worker *w = &s->workers[worker];
+        bool works = w->busy && !w->answered && w->until > s->now && !w->n_to_write && !w->unwritten_bytes &&
+                     (!w->told_task || w->ignores);
+
+        if (works)
+                wake_in(s, w, w->until - s->now);
+        else
+                sim_wake_soon(s, worker);
 }
 
 /* -- what happens -- */

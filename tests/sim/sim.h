@@ -179,7 +179,7 @@ struct model_worker {
         uint64_t lone_task; /* without area: what the daemon sent last, and when */
         int64_t lone_since;
         int64_t credit;
-        uint32_t n_streamed, unwritten_bytes; /* what a program wants to write and has no credit for */
+        uint32_t n_to_write, unwritten_bytes; /* unwritten: what it wants to write and has no credit for */
         /* what it runs */
         bool busy, answered, ignores, cut_short;
         struct run_message run;
@@ -260,7 +260,9 @@ uint64_t sim_run(uint64_t seed, bool printed, bool unchecked, struct coverage *)
 
 /* sim.c: time */
 void sim_schedule(struct sim *, int64_t in, enum happening, uint32_t subject, uint32_t generation);
+/* The worker takes its next steps: soon, or when its body is done. */
 void sim_wake(struct sim *, uint32_t worker);
+void sim_wake_soon(struct sim *, uint32_t worker);
 
 /* world.c */
 void world_begin(struct sim *, uint64_t seed);

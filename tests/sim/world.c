@@ -32,7 +32,7 @@ static void draw_intensity(struct sim *s)
                 .no_memory = random_chance(r, 700) ? 0 : 30,
                 .dies_late = random_chance(r, 600) ? 0 : 400,
                 .fails = draw(s, 200),
-                .streams = draw(s, 100),
+                .streams = random_chance(r, 300) ? 600 : draw(s, 100),
                 .skip_turn = draw(s, 600),
                 .bad_client = draw(s, 30),
         };
