@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the workers share: worker.c (life), worker_send.c (what goes to them), worker_message.c
- * (what comes from them), reaper.c (how they end).
+ * What the files of the workers share: worker.c (life), worker_table.c (all of them), worker_send.c (what
+ * goes to them), worker_message.c (what comes from them), reaper.c (how they end).
  *
  * What happens to a worker comes in any order, from its channel, from its zygote and from the kernel, so what
- * to do is one table, state × event, in worker.c; nobody else writes ->state.
+ * to do is one table, state × event, in worker.c; nobody else writes ->life.
  */
 #ifndef DAEMON_WORKER_PRIVATE_H
 #define DAEMON_WORKER_PRIVATE_H
@@ -84,6 +84,11 @@ struct workers {
         TAILQ_HEAD(, worker) graveyard;
 };
 
+extern const struct channel_callbacks worker_channel_callbacks;
+/* It hung up and was not reaped. */
+void worker_on_hung_timer(evutil_socket_t, short what, void *worker);
+/* It was reaped, or gangerd goes first: its pid means nothing any more. */
+void worker_forget_process(struct worker *);
 /* NULL if there is none. */
 struct worker *worker_at(const struct workers *, uint32_t index);
 /* Something happened to it; `value` is the event's: the pid (spawned, hello), the errno (failed), the wait
