@@ -176,7 +176,9 @@ void channel_flush(struct channel *channel)
         int r = output_flush(&channel->output, channel->fd);
         if (r > 0)
                 event_add(&channel->write_event, NULL);
-        else if (r < 0)
+        else if (r == 0)
+                buffer_trim(&channel->output.bytes, READ_BYTES);
+        else
                 channel->lost = true; /* its end of file, or its death, comes by itself */
 }
 
