@@ -4,7 +4,7 @@
  * tasks of others, for tasks that are gone, and for numbers that never were a task. Only `submit`ted tasks
  * are asked for by id, as clients know no other ids.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/client.h"
 
 #include <stddef.h>
 

@@ -22,9 +22,13 @@ static void set_current(struct sim *s, const struct answer_message *m)
 static void meet(struct sim *s, const struct model_worker *w, const struct answer_message *m,
                  enum worker_event worker_event, enum task_event task_event)
 {
+        const struct entry *e = m->bogus               ? ledger_by_id(s, m->task)
+                                : m->entry != NO_ENTRY ? &s->entries[m->entry]
+                                                       : NULL;
+
         sim_meet_worker(s, w->index, worker_event);
-        if (m->entry != NO_ENTRY)
-                sim_meet_task(s, &s->entries[m->entry], task_event);
+        if (e)
+                sim_meet_task(s, e, task_event);
 }
 
 static int deliver_result(struct sim *s, struct model_worker *w, const struct answer_message *m)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Model clients: programs of several users that submit, call and map, feed and confirm, come and go, and read
- * fast or slowly. Everything that the core accepts is entered into the ledger first. A refusal is checked
- * against what the ledger knows.
+ * Model clients: programs of several users that submit, call and client_map, feed and confirm, come and go,
+ * and read fast or slowly. Everything that the core accepts is entered into the ledger first. A refusal is
+ * checked against what the ledger knows.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/client.h"
 
 #include <stdlib.h>
 
@@ -13,8 +13,7 @@ static struct model_user *user_of(struct sim *s, uint32_t connection)
         return &s->users[s->connections[connection].user];
 }
 
-/* Whether a task may be refused for this reason now. */
-static void check_refused(struct sim *s, int r, uint32_t pool, const char *what)
+void client_check_refused(struct sim *s, int r, uint32_t pool, const char *what)
 {
         uint64_t n = 0;
 
@@ -54,7 +53,7 @@ static int64_t pick_time(struct sim *s, int64_t scale)
         return (int64_t)random_between(&s->random, 1, (uint64_t)scale);
 }
 
-static void pick_spec(struct sim *s, uint32_t connection, struct core_spec *spec)
+void client_pick_spec(struct sim *s, uint32_t connection, struct core_spec *spec)
 {
         struct random *r = &s->random;
         uint32_t pool = (uint32_t)random_below(r, s->n_pools);
@@ -74,7 +73,7 @@ static void pick_spec(struct sim *s, uint32_t connection, struct core_spec *spec
         };
 }
 
-static uint32_t enter(struct sim *s, uint32_t connection, enum entry_kind kind, const struct core_spec *spec)
+uint32_t client_enter(struct sim *s, uint32_t connection, enum entry_kind kind, const struct core_spec *spec)
 {
         struct model_connection *c = &s->connections[connection];
         int64_t timeout = spec->pool < s->n_pools ? s->pools[spec->pool].config.timeout : 0;
@@ -101,8 +100,7 @@ static uint32_t enter(struct sim *s, uint32_t connection, enum entry_kind kind, 
         return s->accepting;
 }
 
-/* The core has answered: the entry stays, or it never was. */
-static bool entered(struct sim *s, uint32_t index, payload_t args, uint32_t pool, int r, const char *what)
+bool client_entered(struct sim *s, uint32_t index, payload_t args, uint32_t pool, int r, const char *what)
 {
         struct entry *e = &s->entries[index];
 
@@ -112,7 +110,7 @@ static bool entered(struct sim *s, uint32_t index, payload_t args, uint32_t pool
                         s->users[e->user].n_ready[e->pool]++;
                 return true;
         }
-        check_refused(s, r, pool, what);
+        client_check_refused(s, r, pool, what);
         payloads_drop(s, args);
         s->n_entries--;
         return false;
@@ -125,15 +123,15 @@ static void submit(struct sim *s, uint32_t connection)
         uint64_t id = 0;
         int r;
 
-        pick_spec(s, connection, &spec);
-        index = enter(s, connection, ENTRY_SUBMIT, &spec);
+        client_pick_spec(s, connection, &spec);
+        index = client_enter(s, connection, ENTRY_SUBMIT, &spec);
         spec.args = payloads_new(
                 s,
                 &(struct payload){.kind = PAYLOAD_ARGS, .entry = index, .size_bytes = spec.args_size_bytes});
         MEET(s, events, EVENT_submit);
         r = core_submit(s->core, connection, &spec, s->now, &id);
         TRACE(s, "submit", connection, spec.pool, id, (uint64_t)spec.delay);
-        if (entered(s, index, spec.args, spec.pool, r, "submit"))
+        if (client_entered(s, index, spec.args, spec.pool, r, "submit"))
                 ledger_learn_id(s, &s->entries[index], id);
 }
 
@@ -146,10 +144,10 @@ static void call(struct sim *s, uint32_t connection)
         uint32_t index;
         int r;
 
-        pick_spec(s, connection, &spec);
+        client_pick_spec(s, connection, &spec);
         if (random_chance(&s->random, 200))
                 spec.streams = (unsigned)random_between(&s->random, 1, 7);
-        index = enter(s, connection, ENTRY_CALL, &spec);
+        index = client_enter(s, connection, ENTRY_CALL, &spec);
         c->next_msgid++;
         spec.args = payloads_new(
                 s,
@@ -159,154 +157,8 @@ static void call(struct sim *s, uint32_t connection)
         MEET(s, events, EVENT_call);
         TRACE(s, "call", connection, id.msgid, spec.pool, spec.streams);
         r = core_call(s->core, id, &spec, s->now);
-        if (!entered(s, index, spec.args, spec.pool, r, "call"))
+        if (!client_entered(s, index, spec.args, spec.pool, r, "call"))
                 request_answer(s, id);
-}
-
-static void pick_map(struct sim *s, struct core_map_spec *map)
-{
-        struct random *r = &s->random;
-
-        *map = (struct core_map_spec){
-                .n_items = random_chance(r, 50) ? 0 : random_between(r, 1, random_chance(r, 60) ? 400 : 25),
-                .chunk = random_chance(r, 300) ? (uint32_t)random_between(r, 1, 9) : 0,
-                .limit = random_chance(r, 250) ? (uint32_t)random_between(r, 1, 4) : 0,
-                .window = random_chance(r, 250) ? (uint32_t)random_between(r, 1, 20) : 0,
-                .ordered = random_chance(r, 300),
-                .fail_fast = random_chance(r, 200),
-                .feed = random_chance(r, 300),
-                .collect = random_chance(r, 200),
-        };
-}
-
-static void map(struct sim *s, uint32_t connection)
-{
-        struct model_connection *c = &s->connections[connection];
-        struct core_request id = {.connection = connection, .msgid = c->next_msgid};
-        struct core_map_spec map_spec;
-        struct core_spec spec;
-        struct entry *e;
-        uint32_t index;
-        int r;
-
-        pick_spec(s, connection, &spec);
-        pick_map(s, &map_spec);
-        index = enter(s, connection, ENTRY_MAP, &spec);
-        c->next_msgid++;
-        e = &s->entries[index];
-        e->map = map_spec;
-        e->last_fed = !map_spec.feed;
-        ledger_feed(s, e, map_spec.n_items);
-        spec.args = payloads_new(s, &(struct payload){.kind = PAYLOAD_ITEMS,
-                                                      .entry = index,
-                                                      .n = map_spec.n_items,
-                                                      .size_bytes = spec.args_size_bytes});
-        request_open(s, connection, id.msgid, REQUEST_MAP, index);
-        MEET(s, events, EVENT_map);
-        TRACE(s, "map", connection, id.msgid, spec.pool, map_spec.n_items, map_spec.chunk, map_spec.limit,
-              map_spec.window);
-        r = core_map(s->core, id, &spec, &map_spec, s->now);
-        if (entered(s, index, spec.args, spec.pool, r, "map"))
-                return;
-        free(s->entries[s->n_entries].items);
-        request_answer(s, id);
-}
-
-/* An open map of this connection; NULL if chance finds none. */
-static struct request *open_map(struct sim *s, uint32_t connection)
-{
-        for (unsigned tries = 0; s->n_requests > 0 && tries < 8; tries++) {
-                struct request *r = &s->requests[random_below(&s->random, s->n_requests)];
-                if (r->open && r->connection == connection && r->kind == REQUEST_MAP)
-                        return r;
-        }
-        return NULL;
-}
-
-static void feed(struct sim *s, const struct request *r, uint64_t n, bool last)
-{
-        struct core_request id = {.connection = r->connection, .msgid = r->msgid};
-        uint32_t index = r->entry;
-        struct entry *e = &s->entries[index];
-        payload_t items = PAYLOAD_NONE;
-        bool misuse = !e->map.feed || e->last_fed;
-        int result;
-
-        if (n > 0)
-                items = payloads_new(s, &(struct payload){.kind = PAYLOAD_ITEMS,
-                                                          .entry = index,
-                                                          .index = e->n_items,
-                                                          .n = n,
-                                                          .size_bytes = 10 * n});
-        ledger_feed(s, e, n);
-        MEET(s, events, EVENT_feed);
-        TRACE(s, "feed", id.connection, id.msgid, n, last);
-        result = core_feed(s->core, id, items, n ? 10 * n : 0, n, 0, last, s->now);
-        e = &s->entries[index];
-        if (result == 0 && misuse)
-                sim_fail(s, "map %llu takes items that it must not", (unsigned long long)e->id);
-        if (result == 0) {
-                e->last_fed = last;
-                return;
-        }
-        e->n_items -= n;
-        if (items != PAYLOAD_NONE)
-                payloads_drop(s, items);
-        if (result == CORE_MISUSE)
-                MEET(s, events, EVENT_refused_misuse);
-        if (result != CORE_MISUSE || !misuse)
-                check_refused(s, result, e->pool, "feed");
-}
-
-static void more(struct sim *s, const struct request *r, uint64_t n)
-{
-        struct core_request id = {.connection = r->connection, .msgid = r->msgid};
-        struct entry *e = &s->entries[r->entry];
-        bool windowed = e->map.window != 0;
-        int result;
-
-        e->n_confirmed += n;
-        MEET(s, events, EVENT_more);
-        TRACE(s, "more", id.connection, id.msgid, n);
-        result = core_more(s->core, id, n, s->now);
-        if (result == CORE_MISUSE)
-                MEET(s, events, EVENT_refused_misuse);
-        if (result != (windowed ? 0 : CORE_MISUSE))
-                sim_fail(s, "more on a map with window %u returns %d", e->map.window, result);
-}
-
-static uint64_t unconfirmed(const struct entry *e)
-{
-        uint64_t n = e->n_told;
-
-        if (e->map.collect)
-                for (uint64_t i = 0; i < e->n_items; i++)
-                        n += e->items[i].n_collected && !e->items[i].n_told;
-        return n > e->n_confirmed ? n - e->n_confirmed : 0;
-}
-
-/* Something for a map that is open, or by mistake for one that is not. */
-static void tend_map(struct sim *s, uint32_t connection)
-{
-        struct request *r = open_map(s, connection);
-        struct entry *e;
-
-        if (!r) {
-                struct core_request none = {.connection = connection, .msgid = UINT32_MAX};
-                if (random_chance(&s->random, 50)) {
-                        MEET(s, events, EVENT_refused_not_open);
-                        if (core_more(s->core, none, 1, s->now) != CORE_NOT_OPEN)
-                                sim_fail(s, "more is taken for a request that is not open");
-                }
-                return;
-        }
-        e = &s->entries[r->entry];
-        if (e->map.window && unconfirmed(e) > 0)
-                more(s, r, random_between(&s->random, 1, unconfirmed(e)));
-        else if (!e->map.window && random_chance(&s->random, 50))
-                more(s, r, 1);
-        else if ((e->map.feed && !e->last_fed) || random_chance(&s->random, 50))
-                feed(s, r, random_below(&s->random, 20), random_chance(&s->random, 200));
 }
 
 void client_act(struct sim *s, uint32_t connection)
@@ -321,10 +173,10 @@ void client_act(struct sim *s, uint32_t connection)
                 call,
                 call,
                 call,
-                map,
-                map,
-                tend_map,
-                tend_map,
+                client_map,
+                client_map,
+                client_tend_map,
+                client_tend_map,
                 client_ask_result,
                 client_ask_result,
                 client_ask_wait,
@@ -436,19 +288,4 @@ bool clients_flush(struct sim *s)
                 changed = true;
         }
         return changed;
-}
-
-void clients_finish(struct sim *s)
-{
-        for (uint32_t i = 0; i < s->n_requests; i++) {
-                const struct request *r = &s->requests[i];
-                struct entry *e;
-                if (!r->open || r->kind != REQUEST_MAP)
-                        continue;
-                e = &s->entries[r->entry];
-                if (e->map.feed && !e->last_fed)
-                        feed(s, r, 0, true);
-                else if (e->map.window && unconfirmed(e) > 0)
-                        more(s, r, unconfirmed(e));
-        }
 }

@@ -17,7 +17,7 @@
 #define SIGNAL_SEGV 11
 #define WRITES_MAX  12 /* of one body */
 
-static void answer_push(struct sim *s, struct model_worker *w, const struct answer_message *message)
+void worker_says(struct sim *s, struct model_worker *w, const struct answer_message *message)
 {
         if (w->n_outbox == w->outbox_capacity) {
                 w->outbox_capacity = w->outbox_capacity ? 2 * w->outbox_capacity : 8;
@@ -181,7 +181,7 @@ static void answer_result(struct sim *s, struct model_worker *w, bool failed, ui
         /* Whoever tells it now means what it answers here, not the next chunk of the same map. */
         if (atomic_load(&w->area.cancel) == w->run.task)
                 atomic_store(&w->area.cancel, 0);
-        answer_push(s, w, &message);
+        worker_says(s, w, &message);
         w->answered = true;
         sim_wake(s, w->index);
 }
@@ -200,7 +200,7 @@ static void step_finish(struct sim *s, struct model_worker *w)
                 answer_result(s, w, fails, value);
                 return;
         }
-        answer_push(s, w,
+        worker_says(s, w,
                     &(struct answer_message){.kind = ANSWER_ITEM,
                                              .task = w->run.task,
                                              .attempt = w->run.attempt,
@@ -261,7 +261,7 @@ static void step_stream(struct sim *s, struct model_worker *w)
                 w->unwritten_bytes = 0;
                 w->credit -= size;
         }
-        answer_push(s, w,
+        worker_says(s, w,
                     &(struct answer_message){.kind = progress ? ANSWER_PROGRESS : ANSWER_STREAM,
                                              .task = w->run.task,
                                              .entry = w->run.entry,
@@ -269,55 +269,6 @@ static void step_stream(struct sim *s, struct model_worker *w)
                                                        : random_chance(&s->random, 700) ? STREAM_STDOUT
                                                                                         : STREAM_STDERR,
                                              .size_bytes = size});
-}
-
-/* A worker that lies: in its messages, or in the area. */
-static void step_lie(struct sim *s, struct model_worker *w)
-{
-        struct answer_message message = {
-                .kind = ANSWER_RESULT, .bogus = true, .attempt = 1, .entry = NO_ENTRY, .size_bytes = 10};
-        uint32_t slot = (uint32_t)random_below(&s->random, LIMIT_SLOTS);
-
-        w->deaf = false;
-        switch (random_below(&s->random, 6)) {
-        case 0:
-                message.task = s->n_entries ? s->entries[random_below(&s->random, s->n_entries)].id : 1;
-                message.slot = (uint32_t)random_below(&s->random, 100);
-                MEET(s, faults, FAULT_worker_bad_answer);
-                break;
-        case 1:
-                message.kind = ANSWER_ITEM;
-                message.task = w->busy ? w->run.task : 77;
-                message.index = random_next(&s->random) >> random_below(&s->random, 64);
-                message.item_value = true;
-                MEET(s, faults, FAULT_worker_bad_item);
-                break;
-        case 2:
-                message.kind = ANSWER_STREAM;
-                message.task = w->busy ? w->run.task : 77;
-                message.stream = STREAM_STDOUT;
-                message.size_bytes = LIMIT_STREAM_CREDIT_BYTES + 1;
-                MEET(s, faults, FAULT_worker_overdraws);
-                break;
-        case 3:
-                message.kind = ANSWER_GARBAGE;
-                MEET(s, faults, FAULT_worker_says_garbage);
-                break;
-        case 4:
-                message.kind = ANSWER_HELLO;
-                MEET(s, faults, FAULT_worker_says_hello_twice);
-                break;
-        default:
-                MEET(s, faults, FAULT_worker_scribbles);
-                w->area.slots[slot].word = random_chance(&s->random, 500)
-                                                   ? random_next(&s->random)
-                                                   : slot_word(slot_word_task(w->area.slots[slot].word),
-                                                               (enum slot_state)random_below(&s->random, 6));
-                w->area.slots[slot].begin_ns = (int64_t)random_next(&s->random);
-                w->area.slots[slot].index = random_next(&s->random) >> random_below(&s->random, 64);
-                return;
-        }
-        answer_push(s, w, &message);
 }
 
 static bool step_of_body(struct sim *s, struct model_worker *w)
@@ -395,8 +346,8 @@ static bool step_of_fate(struct sim *s, struct model_worker *w)
                 sim_schedule(s, (int64_t)random_between(&s->random, 10, 3000) * MICROSECOND,
                              HAPPEN_READS_AGAIN, w->index, w->generation);
         }
-        if (w->evil && random_chance(&s->random, 50))
-                step_lie(s, w);
+        if (w->evil && random_chance(&s->random, 150))
+                worker_lies(s, w);
         return false;
 }
 
@@ -441,8 +392,8 @@ void worker_happen(struct sim *s, enum happening what, uint32_t index, uint32_t 
                 if (!s->pools[w->pool].zygote_up)
                         MEET(s, faults, FAULT_hello_after_zygote);
                 if (w->evil && random_chance(&s->random, 100))
-                        step_lie(s, w); /* before its hello */
-                answer_push(s, w, &(struct answer_message){.kind = ANSWER_HELLO, .entry = NO_ENTRY});
+                        worker_lies(s, w); /* before its hello */
+                worker_says(s, w, &(struct answer_message){.kind = ANSWER_HELLO, .entry = NO_ENTRY});
         } else if (what == HAPPEN_READS_AGAIN) {
                 w->deaf = false;
                 sim_wake(s, index);

@@ -105,7 +105,7 @@ static void zygote_down(struct sim *s, uint32_t pool, uint32_t generation)
 {
         struct model_pool *p = &s->pools[pool];
 
-        if (!p->zygote_up || p->generation != generation)
+        if (!p->zygote_up || (generation != ANY_GENERATION && p->generation != generation))
                 return;
         MEET(s, faults, FAULT_zygote_dies);
         p->zygote_up = p->zygote_told = false;

@@ -32,6 +32,7 @@
 #define OBSERVER_UID    99
 #define UNKNOWN_ID      7 /* below any id that a core gives */
 #define NO_ENTRY        UINT32_MAX
+#define ANY_GENERATION  UINT32_MAX
 
 /* -- what happens next -- */
 
@@ -297,6 +298,10 @@ void worker_happen(struct sim *, enum happening, uint32_t worker, uint32_t gener
 void worker_born(struct sim *, uint32_t pool, uint32_t worker);
 void worker_receive(struct sim *, struct model_worker *, const struct run_message *);
 void worker_reset(struct model_worker *);
+/* Puts a message into its channel. */
+void worker_says(struct sim *, struct model_worker *, const struct answer_message *);
+/* liar.c */
+void worker_lies(struct sim *, struct model_worker *);
 /* What leaves a running worker between the core's decision to kill it and its death. */
 void worker_last_words(struct sim *, struct model_worker *);
 
@@ -305,12 +310,6 @@ void worker_deliver_one(struct sim *, struct model_worker *);
 
 /* model_client.c */
 void client_act(struct sim *, uint32_t connection);
-/* client_ask.c: what asks about tasks that are there already */
-void client_ask_result(struct sim *, uint32_t connection);
-void client_ask_wait(struct sim *, uint32_t connection);
-void client_ask_attach(struct sim *, uint32_t connection);
-void client_cancel(struct sim *, uint32_t connection);
-void client_cancel_request(struct sim *, uint32_t connection);
 void client_open(struct sim *, uint32_t connection);
 void client_close(struct sim *, uint32_t connection);
 void client_drain(struct sim *, uint32_t connection);

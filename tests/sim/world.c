@@ -64,6 +64,9 @@ static void draw_pools(struct sim *s)
                 if (random_chance(r, s->intensity.zygote_dies))
                         sim_schedule(s, (int64_t)random_between(r, 3, 60) * MILLISECOND, HAPPEN_ZYGOTE_DOWN,
                                      i, 1);
+                if (random_chance(r, s->intensity.zygote_dies))
+                        sim_schedule(s, (int64_t)random_between(r, 4, 15) * CORE_SECOND, HAPPEN_ZYGOTE_DOWN,
+                                     i, ANY_GENERATION);
         }
 }
 
