@@ -200,8 +200,8 @@ static void log_ended(const struct daemon *daemon, const struct core_record *rec
         if (is_bad)
                 encode_failure_message(daemon, record, message, sizeof(message));
         log_with(LOG_LEVEL_DEBUG,
-                 (.task = record->id, .worker = record->worker_pid, .uid = &record->uid,
-                  .function = function_name(daemon, record)),
+                 LOG_FIELDS(.task = record->id, .worker = record->worker_pid, .uid = &record->uid,
+                            .function = function_name(daemon, record)),
                  "%s%s%s", encode_state(record->state), is_bad ? ": " : "", is_bad ? message : "");
 }
 
@@ -221,22 +221,22 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
                 return;
         case NOTE_WORKER_BAD:
                 if (!worker_speaks(daemon->workers, worker)) /* else it is said with what was wrong */
-                        log_with(LOG_LEVEL_ERROR, (.pool = name),
+                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
                                  "a worker broke the protocol and is killed");
                 return;
         case NOTE_WORKER_STUCK:
-                log_with(LOG_LEVEL_ERROR, (.pool = name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
                          "a worker was killed 5 s ago and does not die: stuck");
                 return;
         case NOTE_POOL_DEGRADED:
-                log_with(LOG_LEVEL_ERROR, (.pool = name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
                          "workers die young again and again: the pool is degraded, restarts are slowed down");
                 return;
         case NOTE_POOL_RECOVERED:
-                log_with(LOG_LEVEL_INFO, (.pool = name), "the pool has recovered");
+                log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = name), "the pool has recovered");
                 return;
         case NOTE_SPAWN_TIMEOUT:
-                log_with(LOG_LEVEL_ERROR, (.pool = name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
                          "the zygote brought no worker within start_timeout and is killed");
                 return;
         case NOTE_DRAINED:

@@ -42,10 +42,9 @@ void log_write(enum log_level, const struct log_fields *, const char *format, ..
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, NULL, __VA_ARGS__)
 #define log_info(...)    log_write(LOG_LEVEL_INFO, NULL, __VA_ARGS__)
 #define log_debug(...)   log_write(LOG_LEVEL_DEBUG, NULL, __VA_ARGS__)
-/* For instance log_with(LOG_LEVEL_INFO, (.task = id, .worker = pid), "ended"). */
-#define LOG_FIELDS(...) __VA_ARGS__
-#define log_with(level, fields, ...)                                                                         \
-        log_write(level, &(const struct log_fields){LOG_FIELDS fields}, __VA_ARGS__)
+/* For instance log_with(LOG_LEVEL_INFO, LOG_FIELDS(.task = id, .worker = pid), "ended"). */
+#define LOG_FIELDS(...)              (&(const struct log_fields){__VA_ARGS__})
+#define log_with(level, fields, ...) log_write(level, fields, __VA_ARGS__)
 
 /* One cause's share of the log: LOG_LIMIT_BURST messages every LOG_LIMIT_INTERVAL_S seconds; the next one
  * that is let through says how many were not. Static, all zero. */

@@ -77,7 +77,7 @@ void rpc_on_HELLO(struct rpc_call *call)
         connection->said_hello = true;
         connection->takes_descriptors = options[HELLO_DESCRIPTORS].flag;
         if (client->given)
-                log_with(LOG_LEVEL_DEBUG, (.uid = &connection->uid), "process %d is %.*s",
+                log_with(LOG_LEVEL_DEBUG, LOG_FIELDS(.uid = &connection->uid), "process %d is %.*s",
                          (int)connection->pid, (int)client->text_size_bytes, client->text);
         if (!rpc_reply_begin(call, &packer))
                 return;

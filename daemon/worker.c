@@ -36,7 +36,8 @@ static const char *pool_name(const struct worker *worker)
 void worker_doom(struct worker *worker)
 {
         if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
-                log_with(LOG_LEVEL_ERROR, (.worker = worker->pid), "cannot kill: %s", strerror(errno));
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid), "cannot kill: %s",
+                         strerror(errno));
         worker->doomed = true;
 }
 
@@ -47,7 +48,7 @@ void worker_bad(struct worker *worker, const char *why)
         if (worker->bad)
                 return;
         worker->bad = true;
-        log_with(LOG_LEVEL_ERROR, (.worker = worker->pid, .pool = pool_name(worker)),
+        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid, .pool = pool_name(worker)),
                  "the worker broke the protocol and is killed: %s", why);
         worker_doom(worker);
         core_worker_bad(daemon->core, worker->index, daemon->now);
@@ -79,7 +80,8 @@ void worker_obituary(struct workers *workers, uint32_t index, enum log_level lev
         else
                 snprintf(how, sizeof(how), "exited with status %d", worker->end.status);
         log_with(level,
-                 (.task = task, .worker = worker->pid, .pool = pool_name(worker), .function = function),
+                 LOG_FIELDS(.task = task, .worker = worker->pid, .pool = pool_name(worker),
+                            .function = function),
                  "the worker %s after %.3f s", how, (double)worker->end.lived / CORE_SECOND);
 }
 
@@ -158,7 +160,7 @@ static bool learn_pid(struct worker *worker, pid_t pid)
 static void born(struct worker *worker, int pid)
 {
         if (!learn_pid(worker, pid)) {
-                log_with(LOG_LEVEL_ERROR, (.pool = pool_name(worker)),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool_name(worker)),
                          "the zygote reports process %d as a worker, which it is not", pid);
                 worker->life = LIFE_STRAY;
                 return;
@@ -177,8 +179,8 @@ static void born_shut(struct worker *worker, int pid)
 
 static void not_born(struct worker *worker, int error)
 {
-        log_with(LOG_LEVEL_ERROR, (.pool = pool_name(worker)), "the zygote cannot fork a worker: %s",
-                 strerror(error));
+        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool_name(worker)),
+                 "the zygote cannot fork a worker: %s", strerror(error));
         finish(worker, NULL);
 }
 
@@ -205,7 +207,7 @@ static void come_up(struct worker *worker)
         if (pool->nice_said || nice < 0)
                 nice = pool->nice;
         if (setpriority(PRIO_PROCESS, (id_t)worker->pid, nice) < 0 && errno != ESRCH)
-                log_with(LOG_LEVEL_WARNING, (.worker = worker->pid, .pool = pool->name),
+                log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.worker = worker->pid, .pool = pool->name),
                          "cannot set nice %d: %s", nice, strerror(errno));
         worker->life = LIFE_UP;
 }

@@ -139,7 +139,7 @@ void worker_tell(struct workers *workers, uint32_t index, uint64_t task)
         assert(worker);
         atomic_store(&worker->area->cancel, task);
         if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
-                log_with(LOG_LEVEL_ERROR, (.task = task, .worker = worker->pid),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.task = task, .worker = worker->pid),
                          "cannot tell the task to end: %s", strerror(errno));
 }
 
@@ -173,7 +173,7 @@ void worker_credit(struct workers *workers, uint32_t index, uint64_t task, uint3
         pack_uint(&packer, task);
         pack_uint(&packer, bytes);
         if (channel_message_end(&worker->channel, &packer, NULL, 0) < 0) {
-                log_with(LOG_LEVEL_ERROR, (.task = task, .worker = worker->pid),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.task = task, .worker = worker->pid),
                          "no memory for stream credit; the worker is killed");
                 worker_doom(worker);
         }

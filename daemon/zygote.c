@@ -120,8 +120,8 @@ static const char *on_loaded(struct zygote *zygote, const struct envelope *envel
         zygote->state = ZYGOTE_READY;
         zygote->ready_at = daemon->now;
         core_zygote_ready(daemon->core, zygote->pool, daemon->now);
-        log_with(LOG_LEVEL_DEBUG, (.pool = zygote_pool(zygote)->name), "zygote %d is ready, %u functions",
-                 (int)zygote->pid, zygote->n_functions);
+        log_with(LOG_LEVEL_DEBUG, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
+                 "zygote %d is ready, %u functions", (int)zygote->pid, zygote->n_functions);
         return NULL;
 }
 
@@ -159,7 +159,7 @@ static const char *on_message(struct channel *channel, const struct envelope *en
 static void on_bad(struct channel *channel, const char *why)
 {
         struct zygote *zygote = CONTAINER_OF(channel, struct zygote, channel);
-        log_with(LOG_LEVEL_ERROR, (.pool = zygote_pool(zygote)->name), "zygote %d is killed: %s",
+        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name), "zygote %d is killed: %s",
                  (int)zygote->pid, why);
         zygote->refused = true;
         lost(zygote);
@@ -212,7 +212,7 @@ static void on_timer(evutil_socket_t fd, short what, void *userdata)
 
         daemon_update_now(daemon);
         if (zygote->state != ZYGOTE_ABSENT) {
-                log_with(LOG_LEVEL_ERROR, (.pool = zygote_pool(zygote)->name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
                          "zygote %d has not loaded within start_timeout and is killed", (int)zygote->pid);
                 zygote->refused = true;
                 lost(zygote);
@@ -222,8 +222,8 @@ static void on_timer(evutil_socket_t fd, short what, void *userdata)
                 return;
         int r = start(zygote);
         if (r < 0) {
-                log_with(LOG_LEVEL_ERROR, (.pool = zygote_pool(zygote)->name), "cannot start the zygote: %s",
-                         strerror(-r));
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
+                         "cannot start the zygote: %s", strerror(-r));
                 if (zygote->state == ZYGOTE_ABSENT)
                         pause_and_retry(zygote);
         }
@@ -250,7 +250,7 @@ static const struct zygote *first_lost(const struct zygotes *zygotes)
 static int not_loaded(const struct zygote *zygote)
 {
         if (!zygote->refused)
-                log_with(LOG_LEVEL_ERROR, (.pool = zygote_pool(zygote)->name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
                          "zygote %d ended before it had loaded the modules", (int)zygote->pid);
         daemon_fail(zygote->owner->daemon, EXIT_CONFIG);
         return ZYGOTES_NOT_LOADED;
@@ -371,7 +371,7 @@ bool zygotes_reaped(struct zygotes *zygotes, pid_t pid, int status)
         zygote->pid = 0;
         lost(zygote);
         if (!zygotes->daemon->stopping)
-                log_with(LOG_LEVEL_WARNING, (.pool = zygote_pool(zygote)->name),
+                log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
                          "zygote %d ended (%s %d); another one is started in %.1f s", (int)pid,
                          WIFSIGNALED(status) ? "signal" : "status",
                          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),

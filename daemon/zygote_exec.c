@@ -108,13 +108,13 @@ static int check(const struct zygote *zygote, const char *path)
 
         if (access(path, X_OK) < 0) {
                 int r = -errno;
-                log_with(LOG_LEVEL_ERROR, (.pool = pool->name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool->name),
                          "the zygote's program %s cannot be executed: %s", path, strerror(-r));
                 return r;
         }
         if (pool->directory && access(pool->directory, X_OK) < 0) {
                 int r = -errno;
-                log_with(LOG_LEVEL_ERROR, (.pool = pool->name), "directory %s: %s", pool->directory,
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool->name), "directory %s: %s", pool->directory,
                          strerror(-r));
                 return r;
         }

@@ -190,7 +190,7 @@ static const char *take_refusal(struct zygote *zygote, struct reader error)
                 reader_str(&at, &text, &text_size_bytes);
         if (find(error, "module", &at))
                 reader_str(&at, &module, &module_size_bytes);
-        log_with(LOG_LEVEL_ERROR, (.pool = zygote_pool(zygote)->name), "cannot load %s%.*s%s%.*s",
+        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name), "cannot load %s%.*s%s%.*s",
                  module ? "module " : "", (int)module_size_bytes, module ? module : "", module ? ": " : "",
                  (int)(text_size_bytes < 1000 ? text_size_bytes : 1000), text);
         zygote->refused = true;

@@ -36,8 +36,8 @@ static int core_sleep(struct ganger_task *task)
         if (r < 0)
                 return r;
         if (!(seconds >= 0 && seconds <= LIMIT_SECONDS)) /* so that it catches a NaN */
-                return ganger_fail(task, "sleep: %g is no time; wanted are seconds from 0 to %g",
-                                   seconds, LIMIT_SECONDS);
+                return ganger_fail(task, "sleep: %g is no time; wanted are seconds from 0 to %g", seconds,
+                                   LIMIT_SECONDS);
         clock_gettime(CLOCK_MONOTONIC, &begin);
         /* Let in by ppoll() alone: else a signal between the look and the wait would be lost. */
         sigemptyset(&told);

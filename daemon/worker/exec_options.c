@@ -202,16 +202,14 @@ static int read_option(struct exec *x, uint32_t *given)
                     memcmp(options[i].name, name.data, name.size_bytes) != 0)
                         continue;
                 if (*given & UINT32_C(1) << i)
-                        return run_failf(x->run, NULL, "exec: the option %s is given twice",
-                                         options[i].name);
+                        return run_failf(x->run, NULL, "exec: the option %s is given twice", options[i].name);
                 *given |= UINT32_C(1) << i;
                 return options[i].read(x);
         }
-        return run_failf(
-                x->run, NULL,
-                "exec: unknown option \"%.*s\"; known are env, cwd, stdin, stdout, stderr, check, "
-                "output_limit, umask",
-                name.size_bytes < 64 ? (int)name.size_bytes : 64, name.data);
+        return run_failf(x->run, NULL,
+                         "exec: unknown option \"%.*s\"; known are env, cwd, stdin, stdout, stderr, check, "
+                         "output_limit, umask",
+                         name.size_bytes < 64 ? (int)name.size_bytes : 64, name.data);
 }
 
 int exec_options_read(struct exec *x)

@@ -37,7 +37,7 @@ tidy() {
 
 # It reads no system headers, but the lists' macros it must know.
 cpp() {
-        queue=$(echo '#include <sys/queue.h>' | cc -M -x c - | tr ' \\' '\n\n' | grep 'sys/queue\.h$')
+        queue=$(echo '#include <sys/queue.h>' | cc -M -x c - | tr -s ' \n' '\n' | grep 'sys/queue\.h$')
         cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --language=c \
                 --enable=warning,performance,portability --suppress=missingInclude \
                 --suppress=unknownMacro --suppress=preprocessorErrorDirective \

@@ -197,6 +197,13 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def scheduled_seconds(pid):
+    """(on a processor, waiting for one) of a process, as the scheduler counts it."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as schedstat:
+        ran, waited, _ = schedstat.read().split()
+    return int(ran) / 1e9, int(waited) / 1e9
+
+
 def sanitized():
     """Whether the daemon is built with AddressSanitizer: its memory is no measure then."""
     return b"__asan_init" in GANGERD.read_bytes()
@@ -258,6 +265,14 @@ class Child:
                 raise AssertionError(f"the client ended with {self.status} instead of stopping")
             return pid
         eventually(look, bound)
+
+    def has_failed(self):
+        """Whether it has ended, and not well."""
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+        return self.status not in (None, 0)
 
     def go_on(self):
         os.kill(self.pid, signal.SIGCONT)

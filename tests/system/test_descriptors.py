@@ -47,7 +47,7 @@ class Descriptors(unittest.TestCase):
             with tempfile.TemporaryFile() as file:
                 for _ in range(20):
                     client.ask("call", "probe.head", [descriptor()], {}, fds=[file.fileno()])
-                    client.call("exec", "true")
+                    client.call("exec", ["true"])
                 during = client.ask("call", "probe.fds", [descriptor(), descriptor()], {}, fds=[file.fileno()] * 2)
                 self.assertEqual(len(during), len(before) + 2, during)
             self.assertEqual(client.call("probe.fds"), before)
@@ -60,6 +60,7 @@ class Descriptors(unittest.TestCase):
 
             def count():
                 return len(os.listdir(f"/proc/{g.pid}/fd"))
+            g.all_idle()
             client.call("echo", 1)
             before = count()
             with tempfile.TemporaryFile() as file:

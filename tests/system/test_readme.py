@@ -122,7 +122,8 @@ class Readme(unittest.TestCase):
 
     def test_configuration(self):
         file = self.here / "ganger.conf"
-        file.write_text(block_with("[pool images]"), encoding="utf-8")
+        where = f"[daemon]\nmodule_path = {MODULES}\n"  # what is not installed is in the build tree
+        file.write_text(block_with("[pool images]") + where, encoding="utf-8")
         self.sh(f"gangerd --check --config {file}")
 
     def test_client(self):

@@ -13,7 +13,9 @@ from gangerd import Child, Flat, Gangerd, cpu_seconds, main, sanitized  # noqa: 
 MIB = 1 << 20
 ITEMS = 1_000_000
 FLAT = 8 * MIB  # output_limit, socket buffers, what the workers had under way
-WATCHED = 1.5  # seconds
+STILL = 1 * MIB  # once that has come to rest
+WATCHED = 0.8  # seconds, twice
+CALL_BYTES = 4 << 10
 
 
 def stop_here():
@@ -58,9 +60,9 @@ def read_yes(out, gangerd):
 
 
 def thousand_calls(out, gangerd):
-    """A thousand calls of 16 KiB each, sent before the first answer is read."""
+    """A thousand calls, sent before the first answer is read."""
     with gangerd.connect(bound=100) as client:
-        requests = [client.pack_request("call", "echo", [bytes([n % 256]) * (16 << 10)], {}) for n in range(1000)]
+        requests = [client.pack_request("call", "echo", [bytes([n % 256]) * CALL_BYTES], {}) for n in range(1000)]
         writer = os.fork()  # reads nothing while the daemon takes what it takes
         if writer == 0:
             for _, data in requests:
@@ -69,33 +71,41 @@ def thousand_calls(out, gangerd):
         client.receive()
         stop_here()
         for n, (msgid, _) in enumerate(requests):
-            assert client.finish(msgid) == bytes([n % 256]) * (16 << 10), n
+            assert client.finish(msgid) == bytes([n % 256]) * CALL_BYTES, n
         assert os.waitpid(writer, 0)[1] == 0
 
 
 class StoppedReader(unittest.TestCase):
-    def watch(self, function):
-        with Gangerd() as g, g.connect(bound=20) as other:
+    def serve(self, other, flat):
+        """Calls of another client for a while; how many, and how much the daemon's memory grew."""
+        served, end = 0, time.monotonic() + WATCHED
+        while time.monotonic() < end:
+            msgids = [other.start("call", "echo", [n], {}) for n in range(20)]
+            self.assertEqual([other.finish(msgid) for msgid in msgids], list(range(20)))
+            served += 20
+            flat.sample()
+        return served, flat.sample()
+
+    def watch(self, function, asked=0):
+        """`asked`: bytes of what the client asked for and has not read, which the daemon keeps for it."""
+        limits = {"user_tasks": 2 * ITEMS, "history": 100}
+        with Gangerd(limits, {"queue_limit": 2 * ITEMS}) as g, g.connect(bound=20) as other:
             child = Child(function, g)
             try:
                 child.stopped()
                 other.call("echo", 0)
-                flat = Flat(g)
-                served, end = 0, time.monotonic() + WATCHED
-                while time.monotonic() < end:
-                    msgids = [other.start("call", "echo", [n], {}) for n in range(20)]
-                    self.assertEqual([other.finish(msgid) for msgid in msgids], list(range(20)))
-                    served += 20
-                    flat.sample()
+                served, grown = self.serve(other, Flat(g))
+                served_then, grown_then = self.serve(other, Flat(g))
                 before = cpu_seconds(g.pid)
                 other.call("sleep", 0.5)
                 busy = (cpu_seconds(g.pid) - before) / 0.5
-                print(f"{function.__name__}: memory +{flat.grown() / MIB:.1f} MiB, {served} calls of others served, "
-                      f"the daemon then uses {100 * busy:.0f} % of a processor")
+                print(f"{function.__name__}: memory +{grown / MIB:.1f} MiB, then +{grown_then / MIB:.1f}; "
+                      f"{served + served_then} calls of others served; the daemon then uses {100 * busy:.0f} % of a processor")
                 if not sanitized():
-                    self.assertLess(flat.grown(), FLAT)
+                    self.assertLess(grown, FLAT + asked)
+                    self.assertLess(grown_then, STILL)
                     self.assertLess(busy, 0.25)  # who waits for a stopped reader does not spin
-                self.assertGreater(served, 100)
+                self.assertGreater(served_then, 100)
                 child.go_on()
                 self.assertEqual(child.end(100)[0], 0)
             finally:
@@ -109,7 +119,7 @@ class StoppedReader(unittest.TestCase):
         self.watch(read_yes)
 
     def test_thousand_outstanding_calls(self):
-        self.watch(thousand_calls)
+        self.watch(thousand_calls, asked=1000 * 2 * CALL_BYTES)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ static void test_text_line(void **state)
         log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
         log_info("hello %d", 1);
         log_debug("not shown");
-        log_with(LOG_LEVEL_WARNING, (.task = 7, .worker = 8, .uid = &uid, .pool = "p", .function = "f"),
-                 "ended");
+        log_with(LOG_LEVEL_WARNING,
+                 LOG_FIELDS(.task = 7, .worker = 8, .uid = &uid, .pool = "p", .function = "f"), "ended");
         assert_string_equal(captured_text(),
                             "INFO hello 1\nWARNING ended task=7 worker=8 uid=0 pool=p function=f\n");
 }
@@ -57,7 +57,7 @@ static void test_nothing_from_outside_ends_a_line(void **state)
 {
         capture();
         log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-        log_with(LOG_LEVEL_INFO, (.function = "a\nERROR b"), "x\r\x1b[31m \xff \xc3\xa4 \xc2\x9b");
+        log_with(LOG_LEVEL_INFO, LOG_FIELDS(.function = "a\nERROR b"), "x\r\x1b[31m \xff \xc3\xa4 \xc2\x9b");
         assert_string_equal(captured_text(),
                             "INFO x\\x0d\\x1b[31m \\xff \xc3\xa4 \\xc2\\x9b function=a\\x0aERROR b\n");
 }
@@ -69,7 +69,8 @@ static void test_json_line(void **state)
 
         capture();
         log_init(LOG_LEVEL_DEBUG, LOG_FORMAT_JSON);
-        log_with(LOG_LEVEL_DEBUG, (.task = 7, .uid = &uid, .pool = "p\"\\"), "a \"b\" \n \xff \xc3\xa4");
+        log_with(LOG_LEVEL_DEBUG, LOG_FIELDS(.task = 7, .uid = &uid, .pool = "p\"\\"),
+                 "a \"b\" \n \xff \xc3\xa4");
         line = json_loads(captured_text(), 0, NULL);
         assert_non_null(line);
         assert_string_equal(json_string_value(json_object_get(line, "level")), "debug");
@@ -91,7 +92,8 @@ static void test_a_long_line_is_cut_and_stays_whole(void **state)
         bad[10000] = 0;
         capture();
         log_init(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
-        log_with(LOG_LEVEL_INFO, (.task = LIMIT_TASK_ID - 1, .pool = bad, .function = bad), "%s", bad);
+        log_with(LOG_LEVEL_INFO, LOG_FIELDS(.task = LIMIT_TASK_ID - 1, .pool = bad, .function = bad), "%s",
+                 bad);
         line = json_loads(captured_text(), 0, NULL);
         assert_non_null(line);
         assert_non_null(json_object_get(line, "function"));
