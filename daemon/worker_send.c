@@ -99,6 +99,10 @@ int worker_send(struct workers *workers, uint32_t index, const struct core_dispa
         if (r < 0)
                 return r;
         struct area_slot *slot = &worker->area->slots[dispatch->slot];
+        /* A word about an item of an earlier chunk may have come when that had just ended; it must not end
+         * this chunk of the same map. */
+        uint64_t told = dispatch->task;
+        atomic_compare_exchange_strong(&worker->area->cancel, &told, 0);
         atomic_store(&slot->word, slot_word(dispatch->task, SLOT_SENT));
         worker->lone_task = dispatch->task;
         worker->lone_since = workers->daemon->now;
