@@ -5,6 +5,7 @@
  * begun it can be taken back: won, then it never will begin there; lost, then it has begun.
  */
 #include "daemon/core/core_private.h"
+#include "proto/options.h"
 
 static uint32_t slot_of(const struct run *run)
 {
@@ -59,7 +60,7 @@ int run_send(struct hand *hand, struct task *task)
                 .attempt = task->attempt,
                 .function = task->function,
                 .args = task->args,
-                .streams = task->streams != 0,
+                .streams = (task->streams & (STREAM_STDOUT | STREAM_STDERR)) != 0,
         };
         struct run *run = pick_slot(hand, task_id(task));
         if (!run)

@@ -105,6 +105,24 @@ static void test_no_credit_while_blocked(void **state)
         end(r);
 }
 
+static void test_credit_is_granted_when_the_blocked_one_is_gone(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_spec s = spec(r);
+        s.streams = STREAMS;
+        submit_with(r, 1, s);
+        client(r, 2, ALICE);
+        turn(r, 0);
+        assert_int_equal(core_attach(r->core, (struct core_request){2, 1}, 1, STREAMS, 0, r->now), 0);
+        block(r, 2, true);
+        forget(r);
+        assert_int_equal(stream(r, 20000), 0);
+        expect(r, "stream 2.1 2\n");
+        core_connection_close(r->core, 2, r->now);
+        expect(r, "credit 0 #1 20000\n");
+        end(r);
+}
+
 static void test_attach_gets_tail_then_stream_then_result(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -147,6 +165,7 @@ int main(void)
                 cmocka_unit_test(test_held_task_can_be_cancelled),
                 cmocka_unit_test(test_credit_comes_in_grains),
                 cmocka_unit_test(test_no_credit_while_blocked),
+                cmocka_unit_test(test_credit_is_granted_when_the_blocked_one_is_gone),
                 cmocka_unit_test(test_attach_gets_tail_then_stream_then_result),
                 cmocka_unit_test(test_input_is_charged_and_bounded),
         };

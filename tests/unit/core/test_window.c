@@ -102,6 +102,40 @@ static void test_lost_take_back_counts_as_running(void **state)
         end(r);
 }
 
+static void test_what_stands_before_a_begun_task_has_begun(void **state)
+{
+        struct recorder *r = begin(1, 8);
+        size_t n;
+        measure(r, 1, 10 * US);
+        for (uint32_t i = 1; i <= 3; i++)
+                call(r, 1, i);
+        turn(r, 0);
+        forget(r);
+        assert_int_equal(core_cancel(r->core, 1, &(uint64_t){4}, 1, r->now, &n), 0);
+        core_check(r->core);
+        assert_int_equal(state_of(r, 1, 3), TASK_RUNNING);
+        end(r);
+}
+
+static void test_told_only_if_it_is_the_last_that_has_begun(void **state)
+{
+        struct recorder *r = begin(1, 8);
+        size_t n;
+        measure(r, 1, 10 * US);
+        call(r, 1, 1);
+        call(r, 1, 2);
+        turn(r, 0);
+        forget(r);
+        assert_int_equal(core_cancel(r->core, 1, &(uint64_t){2}, 1, r->now, &n), 0);
+        core_check(r->core);
+        /* #3 has begun, so the answer of #2 is on the way; a signal would hit #3. */
+        expect(r, "take_back 0:0 #2 lost\ntake_back 0:1 #3 lost\n");
+        answer(r, 0, 0, 2);
+        answer(r, 0, 1, 3);
+        expect(r, "record 1.1 #2 client\nresult 1.2\n");
+        end(r);
+}
+
 static void test_dead_worker_gives_back_what_was_ahead(void **state)
 {
         struct recorder *r = begin(1, 8);
@@ -213,6 +247,8 @@ int main(void)
                 cmocka_unit_test(test_idle_worker_gets_what_is_ahead_elsewhere),
                 cmocka_unit_test(test_long_run_gives_back_what_is_ahead),
                 cmocka_unit_test(test_lost_take_back_counts_as_running),
+                cmocka_unit_test(test_what_stands_before_a_begun_task_has_begun),
+                cmocka_unit_test(test_told_only_if_it_is_the_last_that_has_begun),
                 cmocka_unit_test(test_dead_worker_gives_back_what_was_ahead),
                 cmocka_unit_test(test_answer_for_another_task_is_bad),
                 cmocka_unit_test(test_answer_for_another_slot_is_bad),
