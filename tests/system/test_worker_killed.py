@@ -9,17 +9,34 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gangerd import Gangerd, eventually, main  # noqa: E402
+from wire import TooLate  # noqa: E402
 
 KILLS = 120
+BEGUN = 0.005  # seconds after which a task has begun, if its worker got a processor
 TOLD_WITHIN = 0.010  # the promise; the test fails beyond ten times it, in the median
 
 
-def worker_of(watcher, label):
-    """The pid of the worker that runs the task with this label."""
-    def look():
-        records = watcher.ask("tasks", {"label": label, "state": "running"})
-        return records and records[0]["worker_pid"]
-    return eventually(look)
+def kill_in_the_middle(caller, msgid, watcher, label, *signals):
+    """Kills the worker that runs the task with this label. Returns the seconds from before kill() to after the answer, the error
+    and the pid. A task that its worker has not begun (nobody outside can see that) goes to another one unharmed: then again."""
+    killed = set()
+    while True:
+        def running():
+            records = watcher.ask("tasks", {"label": label, "state": "running"})
+            record = records and records[0]
+            return record and record["worker_pid"] not in killed and time.time() - record["started"] > BEGUN and record
+        pid = eventually(running)["worker_pid"]
+        killed.add(pid)
+        began = time.monotonic()
+        for number in signals or (signal.SIGKILL,):
+            os.kill(pid, number)
+        try:
+            error, _ = caller.outcome(msgid, 2)
+        except TooLate:
+            [record] = watcher.ask("tasks", {"label": label})
+            assert record["state"] == "running" and record["worker_pid"] != pid, f"nobody was told: {record}"
+            continue
+        return time.monotonic() - began, error, pid
 
 
 class WorkerKilled(unittest.TestCase):
@@ -31,16 +48,13 @@ class WorkerKilled(unittest.TestCase):
                     other.finish(msgid)  # both workers have done something: they do not die young
                 neighbours = [other.start("call", "sleep", [0.02], {}) for _ in range(3)]
                 victim = caller.start("call", "sleep", [60], {"label": f"victim {n}"})
-                pid = worker_of(watcher, f"victim {n}")
-                began = time.monotonic()
-                os.kill(pid, signal.SIGKILL)
-                error, _ = caller.outcome(victim)
-                latencies.append(time.monotonic() - began)
+                latency, error, pid = kill_in_the_middle(caller, victim, watcher, f"victim {n}")
+                latencies.append(latency)
                 self.assertEqual((error["code"], error["signal"], error["ended_by"], error["worker_pid"], error["exit_status"]),
                                  ("worker_lost", 9, "outside", pid, None), error)
                 self.assertEqual([other.finish(msgid) for msgid in neighbours], [None] * 3)
             status = g.all_idle()
-            self.assertEqual(status["totals"]["workers_lost"], KILLS)
+            self.assertGreaterEqual(status["totals"]["workers_lost"], KILLS)
             self.assertEqual(status["totals"]["failed"], KILLS)
             self.assertEqual(len(status["workers"]), 2)
         latencies.sort()
@@ -68,18 +82,12 @@ class WorkerKilled(unittest.TestCase):
 
     def test_other_signals(self):
         with Gangerd() as g, g.connect() as client, g.connect() as watcher:
-            for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGHUP):
+            stopped_first = (signal.SIGSTOP, signal.SIGKILL)
+            for signals in ((signal.SIGSEGV,), (signal.SIGABRT,), (signal.SIGHUP,), stopped_first):
                 client.call("echo", 1)
-                msgid = client.start("call", "sleep", [60], {"label": number.name})
-                os.kill(worker_of(watcher, number.name), number)
-                error, _ = client.outcome(msgid)
-                self.assertEqual((error["code"], error["signal"]), ("worker_lost", number), error)
-            # One that is stopped and then killed is no different.
-            msgid = client.start("call", "sleep", [60], {"label": "stopped"})
-            pid = worker_of(watcher, "stopped")
-            os.kill(pid, signal.SIGSTOP)
-            os.kill(pid, signal.SIGKILL)
-            self.assertEqual(client.outcome(msgid)[0]["code"], "worker_lost")
+                msgid = client.start("call", "sleep", [60], {"label": str(signals)})
+                _, error, _ = kill_in_the_middle(client, msgid, watcher, str(signals), *signals)
+                self.assertEqual((error["code"], error["signal"]), ("worker_lost", signals[-1]), error)
             g.all_idle()
 
     def test_idle_worker(self):
