@@ -168,6 +168,8 @@ static bool holds_only_open_files(const struct rpc_param *param)
         return true;
 }
 
+static const char args_too_large[] = "the arguments are larger than a worker takes";
+
 /* Makes parameter i a payload, which takes the message's descriptors over. 0, or < 0: answered. */
 static int take_args(struct rpc_call *call, uint32_t i, bool are_items, struct core_spec *spec)
 {
@@ -181,6 +183,11 @@ static int take_args(struct rpc_call *call, uint32_t i, bool are_items, struct c
                 connection_protocol_error(call->connection,
                                           "a descriptor that is no open file among the arguments");
                 return -EBADMSG;
+        }
+        if (param->size_bytes > LIMIT_ARGS_BYTES) {
+                rpc_error(call, ERROR_TOO_LARGE, "%s: %zu bytes, of %u", args_too_large, param->size_bytes,
+                          LIMIT_ARGS_BYTES);
+                return -EMSGSIZE;
         }
         r = are_items ? payload_new_items(payloads, param->data, param->size_bytes, call->fds, call->n_fds,
                                           &spec->args, &bad)
@@ -342,6 +349,10 @@ static int feed_items(struct rpc_call *call, struct core_request request, bool l
 
         if (n > 0) {
                 const struct rpc_param *param = &call->params[1];
+                if (param->size_bytes > LIMIT_ARGS_BYTES) {
+                        end_map(call, request, ERROR_TOO_LARGE, args_too_large, 0);
+                        return -EMSGSIZE;
+                }
                 int r = payload_new_items(daemon->payloads, param->data, param->size_bytes, call->fds,
                                           call->n_fds, &spec.args, &bad);
                 if (r == -EINVAL)

@@ -100,6 +100,21 @@ class BadInput(unittest.TestCase):
             if not sanitized():
                 self.assertLess(grown, 24 * MIB)
 
+    def test_arguments_that_no_worker_takes(self):
+        """A message that is taken, with arguments that no message to a worker has room for."""
+        for limits, beyond in (({}, 0), ({"max_message": "128M"}, 6 * MIB)):
+            with Gangerd(limits) as g, g.connect(bound=60) as client:
+                empty = len(pack([0, 1, "submit", ["echo", [bytes(1 << 16)], {}]])) - (1 << 16)
+                value = bytes(64 * MIB + beyond - empty)
+                for method, args in (("call", [value]), ("submit", [value]), ("map", [[value]])):
+                    error, _ = client.outcome(client.start(method, "echo", args, {}))
+                    self.assertEqual(error and error["code"], "too_large", method)
+                feeding = client.start("map", "echo", [[1]], {"feed": True})
+                client.notify("feed", feeding, [[value]])
+                self.assertEqual(client.outcome(feeding)[0]["code"], "too_large")
+                self.assertEqual(client.call("echo", "served"), "served")
+                self.assertEqual(g.all_idle()["totals"]["workers_lost"], 0)
+
     def test_unfinished_message_is_not_kept_for_ever(self):
         with Gangerd({"message_timeout": "300 ms"}) as g, g.connect() as client, g.connect() as idle:
             client.send_bytes(pack([0, 1, "ping", []])[:-1])
