@@ -14,7 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HASH_NONFATAL_OOM 1
+/* Not its usual hash, which falls through the cases of a switch without saying so. */
+#define HASH_FUNCTION(key, size_bytes, hash) HASH_OAT(key, size_bytes, hash)
+#define HASH_NONFATAL_OOM                    1
 #include <uthash.h>
 
 #include "client/cli/cli.h"

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HELP_COLUMN 23
+
 /* "fail_fast" is typed as "fail-fast". Long enough for every name of the table. */
 static const char *typed_name(enum task_option option)
 {
@@ -149,9 +151,9 @@ void task_options_help(enum option_use use)
 
         for (int i = 0; i < N_TASK_OPTIONS; i++)
                 if (is_offered((enum task_option)i, use)) {
-                        char text[40];
-                        snprintf(text, sizeof text, "--%s%s", typed_name((enum task_option)i),
-                                 arguments[task_option_table[i].type]);
-                        printf("  %-21s %s\n", text, task_option_table[i].help);
+                        int width = printf("  --%s%s", typed_name((enum task_option)i),
+                                           arguments[task_option_table[i].type]);
+                        printf("%*s %s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 0, "",
+                               task_option_table[i].help);
                 }
 }

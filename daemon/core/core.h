@@ -303,7 +303,7 @@ int64_t core_turn(struct core *, int64_t now);
  * NOTE_DRAINED when nothing unfinished and no worker is left. Said again: the time of what runs is up now. */
 void core_stop(struct core *, int64_t now);
 bool core_is_stopping(const struct core *);
-void core_store_done(struct core *, uint64_t task);
+void core_store_done(struct core *, uint64_t id);
 
 /* -- clients; all of these: 0, an enum core_refusal, or -ENOMEM -- */
 
