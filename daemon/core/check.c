@@ -225,6 +225,7 @@ static void check_peers(const struct core *core, struct tally *tally)
                                !waiter->watch.task->settled);
                         if (waiter->wait)
                                 tally->bytes += waiter->wait->cost_bytes;
+                        tally->bytes += waiter->reserved_bytes;
                         check_timer(core, &waiter->timer, tally);
                 }
                 TAILQ_FOREACH (task, &peer->held, link) {

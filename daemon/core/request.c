@@ -4,6 +4,7 @@
  * can be done at all, then does it; a refusal has changed nothing.
  */
 #include "daemon/core/core_private.h"
+#include "proto/options.h"
 
 int core_submit(struct core *core, uint32_t connection, const struct core_spec *spec, int64_t now,
                 uint64_t *ret_id)
@@ -97,11 +98,29 @@ int core_result(struct core *core, struct core_request request, uint64_t id, int
         return 0;
 }
 
+/* Each gets its own copy of what the task writes, as much as there is credit for before anybody is known to
+ * be blocked: many of them on one task would multiply that. */
+static int watch_unended(struct peer *peer, uint32_t msgid, struct task *task, unsigned streams)
+{
+        bool copies_output = streams & (STREAM_STDOUT | STREAM_STDERR);
+        uint32_t reserved_bytes = copies_output ? LIMIT_STREAM_CREDIT_BYTES : 0;
+        struct waiter *waiter;
+        int r = copies_output ? user_admit(peer->user, ACCOUNT_BYTES, reserved_bytes) : 0;
+        if (!r)
+                r = waiter_new(peer, msgid, WAITER_ATTACH, &waiter);
+        if (r)
+                return r;
+        user_charge(peer->user, ACCOUNT_BYTES, reserved_bytes);
+        waiter->reserved_bytes = reserved_bytes;
+        waiter->streams = streams;
+        waiter_watch(waiter, &waiter->watch, task, 0);
+        return 0;
+}
+
 int core_attach(struct core *core, struct core_request request, uint64_t id, unsigned streams,
                 uint32_t tail_bytes, int64_t now)
 {
         struct peer *peer = peer_at(core, request.connection);
-        struct waiter *waiter;
         assert(peer);
         core_update_now(core, now);
         if (waiter_find(core, request))
@@ -110,11 +129,9 @@ int core_attach(struct core *core, struct core_request request, uint64_t id, uns
         if (!task)
                 return answer_from_history(core, peer, request, id);
         if (!task->settled) {
-                int r = waiter_new(peer, request.msgid, WAITER_ATTACH, &waiter);
+                int r = watch_unended(peer, request.msgid, task, streams);
                 if (r)
                         return r;
-                waiter->streams = streams;
-                waiter_watch(waiter, &waiter->watch, task, 0);
         }
         if (streams && tail_bytes && task->has_tail)
                 core->ops.stream_tail(core->ctx, request, id, streams, tail_bytes);

@@ -66,6 +66,7 @@ void waiter_free(struct core *core, struct waiter *waiter)
         }
         if (waiter->wait)
                 wait_free(core, waiter);
+        user_release(waiter->peer->user, ACCOUNT_BYTES, waiter->reserved_bytes);
         timer_clear(core, &waiter->timer);
         timers_unreserve(&core->timers, 1);
         table_remove(&core->waiters, &waiter->by_request);

@@ -35,6 +35,7 @@ struct waiter {
         enum waiter_kind kind;
         bool keep;
         unsigned streams;
+        uint32_t reserved_bytes; /* charged to its user: output that it may be copied */
 };
 static inline uint64_t request_key(struct core_request request)
 {

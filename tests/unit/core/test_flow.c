@@ -142,6 +142,26 @@ static void test_attach_gets_tail_then_stream_then_result(void **state)
         end(r);
 }
 
+/* One piece of output is copied for each of them, before anybody is known to be blocked. */
+static void test_attaches_that_copy_output_are_bounded(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_account account;
+        uint64_t id = submit(r, 1);
+        uint32_t n = 0;
+        turn(r, 0);
+        while (core_attach(r->core, (struct core_request){1, n}, id, STREAMS, 0, r->now) == 0)
+                n++;
+        assert_int_equal(n, (ordinary.user_memory_bytes - 1) / LIMIT_STREAM_CREDIT_BYTES);
+        assert_string_equal(core_refused_quota(r->core).what, "user_memory");
+        assert_int_equal(core_attach(r->core, (struct core_request){1, n}, id, 0, 0, r->now), 0);
+        core_check(r->core);
+        core_connection_close(r->core, 1, r->now);
+        core_account(r->core, ALICE, &account);
+        assert_int_equal(account.bytes, 100); /* the arguments */
+        end(r);
+}
+
 static void test_input_is_charged_and_bounded(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -167,6 +187,7 @@ int main(void)
                 cmocka_unit_test(test_no_credit_while_blocked),
                 cmocka_unit_test(test_credit_is_granted_when_the_blocked_one_is_gone),
                 cmocka_unit_test(test_attach_gets_tail_then_stream_then_result),
+                cmocka_unit_test(test_attaches_that_copy_output_are_bounded),
                 cmocka_unit_test(test_input_is_charged_and_bounded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
