@@ -53,7 +53,7 @@ static int call_options(struct cli *cli, struct call_line *line, int argc, char 
                 else if (c >= TASK_OPTION_VALUE)
                         status = task_options_take(cli, &line->options, c, optarg);
                 else
-                        status = EXIT_USAGE;
+                        status = cli_bad_option(cli);
                 if (status != 0)
                         return status;
         }
@@ -217,7 +217,7 @@ static int wait_options(struct cli *cli, struct wait_line *line, int argc, char 
                         return cli_usage_error(cli, "--count takes an integer of 1 or more, not '%s'",
                                                optarg);
                 else if (c == '?')
-                        return EXIT_USAGE;
+                        return cli_bad_option(cli);
         }
         if (optind == argc)
                 return cli_usage_error(cli, "which task?");
@@ -268,7 +268,7 @@ static int pack_ids(struct cli *cli, struct buffer *ret, int argc, char **argv)
 }
 
 /* Prints [[id, state]...]. Returns the worst: all succeeded, some did not, some have not ended. */
-static int print_states(const struct cli *cli, const struct ganger_reply *reply, int n_asked)
+static int print_states(const struct cli *cli, const struct ganger_reply *reply, int n_wanted)
 {
         size_t size_bytes;
         const void *data = ganger_data(reply, &size_bytes);
@@ -292,7 +292,7 @@ static int print_states(const struct cli *cli, const struct ganger_reply *reply,
         }
         if (cli->json)
                 print_value(reply, false);
-        return (int)n < n_asked ? EXIT_TIME : status;
+        return (int)n < n_wanted ? EXIT_TIME : status;
 }
 
 int verb_wait(struct cli *cli, int argc, char **argv)
@@ -308,6 +308,9 @@ int verb_wait(struct cli *cli, int argc, char **argv)
         if (status == 0)
                 status = pack_ids(cli, &ids, argc, argv);
         if (status == 0) {
+                int n_wanted = argc - optind;
+                if (line.count > 0 && line.count < n_wanted)
+                        n_wanted = (int)line.count;
                 pack_begin(&p, &packed);
                 pack_map(&p, (line.timeout >= 0) + (line.count > 0));
                 if (line.timeout >= 0) {
@@ -326,8 +329,7 @@ int verb_wait(struct cli *cli, int argc, char **argv)
                 if (r == 0)
                         r = cli_wait(cli, &request.done, &wait);
                 if (r == 0 && request.r == 0)
-                        status = print_states(cli, request.reply,
-                                              line.count > 0 ? (int)line.count : argc - optind);
+                        status = print_states(cli, request.reply, n_wanted);
                 else
                         status = finish(cli, &request, &wait, r, false);
         }
@@ -343,9 +345,9 @@ int verb_cancel(struct cli *cli, int argc, char **argv)
         struct ganger_reply *reply = NULL;
         uint64_t n = 0;
 
-        if (argc == 1)
+        optind = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
+        if (optind == argc)
                 return cli_usage_error(cli, "which task?");
-        optind = 1;
         int status = pack_ids(cli, &ids, argc, argv);
         if (status == 0) {
                 cli_connect(cli);
@@ -355,7 +357,7 @@ int verb_cancel(struct cli *cli, int argc, char **argv)
                 else if (r > 0)
                         status = cli_refused(cli, r, reply);
                 else if (ganger_read(reply, "u", &n) == 0)
-                        printf("%llu cancelled\n", (unsigned long long)n);
+                        printf(cli->json ? "%llu\n" : "%llu cancelled\n", (unsigned long long)n);
         }
         ganger_reply_free(reply);
         buffer_deinit(&ids);

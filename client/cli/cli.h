@@ -30,8 +30,10 @@ struct cli {
         struct ganger *g;   /* NULL until cli_connect() */
         const char *socket; /* --socket */
         bool user_only, system_only;
-        bool json; /* --json: for programs */
+        bool json;      /* --json: for programs */
+        bool closed[3]; /* which of 0, 1, 2 were closed when it began; all three are open now */
         const struct verb *verb;
+        int output_error; /* the errno of the first write to standard output that failed, where it was seen */
 };
 
 struct verb {
@@ -50,6 +52,8 @@ void cli_connect(struct cli *);
 
 /* Says what is wrong with the command line, how to see what is right, and returns EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct cli *, const char *format, ...);
+/* getopt has said which option it does not know: says how to see what is right, and returns EXIT_USAGE. */
+int cli_bad_option(const struct cli *);
 /* Says what went wrong with ganger itself (r < 0: -errno) and returns EXIT_GANGER. */
 int cli_lost(const char *doing, int r);
 /* A message on standard error. */
@@ -77,9 +81,6 @@ struct cli_wait {
         int signal; /* the first one that came; 0 */
 };
 int cli_wait(struct cli *, const bool *done, struct cli_wait *);
-/* Blocks SIGINT and SIGTERM, so that they are only seen in cli_wait(). */
-void cli_signals_init(void);
-
 /* A request without streams: start, wait. Returns r as ganger_call() does; *ret is to be freed. Format as in
  * ganger.h. */
 int cli_request(struct cli *, struct ganger_reply **ret, const char *method, const char *format, ...);

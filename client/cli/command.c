@@ -3,7 +3,6 @@
 #include "client/cli/command.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,20 +49,25 @@ void command_pack_argv(struct packer *p, char **argv)
                 command_pack_word(p, argv[i], strlen(argv[i]));
 }
 
+int command_here(struct command *command)
+{
+        command->cwd = getcwd(NULL, 0);
+        if (!command->cwd) { /* it was removed: no other will do in its place */
+                cli_say("the current directory: %s", strerror(errno));
+                return EXIT_GANGER;
+        }
+        command->umask = umask(0);
+        umask(command->umask);
+        return EXIT_DONE;
+}
+
 void command_pack_options(const struct command *command, struct packer *p, unsigned n_more)
 {
-        char cwd[PATH_MAX];
-        bool has_cwd = getcwd(cwd, sizeof cwd) != NULL; /* a directory that was removed has no name */
-        mode_t mask = umask(0);
-
-        umask(mask);
-        pack_map(p, 1 + has_cwd + (command->n_env > 0) + n_more);
+        pack_map(p, 2 + (command->n_env > 0) + n_more);
         pack_str(p, "umask");
-        pack_uint(p, mask);
-        if (has_cwd) {
-                pack_str(p, "cwd");
-                command_pack_word(p, cwd, strlen(cwd));
-        }
+        pack_uint(p, command->umask);
+        pack_str(p, "cwd");
+        command_pack_word(p, command->cwd, strlen(command->cwd));
         if (command->n_env > 0) {
                 pack_str(p, "env");
                 pack_map(p, command->n_env);
@@ -74,4 +78,5 @@ void command_pack_options(const struct command *command, struct packer *p, unsig
 void command_deinit(struct command *command)
 {
         buffer_deinit(&command->env);
+        free(command->cwd);
 }

@@ -2,8 +2,9 @@
 /*
  * What the verbs share: connecting, waiting with signals, saying what went wrong.
  *
- * Signals: SIGINT and SIGTERM are blocked from the start and taken by ppoll() alone, so that nothing is
- * interrupted but the wait itself.
+ * Signals: until there is a connection, SIGINT and SIGTERM end the program as they end any other. Then they
+ * are noted, and cli_wait() cancels what is waited for. Nothing else is interrupted; but where the program
+ * does not come back to cli_wait() soon, because nobody reads what it writes, it ends.
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,16 +14,57 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client/cli/cli.h"
 #include "client/connection.h"
 #include "proto/limits.h"
+
+#define SIGNAL_PATIENCE_SECONDS 2 /* from a signal to cli_wait(), which takes it */
 
 static volatile sig_atomic_t signal_seen;
 
 static void on_signal(int number)
 {
         signal_seen = number;
+        alarm(SIGNAL_PATIENCE_SECONDS);
+}
+
+static void on_alarm(int number)
+{
+        (void)number;
+        if (signal_seen != 0)
+                _exit(EXIT_SIGNAL + signal_seen);
+}
+
+/* What was ignored stays so: whoever started us in the background keeps Ctrl-C from us. */
+static void handle(int number, void (*handler)(int))
+{
+        struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, before;
+
+        sigemptyset(&action.sa_mask);
+        if (number != SIGALRM && sigaction(number, NULL, &before) == 0 && before.sa_handler == SIG_IGN)
+                return;
+        sigaction(number, &action, NULL);
+}
+
+static void handled_signals(sigset_t *ret)
+{
+        sigemptyset(ret);
+        sigaddset(ret, SIGINT);
+        sigaddset(ret, SIGTERM);
+}
+
+static void signals_init(void)
+{
+        sigset_t set;
+
+        handle(SIGALRM, on_alarm);
+        handle(SIGINT, on_signal);
+        handle(SIGTERM, on_signal);
+        handled_signals(&set);
+        sigaddset(&set, SIGALRM);
+        sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 void cli_say(const char *format, ...)
@@ -47,6 +89,13 @@ int cli_usage_error(const struct cli *cli, const char *format, ...)
         fprintf(stderr, "\n`ganger %s%s--help` says more\n", cli->verb ? cli->verb->name : "",
                 cli->verb ? " " : "");
         va_end(ap);
+        return EXIT_USAGE;
+}
+
+int cli_bad_option(const struct cli *cli)
+{
+        fprintf(stderr, "`ganger %s --help` says more; words that begin with - go behind --\n",
+                cli->verb->name);
         return EXIT_USAGE;
 }
 
@@ -83,8 +132,10 @@ void cli_connect(struct cli *cli)
         char paths[SEARCH_CANDIDATES][LIMIT_SOCKET_PATH_BYTES + 1];
         int r = cli->socket ? ganger_open(&cli->g, cli->socket) : connection_open(&cli->g, scope);
 
-        if (r >= 0)
+        if (r >= 0) {
+                signals_init();
                 return;
+        }
         if (cli->socket) {
                 cli_say("%s: %s%s", cli->socket, strerror(-r), connect_remedy(r));
         } else {
@@ -99,49 +150,47 @@ void cli_connect(struct cli *cli)
         exit(EXIT_GANGER);
 }
 
-void cli_signals_init(void)
-{
-        struct sigaction action = {.sa_handler = on_signal};
-        sigset_t blocked;
-
-        sigaction(SIGINT, &action, NULL);
-        sigaction(SIGTERM, &action, NULL);
-        sigemptyset(&blocked);
-        sigaddset(&blocked, SIGINT);
-        sigaddset(&blocked, SIGTERM);
-        sigprocmask(SIG_BLOCK, &blocked, NULL);
-}
-
 static void timeout_to_timespec(int64_t ms, struct timespec *ret)
 {
         ret->tv_sec = ms / 1000;
         ret->tv_nsec = ms % 1000 * 1000000;
 }
 
+/* Polls; a signal that came before or comes meanwhile ends it. 0 or -errno. */
+static int poll_with_signals(struct cli *cli, int input)
+{
+        struct pollfd p[2] = {{.fd = ganger_fd(cli->g), .events = (short)ganger_events(cli->g)},
+                              {.fd = input, .events = POLLIN}};
+        int64_t timeout_ms = ganger_timeout_ms(cli->g);
+        struct timespec timeout;
+        sigset_t handled, before;
+        int r = 0;
+
+        timeout_to_timespec(timeout_ms < 0 ? 0 : timeout_ms, &timeout);
+        handled_signals(&handled);
+        sigprocmask(SIG_BLOCK, &handled, &before);
+        if (signal_seen == 0 && ppoll(p, 2, timeout_ms < 0 ? NULL : &timeout, &before) < 0 && errno != EINTR)
+                r = -errno;
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return r;
+}
+
 int cli_wait(struct cli *cli, const bool *done, struct cli_wait *wait)
 {
-        sigset_t open_mask;
-
-        sigemptyset(&open_mask);
         for (;;) {
-                struct pollfd p[2] = {{.fd = -1}, {.fd = -1, .events = POLLIN}};
-                struct timespec timeout;
+                int input = wait->prepare ? wait->prepare(cli, wait->userdata) : -1;
 
-                if (wait->prepare)
-                        p[1].fd = wait->prepare(cli, wait->userdata);
                 if (*done)
                         return 0;
-                p[0].fd = ganger_fd(cli->g);
-                p[0].events = (short)ganger_events(cli->g);
-                int64_t timeout_ms = ganger_timeout_ms(cli->g);
-                timeout_to_timespec(timeout_ms < 0 ? 0 : timeout_ms, &timeout);
-                if (ppoll(p, 2, timeout_ms < 0 ? NULL : &timeout, &open_mask) < 0 && errno != EINTR)
-                        return -errno;
+                int r = poll_with_signals(cli, input);
+                if (r < 0)
+                        return r;
                 if (signal_seen != 0) {
                         bool first = wait->signal == 0;
 
                         wait->signal = signal_seen;
                         signal_seen = 0;
+                        alarm(0);
                         if (!first || !wait->on_signal) {
                                 /* Open requests are told now, while those whom they tell are there. */
                                 cli->g = ganger_close(cli->g);
@@ -149,7 +198,7 @@ int cli_wait(struct cli *cli, const bool *done, struct cli_wait *wait)
                         }
                         wait->on_signal(cli, wait->userdata);
                 }
-                int r = ganger_dispatch(cli->g);
+                r = ganger_dispatch(cli->g);
                 if (r < 0 && !*done)
                         return r;
         }

@@ -4,9 +4,11 @@
  * verb needs in common with others is in common.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/cli/cli.h"
 #include "client/cli/task_options.h"
@@ -79,7 +81,8 @@ const struct verb verbs[] = {
                  "  -J, --insist-json     refuse items that are no JSON\n"
                  "  -r, --raw             write strings and bytes as they are, one a line\n"
                  "  -e, --env NAME[=VALUE]  with --exec: set in the environment\n"
-                 "  -p, --progress        show a progress bar (default: if standard error is a terminal)\n"},
+                 "  -p, --progress        show a progress bar (default: if standard error is a\n"
+                 "                        terminal and standard output is none)\n"},
         {.name = "list",
          .arguments = "",
          .summary = "list tasks",
@@ -187,16 +190,28 @@ static int global_options(struct cli *cli, int argc, char **argv)
                         return EXIT_USAGE;
                 }
         }
-        if (cli->socket != NULL && (cli->user_only || cli->system_only))
+        if ((cli->socket != NULL) + cli->user_only + cli->system_only > 1)
                 return cli_usage_error(cli, "--socket, --user and --system exclude each other");
         return -1;
+}
+
+/* No file or socket may become standard output. What is closed is open now, but not for what it is for. */
+static void standard_files_init(struct cli *cli)
+{
+        for (int fd = 0; fd < 3; fd++) {
+                cli->closed[fd] = fcntl(fd, F_GETFD) < 0;
+                if (cli->closed[fd] && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+                        exit(EXIT_GANGER); /* and there may be nobody to tell it to */
+        }
 }
 
 int main(int argc, char **argv)
 {
         struct cli cli = {0};
-        int status = global_options(&cli, argc, argv);
+        char name[32];
 
+        standard_files_init(&cli);
+        int status = global_options(&cli, argc, argv);
         if (status >= 0)
                 return status;
         if (optind == argc) {
@@ -211,15 +226,18 @@ int main(int argc, char **argv)
         argc -= optind;
         argv += optind;
         optind = 0; /* a new scan, of the verb's own */
+        snprintf(name, sizeof name, "ganger %s", cli.verb->name);
+        argv[0] = name; /* as getopt's messages begin with it */
         if (wants_help(argc, argv)) {
                 print_verb_help(cli.verb);
                 return EXIT_DONE;
         }
-        cli_signals_init();
         status = cli.verb->run(&cli, argc, argv);
         ganger_close(cli.g);
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-                cli_say("standard output: %s", strerror(errno));
+        if (fflush(stdout) != 0 && cli.output_error == 0)
+                cli.output_error = errno;
+        if (cli.output_error != 0 || ferror(stdout)) {
+                cli_say("standard output: %s", strerror(cli.output_error != 0 ? cli.output_error : EIO));
                 return EXIT_GANGER;
         }
         return status;

@@ -41,12 +41,14 @@ struct map_line {
         struct items items;
         struct progress progress;
         const char *arg_file;
-        char **template; /* --exec: the command's words */
+        const char *function;
+        char **words; /* the items, or with --exec the command's words */
         enum json_mode mode;
         bool exec, array, raw, null, show_progress;
         struct map *map;
         struct unfinished *unfinished;
         uint64_t n_failed;
+        bool bad_item; /* it could not be read or was no argument; that was said */
         bool done;
 };
 
@@ -91,11 +93,12 @@ static int take_option(struct cli *cli, struct map_line *line, int c)
                 return command_env(cli, &line->command, optarg);
         default:
                 return c >= TASK_OPTION_VALUE ? task_options_take(cli, &line->options, c, optarg)
-                                              : EXIT_USAGE;
+                                              : cli_bad_option(cli);
         }
 }
 
-static int map_options(struct cli *cli, struct map_line *line, int argc, char **argv)
+/* Takes options up to the first word that is none, or between all words. */
+static int scan_options(struct cli *cli, struct map_line *line, int argc, char **argv, bool up_to_word)
 {
         static const struct option own[] = {
                 {"exec", no_argument, NULL, 'x'},       {"arg-file", required_argument, NULL, 'a'},
@@ -109,14 +112,39 @@ static int map_options(struct cli *cli, struct map_line *line, int argc, char **
         int c;
 
         task_options_long(own, OPTION_FOR_MAP, options);
-        while ((c = getopt_long(argc, argv, "xa:0j:kAsJrpe:", options, NULL)) != -1) {
+        optind = 0;
+        while ((c = getopt_long(argc, argv, up_to_word ? "+xa:0j:kAsJrpe:" : "xa:0j:kAsJrpe:", options,
+                                NULL)) != -1) {
                 int status = take_option(cli, line, c);
                 if (status != 0)
                         return status;
         }
+        return 0;
+}
+
+/* A command's options are its own, and follow it; those of map may also follow a function. */
+static int map_options(struct cli *cli, struct map_line *line, int argc, char **argv)
+{
+        int status = scan_options(cli, line, argc, argv, true);
+
+        if (status != 0)
+                return status;
         if (optind == argc)
                 return cli_usage_error(cli, line->exec ? "which command?" : "which function?");
-        return 0;
+        line->words = argv + optind;
+        if (line->exec)
+                return 0;
+        line->function = *line->words;
+        if (strcmp(argv[optind - 1], "--") != 0) {
+                argc -= optind;
+                *line->words = argv[0];
+                status = scan_options(cli, line, argc, line->words, false);
+                line->words += optind - 1;
+        }
+        line->words++;
+        if (status == 0 && line->exec)
+                return cli_usage_error(cli, "--exec comes before its command");
+        return status;
 }
 
 /* ---- items ---- */
@@ -172,13 +200,13 @@ static int pack_command(struct map_line *line, struct buffer *ret, const char *i
         size_t n = 0;
         int r = 0;
 
-        for (; line->template[n]; n++)
-                has_place = has_place || strstr(line->template[n], "{}");
+        for (; line->words[n]; n++)
+                has_place = has_place || strstr(line->words[n], "{}");
         pack_begin(&p, ret);
         pack_array(&p, 2);
         pack_array(&p, n + !has_place);
         for (size_t i = 0; r == 0 && i < n; i++)
-                r = pack_word(&p, line->template[i], item, item_size);
+                r = pack_word(&p, line->words[i], item, item_size);
         if (!has_place)
                 command_pack_word(&p, item, item_size);
         command_pack_options(&line->command, &p, 0);
@@ -213,8 +241,10 @@ static int write_item(struct map_line *line, struct ganger_writer *w, const char
         if (r == 0)
                 r = ganger_write(w, "M", buffer_at(&args), buffer_size(&args), arguments.fds,
                                  (size_t)arguments.n_fds);
-        if (*why)
+        if (*why) {
+                line->bad_item = true;
                 cli_say("item %" PRIu64 ": %s", line->items.n_taken - 1, why);
+        }
         buffer_deinit(&args);
         arguments_deinit(&arguments);
         return r;
@@ -227,6 +257,10 @@ static int next_item(void *userdata, struct ganger_writer *w)
         size_t size_bytes;
         int r = items_next(&line->items, &text, &size_bytes);
 
+        if (r < 0 && r != -EAGAIN) {
+                line->bad_item = true;
+                cli_say("%s: %s", line->arg_file ? line->arg_file : "standard input", strerror(-r));
+        }
         if (r <= 0)
                 return r;
         r = write_item(line, w, text, size_bytes);
@@ -312,11 +346,11 @@ static int on_item(void *userdata, uint64_t index, int code, const struct ganger
                 print_failure(line, index, u, reply);
         else
                 print_result(line, reply);
+        if (ferror(stdout)) /* nobody reads any more */
+                line->cli->output_error = errno;
         free(u);
         progress_show(&line->progress, map_ended(line->map), map_sent(line->map), line->n_failed);
-        if (ferror(stdout))
-                return -EPIPE; /* nobody reads any more */
-        return 0;
+        return line->cli->output_error != 0 ? -EPIPE : 0;
 }
 
 /* ---- the whole ---- */
@@ -355,8 +389,16 @@ static int finish(struct map_line *line, const struct cli_wait *wait, int r)
                 ganger_reply_free(reply);
                 return status;
         }
-        if (result == -EINVAL || result == -E2BIG)
-                return EXIT_USAGE; /* an item was no argument: it was said */
+        if (line->bad_item)
+                return EXIT_USAGE;
+        if (result == -EINVAL || result == -EMSGSIZE) {
+                /* Items are sent some together, and the last one taken may wait for the next lot. */
+                cli_say("item %" PRIu64 ", or the one before it, is %s", line->items.n_taken - 1,
+                        result == -EINVAL ? "nested too deep" : "larger than the daemon takes");
+                return EXIT_USAGE;
+        }
+        if (line->cli->output_error)
+                return EXIT_GANGER; /* main() says it */
         if (result < 0)
                 return cli_lost("map", result);
         if (line->n_failed > 0)
@@ -364,7 +406,7 @@ static int finish(struct map_line *line, const struct cli_wait *wait, int r)
         return line->n_failed > 0 ? EXIT_ITEMS : EXIT_DONE;
 }
 
-static int run(struct map_line *line, const char *function)
+static int run(struct map_line *line)
 {
         struct ganger_options options = GANGER_OPTIONS_INIT;
         struct cli_wait wait = {.on_signal = give_up, .prepare = prepare, .userdata = line};
@@ -374,7 +416,8 @@ static int run(struct map_line *line, const char *function)
         options.more_size_bytes = buffer_size(&line->options.pairs);
         options.n_more = line->options.n_pairs;
         cli_connect(line->cli);
-        int r = map_new(line->cli->g, &options, function, next_item, on_item, line, &line->map);
+        int r = map_new(line->cli->g, &options, line->exec ? "exec" : line->function, next_item, on_item,
+                        line, &line->map);
         if (r < 0)
                 return cli_lost("map", r);
         progress_init(&line->progress, line->show_progress);
@@ -393,18 +436,18 @@ int verb_map(struct cli *cli, int argc, char **argv)
         struct map_line line = {.cli = cli, .mode = JSON_MODE_GUESS};
         int status = map_options(cli, &line, argc, argv);
 
+        if (status == 0 && line.exec)
+                status = command_here(&line.command);
         if (status == 0) {
-                char **words = line.exec ? NULL : argv + optind + 1;
-                int r = items_init(&line.items, words, line.arg_file, line.null ? '\0' : '\n');
-                if (line.exec)
-                        line.template = argv + optind;
+                int r = items_init(&line.items, line.exec ? NULL : line.words, line.arg_file,
+                                   line.null ? '\0' : '\n');
                 if (r < 0)
                         status = cli_usage_error(cli, "%s: %s", line.arg_file, strerror(-r));
                 else if (line.items.words && line.arg_file)
                         status = cli_usage_error(
                                 cli, "items come from the command line or from --arg-file, not from both");
                 else
-                        status = run(&line, line.exec ? "exec" : argv[optind]);
+                        status = run(&line);
         }
         items_deinit(&line.items);
         task_options_deinit(&line.options);

@@ -71,7 +71,7 @@ static int list_options(struct cli *cli, struct packer *p, unsigned *ret_n, int 
 
         while ((c = getopt_long(argc, argv, "n:", options, NULL)) != -1) {
                 if (c == '?')
-                        return EXIT_USAGE;
+                        return cli_bad_option(cli);
                 if (c == 'n') {
                         if (!cli_integer(optarg, 1, 10000, &limit))
                                 return cli_usage_error(

@@ -6,7 +6,6 @@
  * nothing of what it reads and writes passes the daemon, and a pipeline behaves as without ganger.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +57,7 @@ static int run_options(struct cli *cli, struct run_line *line, int argc, char **
                 else if (c >= TASK_OPTION_VALUE)
                         status = task_options_take(cli, &line->options, c, optarg);
                 else
-                        status = EXIT_USAGE;
+                        status = cli_bad_option(cli);
                 if (status != 0)
                         return status;
         }
@@ -70,14 +69,14 @@ static int run_options(struct cli *cli, struct run_line *line, int argc, char **
 }
 
 /* Packs exec's arguments: the command, and its surroundings. */
-static int run_pack(struct run_line *line, char **argv)
+static int run_pack(const struct cli *cli, struct run_line *line, char **argv)
 {
         static const char *const names[3] = {"stdin", "stdout", "stderr"};
         struct packer p;
 
         if (!line->detach)
                 for (int fd = 0; fd < 3; fd++)
-                        if (fcntl(fd, F_GETFD) >= 0)
+                        if (!cli->closed[fd])
                                 line->fds[line->n_fds++] = fd;
         pack_begin(&p, &line->params);
         pack_array(&p, 2);
@@ -179,10 +178,11 @@ static int end_status(const struct cli *cli, const struct cli_request *request)
         return cli_refused(cli, request->r, request->reply);
 }
 
-/* Follows the task to its end. streams: whether its output is to be written here. */
-static int follow(struct cli *cli, struct following *f, bool streams, uint64_t tail_bytes)
+/* Follows the task to its end. streams: whether its output is to be written here; signal: one that came
+ * before, or 0. */
+static int follow(struct cli *cli, struct following *f, bool streams, uint64_t tail_bytes, int signal)
 {
-        struct cli_wait wait = {.on_signal = cancel_task, .userdata = f};
+        struct cli_wait wait = {.on_signal = cancel_task, .userdata = f, .signal = signal};
         int r;
 
         if (streams)
@@ -211,28 +211,43 @@ static int follow(struct cli *cli, struct following *f, bool streams, uint64_t t
         return status;
 }
 
+/* A signal that comes before the id: the task may be there already, so its id is waited for, to cancel it. */
+static void keep_waiting(struct cli *cli, void *userdata)
+{
+        (void)cli;
+        (void)userdata;
+}
+
 static int run(struct cli *cli, struct run_line *line)
 {
         struct following f = {0};
-        struct ganger_reply *reply = NULL;
+        struct cli_request request = {0};
+        struct cli_wait wait = {.on_signal = keep_waiting};
         int status = EXIT_DONE;
 
         cli_connect(cli);
-        int r = cli_request(cli, &reply, "submit", "[sMm]", "exec", buffer_at(&line->params),
-                            buffer_size(&line->params), line->fds, (size_t)line->n_fds,
-                            buffer_at(&line->packed), buffer_size(&line->packed));
-        if (r < 0)
-                status = cli_lost("run", r);
-        else if (r > 0)
-                status = cli_refused(cli, r, reply);
-        else if (ganger_read(reply, "u", &f.id) < 0)
+        int r = ganger_start_request(cli->g, &request.msgid, "submit", NULL, cli_on_reply, &request, "[sMm]",
+                                     "exec", buffer_at(&line->params), buffer_size(&line->params), line->fds,
+                                     (size_t)line->n_fds, buffer_at(&line->packed),
+                                     buffer_size(&line->packed));
+        if (r == 0)
+                r = cli_wait(cli, &request.done, &wait);
+        if (r > 0)
+                status = EXIT_SIGNAL + r;
+        else if (r < 0 || request.r < 0)
+                status = cli_lost("run", r < 0 ? r : request.r);
+        else if (request.r > 0)
+                status = cli_refused(cli, request.r, request.reply);
+        else if (ganger_read(request.reply, "u", &f.id) < 0)
                 status = cli_lost("run", -EPROTO);
         else if (line->detach)
                 printf("%llu\n", (unsigned long long)f.id);
-        else
-                status = follow(cli, &f, false, 0);
-        /* Refused is not the command's own status: that is ganger's. */
-        ganger_reply_free(reply);
+        else {
+                if (wait.signal)
+                        cancel_task(cli, &f);
+                status = follow(cli, &f, false, 0, wait.signal);
+        }
+        cli_request_deinit(&request);
         return status;
 }
 
@@ -241,8 +256,10 @@ int verb_run(struct cli *cli, int argc, char **argv)
         struct run_line line = {0};
         int status = run_options(cli, &line, argc, argv);
 
+        if (status == 0)
+                status = command_here(&line.command);
         if (status == 0) {
-                int r = run_pack(&line, argv + optind);
+                int r = run_pack(cli, &line, argv + optind);
                 status = r < 0 ? cli_lost("run", r) : run(cli, &line);
         }
         task_options_deinit(&line.options);
@@ -267,7 +284,7 @@ int verb_attach(struct cli *cli, int argc, char **argv)
         if (status != 0)
                 return status;
         cli_connect(cli);
-        return follow(cli, &f, true, LIMIT_TAIL_BYTES);
+        return follow(cli, &f, true, LIMIT_TAIL_BYTES, 0);
 }
 
 /* The tail is sent before anything else that is asked for later: when the answer to ping is here, so is the

@@ -90,7 +90,7 @@ int verb_status(struct cli *cli, int argc, char **argv)
 
         while ((c = getopt_long(argc, argv, "q", options, NULL)) != -1) {
                 if (c == '?')
-                        return EXIT_USAGE;
+                        return cli_bad_option(cli);
                 quiet = true;
         }
         if (optind != argc)

@@ -78,6 +78,10 @@ long=$work/$(printf '%0120d' 0)
 expect 125 '' ganger --socket "$long" ping
 says "107"
 expect 125 '' ganger show 1
+expect 2 '' ganger --user --system ping
+says "exclude each other"
+expect 2 '' ganger call echo -5
+says "behind --"
 expect 1 '' ganger call digest.sha256 /does/not/exist
 says "/does/not/exist"
 
@@ -103,6 +107,23 @@ expect 124 '' ganger call --timeout 100ms sleep 60
 says "timeout"
 expect 124 '' ganger call --delay 10 --expires 100ms echo 1
 
+expect 1 '1 unknown' ganger wait --count 5 1
+expect 0 '0' ganger --json cancel 1 2
+
+# What is closed or full: never a wrong success, and no other descriptor in its place.
+expect 125 '' sh -c 'ganger call echo hi >&-'
+says "standard output: Bad file descriptor"
+expect 125 '' sh -c 'ganger map echo 1 2 3 >&-'
+says "standard output: Bad file descriptor"
+expect 2 '' sh -c 'ganger map echo <&-'
+says "standard input: Bad file descriptor"
+expect 2 '' ganger map -a . echo
+says ".: Is a directory"
+expect 125 '' sh -c 'ganger map echo 1 >/dev/full'
+says "No space left on device"
+expect 0 'hi' sh -c 'ganger run -- echo hi <&- 2>&-'
+expect 0 '' sh -c 'ganger run -- echo hi >&-'
+
 # Commands.
 expect 0 'hi' ganger run -- echo hi
 expect 3 '' ganger run -- sh -c 'exit 3'
@@ -112,6 +133,8 @@ says "no-such-command-here"
 touch plain
 expect 126 '' ganger run -- ./plain
 expect 0 "$work" ganger run -- pwd
+expect 125 '' sh -c 'mkdir gone && cd gone && rmdir ../gone && ganger run -- pwd'
+says "the current directory"
 expect 0 'value' ganger run --env NAME=value -- sh -c 'echo $NAME'
 expect 0 '0027' sh -c 'umask 27; ganger run -- sh -c umask'
 expect 0 'C B A ' sh -c 'printf "A\nB\nC\n" | ganger run -- sort -r | tr "\n" " "'
@@ -139,6 +162,16 @@ wait $runner
 [ $? = 143 ] || { failed=$((failed + 1)); echo "FAILED: a run that was terminated should say 143"; }
 ganger list --state running | grep -q core && { failed=$((failed + 1)); echo "FAILED: its task still runs"; }
 
+# What blocks before there is a task, or where nobody reads, ends by a signal all the same.
+mkfifo fifo
+expect 124 '' timeout 1 ganger call echo @fifo
+sleep 60 <>fifo &
+sleeper=$!
+expect 124 '' timeout 1 sh -c 'seq 100000 | exec ganger map echo >fifo'
+kill $sleeper
+expect 124 '' timeout 1 ganger run -- sleep 62
+while ganger list --state running | grep -q exec; do :; done
+
 # Map.
 expect 0 '1
 2
@@ -152,6 +185,14 @@ expect 0 'one
 two' sh -c 'printf "one\ntwo\n" | ganger map -k --exec -- echo'
 expect 0 'x-one-x
 x-two-x' sh -c 'printf "one\ntwo\n" | ganger map -k --exec -- echo x-{}-x'
+expect 0 '-n-a' sh -c 'echo a | ganger map --exec printf %s%s -n-'
+expect 0 '-5' ganger map -- echo -5
+expect 0 '-5
+-6' ganger map echo -k -- -5 -6
+expect 2 '' sh -c 'python3 -c "print(40 * chr(91) + 40 * chr(93))" | ganger map echo'
+says "nested too deep"
+expect 2 '' ganger map echo @/none 1
+says "item 0: /none: No such file"
 expect 123 'good' sh -c 'echo good >good; printf "good\nbad\n" | ganger map -k --exec -- cat'
 says "item 1 (bad)"
 says "1 of 2 items failed"
