@@ -269,7 +269,11 @@ void worker_on(struct worker *worker, enum worker_event event, int value)
 
         assert(life_table[worker->life][event]);
         life_table[worker->life][event](worker, value);
-        if (workers->orphans_suspected && !workers_expect_newborn(workers))
+        if (!workers->orphans_suspected)
+                return;
+        workers->reap_again = true;
+        daemon_turn_again(workers->daemon);
+        if (!workers_expect_newborn(workers))
                 workers_end_orphans(workers);
 }
 

@@ -23,7 +23,7 @@ struct daemon;
 struct workers;
 
 int workers_new(struct daemon *, struct workers **ret);
-/* Takes NULL; returns NULL. What still runs is killed and reaped. */
+/* Takes NULL; returns NULL. What still runs is killed. */
 struct workers *workers_free(struct workers *);
 /* The loop's end: sends what waits for workers and zygotes. */
 void workers_flush(struct workers *);

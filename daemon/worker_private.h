@@ -80,6 +80,7 @@ struct workers {
         struct worker *by_pid;
         const struct worker *speaking; /* whose message is being dealt with */
         bool orphans_suspected;        /* unknown children may be there, but so may newborns */
+        bool reap_again;               /* one that was dead and unknown may be known now */
         struct channel_list flush;
         TAILQ_HEAD(, worker) graveyard;
 };

@@ -186,6 +186,15 @@ int workers_new(struct daemon *daemon, struct workers **ret)
         return 0;
 }
 
+static void free_dead(struct workers *workers)
+{
+        struct worker *worker;
+        while ((worker = TAILQ_FIRST(&workers->graveyard))) {
+                TAILQ_REMOVE(&workers->graveyard, worker, dead_link);
+                worker_free(worker);
+        }
+}
+
 struct workers *workers_free(struct workers *workers)
 {
         if (!workers)
@@ -198,7 +207,7 @@ struct workers *workers_free(struct workers *workers)
                 worker_forget_process(worker);
                 worker_free(worker);
         }
-        workers_sweep(workers);
+        free_dead(workers);
         free(workers->at);
         free(workers);
         return NULL;
@@ -212,9 +221,9 @@ void workers_flush(struct workers *workers)
 
 void workers_sweep(struct workers *workers)
 {
-        struct worker *worker;
-        while ((worker = TAILQ_FIRST(&workers->graveyard))) {
-                TAILQ_REMOVE(&workers->graveyard, worker, dead_link);
-                worker_free(worker);
+        if (workers->reap_again) {
+                workers->reap_again = false;
+                workers_reap(workers->daemon); /* no further SIGCHLD tells of it */
         }
+        free_dead(workers);
 }

@@ -2,12 +2,15 @@
 """A worker is killed from outside in the middle of a task: its caller is told at once, all others get their results, and a new
 worker is there."""
 import os
+import pathlib
 import signal
 import sys
+import tempfile
 import time
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
+sys.path.insert(0, str(SUPPORT))
 from gangerd import Gangerd, eventually, main  # noqa: E402
 from wire import TooLate  # noqa: E402
 
@@ -99,6 +102,17 @@ class WorkerKilled(unittest.TestCase):
             status = g.all_idle()
             self.assertFalse(pids & {worker["pid"] for worker in status["workers"]})
             self.assertEqual(status["totals"]["failed"], 0)
+
+    def test_newborn_that_is_dead_before_it_is_known(self):
+        """The SIGCHLD came when nobody could tell whose; the report of the zygote comes later."""
+        with tempfile.TemporaryDirectory() as directory:
+            zygote = pathlib.Path(directory) / "zygote"
+            zygote.write_text(f"#!/bin/sh\nexec {sys.executable} {SUPPORT}/late_zygote.py\n", encoding="ascii")
+            zygote.chmod(0o755)
+            with Gangerd(pool={"workers": 1, "modules": "core", "zygote": zygote}) as g:
+                workers = g.status()["workers"]
+                self.assertEqual([worker["state"] for worker in workers], ["idle"], workers)
+                self.assertNotIn("broke the protocol", g.log())
 
 
 if __name__ == "__main__":
