@@ -66,6 +66,11 @@ void rpc_error(struct rpc_call *, enum error_code, const char *format, ...)
 void rpc_refuse(struct rpc_call *, int r);
 void rpc_pack_refusal(struct packer *, const struct daemon *, int r);
 
+/* -- rpc_task.c -- */
+
+/* The notification is wrong, and has no answer of its own: the open map that it is about ends so. */
+void rpc_end_map(struct rpc_call *, enum error_code, const char *message);
+
 /* -- rpc_options.c -- */
 
 struct option_rule {

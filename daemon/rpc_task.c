@@ -310,13 +310,16 @@ void rpc_on_MAP(struct rpc_call *call)
         }
 }
 
-/* The request that a notification is about. */
-static struct core_request open_request(const struct rpc_call *call)
+/* The open map that a notification is about; false: it has ended while that was on its way, or never was. */
+static bool find_map(const struct rpc_call *call, struct core_request *ret)
 {
         struct reader reader = rpc_param(call, 0);
-        uint64_t msgid = UINT64_MAX;
-        reader_uint(&reader, &msgid);
-        return (struct core_request){.connection = call->connection->index, .msgid = (uint32_t)msgid};
+        uint64_t msgid;
+
+        if (reader_uint(&reader, &msgid) < 0 || msgid > UINT32_MAX)
+                return false;
+        *ret = (struct core_request){.connection = call->connection->index, .msgid = (uint32_t)msgid};
+        return core_map_is_open(call->daemon->core, *ret);
 }
 
 /* A feed that is wrong has no answer of its own: its map ends, with the feed's error. */
@@ -327,8 +330,6 @@ static void end_map(struct rpc_call *call, struct core_request request, enum err
         struct buffer error = BUFFER_INIT;
         struct packer packer;
 
-        if (!core_request_is_open(daemon->core, request))
-                return;
         pack_begin(&packer, &error);
         if (message)
                 encode_error(&packer, code, message, NULL);
@@ -338,6 +339,14 @@ static void end_map(struct rpc_call *call, struct core_request request, enum err
                 backend_overrule(daemon, request, buffer_at(&error), buffer_size(&error));
         buffer_deinit(&error);
         core_cancel_request(daemon->core, request, daemon->now);
+}
+
+void rpc_end_map(struct rpc_call *call, enum error_code code, const char *message)
+{
+        struct core_request request;
+
+        if (call->params[0].data && find_map(call, &request))
+                end_map(call, request, code, message, 0);
 }
 
 static int feed_items(struct rpc_call *call, struct core_request request, bool last)
@@ -377,12 +386,12 @@ static int feed_items(struct rpc_call *call, struct core_request request, bool l
 
 void rpc_on_FEED(struct rpc_call *call)
 {
-        struct core_request request = open_request(call);
+        struct core_request request;
         struct reader reader = rpc_param(call, 2);
         bool last = false;
 
-        if (!core_request_is_open(call->daemon->core, request))
-                return; /* it ended while this was on its way */
+        if (!find_map(call, &request))
+                return;
         if (call->params[2].data && reader_bool(&reader, &last) < 0) {
                 end_map(call, request, ERROR_INVALID_PARAMS, "`last` of feed must be true or false", 0);
                 return;
@@ -398,10 +407,12 @@ void rpc_on_FEED(struct rpc_call *call)
 
 void rpc_on_MORE(struct rpc_call *call)
 {
-        struct core_request request = open_request(call);
+        struct core_request request;
         struct reader reader = rpc_param(call, 1);
         uint64_t n = 0;
 
+        if (!find_map(call, &request))
+                return;
         reader_uint(&reader, &n);
         int r = core_more(call->daemon->core, request, n, call->daemon->now);
         if (r == CORE_MISUSE)

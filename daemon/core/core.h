@@ -318,6 +318,8 @@ bool core_connection_blocked(const struct core *, uint32_t connection);
 int core_connection_input(struct core *, uint32_t connection, uint64_t held_bytes);
 uint32_t core_connection_requests(const struct core *, uint32_t connection); /* open ones */
 bool core_request_is_open(const struct core *, struct core_request);
+/* Whether it is open, and a map. */
+bool core_map_is_open(const struct core *, struct core_request);
 
 int core_submit(struct core *, uint32_t connection, const struct core_spec *, int64_t now, uint64_t *ret_id);
 int core_call(struct core *, struct core_request, const struct core_spec *, int64_t now);

@@ -168,6 +168,11 @@ static struct task *open_map(const struct core *core, struct core_request reques
         return waiter && waiter->kind == WAITER_MAP ? waiter->watch.task : NULL;
 }
 
+bool core_map_is_open(const struct core *core, struct core_request request)
+{
+        return open_map(core, request) != NULL;
+}
+
 int core_feed(struct core *core, struct core_request request, payload_t payload, uint64_t size_bytes,
               uint64_t n_items, uint32_t n_descriptors, bool last, int64_t now)
 {

@@ -146,6 +146,17 @@ def feed_that_is_wrong(t):
     unfed = client.start("map", "sleep", [[0.3]], {})
     client.notify("feed", unfed, [[5]])
     t.refused_answer(client, "invalid_params", unfed)
+    for params in ([5], [], [[], True, 1], [[], 1]):
+        msgid = client.start("map", "echo", [[0]], {"feed": True})
+        client.notify("feed", msgid, *params)
+        t.refused_answer(client, "invalid_params", msgid)
+    call, fed = client.start("call", "sleep", [0.3], {}), client.start("map", "echo", [[0]], {"feed": True})
+    for msgid in (call, fed + 2**32, fed + 2**64 - 2**32):
+        client.notify("feed", msgid, [5])
+        client.notify("feed", msgid, 5)
+    t.match(client.finish(call), None, "a call is no map")
+    client.notify("feed", fed, [], True)
+    t.match(client.finish(fed), {"count": 1, "succeeded": 1, "failed": 0}, "a msgid beyond 2^32 is another")
     t.match(client.ask("ping"), "pong")
 
 
