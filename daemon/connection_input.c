@@ -275,10 +275,20 @@ static void half_close(struct connection *c)
         connection_flush_later(c);
 }
 
+/* Its place in a message is lost, and with it the connection; what was read makes room to say so. */
+static void out_of_memory(struct connection *c)
+{
+        static struct log_limit limit;
+
+        log_limited(&limit, LOG_LEVEL_ERROR, &(struct log_fields){.uid = &c->uid},
+                    "closing the connection of pid %ld: no memory for its input", (long)c->pid);
+        buffer_deinit(&c->input);
+        connection_end(c, error_name(ERROR_OUT_OF_MEMORY), "there is no memory for what comes in here");
+}
+
 /* One read. False: there is no more at the moment, or no more to be read. */
 static bool read_once(struct connection *c)
 {
-        static struct log_limit limit;
         uint32_t n_before = c->fds.n;
         size_t n = 0, room;
         int r = take_buffer(c);
@@ -294,10 +304,9 @@ static bool read_once(struct connection *c)
         }
         if (r < 0) {
                 if (r == -ENOMEM)
-                        log_limited(&limit, LOG_LEVEL_ERROR, &(struct log_fields){.uid = &c->uid},
-                                    "closing the connection of pid %ld: no memory for its input",
-                                    (long)c->pid);
-                connection_close(c);
+                        out_of_memory(c);
+                else
+                        connection_close(c);
                 return false;
         }
         if (n == 0) {

@@ -68,6 +68,7 @@ def wait(t):
     late = client.submit("echo", 1, delay=100)
     bad = client.submit("digest.sha256", 5)
     t.compare(client, [[quick, "succeeded"], [bad, "failed"]], "wait", [quick, bad], {})
+    t.compare(client, [[bad, "failed"], [777, "unknown"], [quick, "succeeded"]], "wait", [bad, 777, quick])
     t.compare(client, [[quick, "succeeded"]], "wait", [slow, quick, late], {"count": 1})
     t.compare(client, [[777, "unknown"]], "wait", [late, 777], {"count": 1})
     began = time.monotonic()

@@ -35,6 +35,7 @@ ZYGOTE = BUILD / "daemon" / "worker" / "ganger-zygote"
 CLI = BUILD / "client" / "cli" / "ganger"
 MODULES = BUILD / "daemon" / "modules"
 TEST_MODULES = BUILD / "tests" / "unit" / "worker"  # probe, and some that are refused
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_BOUND = 20
 STOP_BOUND = 20
 PR_SET_PDEATHSIG = 1
@@ -44,7 +45,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 def environment(**more):
     """A clean one: nothing of the caller's own ganger."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("GANGER_", "LISTEN_", "NOTIFY_", "WATCHDOG_"))}
-    return {**kept, "GANGER_ZYGOTE": str(ZYGOTE), **more}
+    return {**kept, "GANGER_ZYGOTE": str(ZYGOTE), "PATH": PATH, **more}
 
 
 def configuration(daemon=None, pool=None, more=""):

@@ -145,6 +145,20 @@ class Readme(unittest.TestCase):
         with Gangerd({"module_path": f"{self.here} {MODULES}"}, {"modules": "maths"}) as g:
             self.assertEqual(self.sh(inline("ganger call maths.twice"), GANGER_SOCKET=g.socket), "42\n")
 
+    def test_install(self):
+        """Everything lies in the prefix, and the unit starts what is there."""
+        self.installed()
+        root = self.here / "root"
+        files = [file for file in root.rglob("*") if not file.is_dir()]
+        [gangerd] = [file for file in files if file.name == "gangerd"]
+        prefix = gangerd.parent.parent
+        self.assertEqual([file for file in files if prefix not in file.parents], [])
+        unit = (prefix / "lib/systemd/system/ganger.service").read_text(encoding="utf-8")
+        [program] = re.findall(r"^ExecStart=(\S+)", unit, re.M)
+        self.assertEqual(root / program.lstrip("/"), gangerd)
+        for document in re.findall(r"file://(\S+)", unit):
+            self.assertTrue((root / document.lstrip("/")).exists(), document)
+
     def test_what_is_shown_exists(self):
         for path in re.findall(r"\]\(([\w./-]+)\)", README):
             self.assertTrue((SOURCE / path).exists(), path)
