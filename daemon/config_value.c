@@ -148,7 +148,7 @@ static int set_time(const struct value_in *in, void *field)
 {
         struct config_key bounded = *in->key;
         struct value_in with_bound = *in;
-        double seconds;
+        double seconds = 0;
         int r;
 
         if (in->key->max == 0) {

@@ -60,7 +60,7 @@ static int pack_dispatch(struct worker *worker, const struct core_dispatch *disp
         struct packer packer;
         const int *fds;
         uint32_t n_fds;
-        int copies[LIMIT_DESCRIPTORS];
+        int copies[LIMIT_DESCRIPTORS] = {0};
 
         channel_message_begin(&worker->channel, &packer);
         pack_request(&packer, dispatch->slot, dispatch->is_chunk ? "chunk" : "run",

@@ -28,11 +28,13 @@ layout() {
         sources '*.[ch]' | xargs clang-format --dry-run --Werror
 }
 
-# Only files that the build knows how to compile.
+# Only files that the build knows how to compile. The analyzer looks at no more than so many states of a function: with
+# its own bound of 225,000 it takes five times as long and finds the same.
 tidy() {
         sources '*.c' | grep -v '^tests/' | while read -r file; do
                 if grep -q "\"file\": \".*$file\"" "$build/compile_commands.json"; then echo "$file"; fi
-        done | xargs -P 2 -n 4 clang-tidy -p "$build" --quiet --warnings-as-errors='*'
+        done | xargs -P "$(nproc)" -n 4 clang-tidy -p "$build" --quiet --warnings-as-errors='*' \
+                --extra-arg=-Xclang --extra-arg=-analyzer-config --extra-arg=-Xclang --extra-arg=max-nodes=20000
 }
 
 # It reads no system headers, but the lists' macros it must know.
