@@ -124,6 +124,7 @@ class Report:
     def __init__(self, verbose):
         self.verbose = verbose
         self.passed = self.failed = self.skipped = 0
+        self.skipped_names = set()
 
     def line(self, verdict, name, text=""):
         setattr(self, verdict, getattr(self, verdict) + 1)
@@ -144,6 +145,7 @@ def run_case(function, trial, report):
         function(trial)
     except Skipped as why:
         report.line("skipped", name, str(why))
+        report.skipped_names.add(name)
         return
     except (Exception, OutOfTime) as error:
         if report.verbose:
@@ -159,16 +161,16 @@ def run_case(function, trial, report):
     report.line("passed", name, f"{(time.monotonic() - began) * 1000:.0f} ms" if report.verbose else "")
 
 
-def report_coverage(report, trial, text, missing_roles):
-    """Each method and each code of the protocol's text is a line of its own. What only a daemon that was not given can show
-    is skipped, if one was not given."""
+def report_coverage(report, trial, text):
+    """Each method and each code of the protocol's text is a line of its own: exercised; or skipped, if the case of that name was;
+    or a failure."""
     for kind, wanted, seen in (("method", methods_of(text), trial.methods), ("code", codes_of(text), trial.codes)):
         if len(wanted) < 10:
             report.line("failed", f"{kind}s of the protocol's text", f"only {len(wanted)} were found in it")
         for name in wanted:
             if name in seen:
                 report.line("passed", f"{kind} {name}")
-            elif kind == "code" and missing_roles:
-                report.line("skipped", f"{kind} {name}", f"perhaps with {' '.join('--' + role for role in missing_roles)}")
+            elif name in report.skipped_names:
+                report.line("skipped", f"{kind} {name}", "its case was")
             else:
                 report.line("failed", f"{kind} {name}", "PROTOCOL.md names it, and no case exercised it")
