@@ -66,6 +66,9 @@ struct connection_callbacks {
         int (*on_open)(void *userdata, struct connection *);
         void (*on_message)(void *userdata, struct connection *, const uint8_t *data, size_t size_bytes,
                            int *fds, uint32_t n_fds);
+        /* A message that is not kept, for core_refused_quota() says there is no room, and that is no request:
+         * `head` is what came of it. */
+        void (*on_skipped)(void *userdata, struct connection *, const uint8_t *head, size_t size_bytes);
         /* To be told to the core (core_connection_close). connection_by_index() does not find it any more. */
         void (*on_close)(void *userdata, struct connection *);
 };

@@ -5,8 +5,8 @@
  * descriptors that wait are those of one unfinished message.
  *
  * What is held of an unfinished message is charged to its user. Without room for it the message is passed
- * over as it comes, and its request answered with quota_exceeded; a small one is always taken, or a user at
- * his bound could not even ask for the results that fill it.
+ * over as it comes, and its request answered with quota_exceeded (if it is one); a small one is always taken,
+ * or a user at his bound could not even ask for the results that fill it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -167,6 +167,9 @@ static void hold(struct connection *c)
                 if (c->skipping) {
                         c->skip_quota = core_refused_quota(daemon->core);
                         c->skip_answer = request_head(c, &c->skip_msgid);
+                        if (!c->skip_answer)
+                                c->owner->callbacks->on_skipped(c->owner->userdata, c, buffer_at(&c->input),
+                                                                c->scan.at);
                 }
         }
         if (c->skipping) {

@@ -68,8 +68,9 @@ void rpc_pack_refusal(struct packer *, const struct daemon *, int r);
 
 /* -- rpc_task.c -- */
 
-/* The notification is wrong, and has no answer of its own: the open map that it is about ends so. */
-void rpc_end_map(struct rpc_call *, enum error_code, const char *message);
+/* The notification is wrong, and has no answer of its own: the open map that it is about ends so. message
+ * NULL: by the refusal r. */
+void rpc_end_map(struct rpc_call *, enum error_code, const char *message, int r);
 
 /* -- rpc_options.c -- */
 

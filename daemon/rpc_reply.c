@@ -39,7 +39,7 @@ static void reply_error(struct rpc_call *call, enum error_code code, const char 
                 log_debug("notification %s of process %d: %s", call->method ? call->method->name : "?",
                           (int)call->connection->pid, message);
                 if (call->method && call->method->flags & METHOD_FLAG_NOTIFY)
-                        rpc_end_map(call, code, message);
+                        rpc_end_map(call, code, message, 0);
                 return;
         }
         connection_message_begin(call->connection, &packer);

@@ -341,12 +341,12 @@ static void end_map(struct rpc_call *call, struct core_request request, enum err
         core_cancel_request(daemon->core, request, daemon->now);
 }
 
-void rpc_end_map(struct rpc_call *call, enum error_code code, const char *message)
+void rpc_end_map(struct rpc_call *call, enum error_code code, const char *message, int r)
 {
         struct core_request request;
 
         if (call->params[0].data && find_map(call, &request))
-                end_map(call, request, code, message, 0);
+                end_map(call, request, code, message, r);
 }
 
 static int feed_items(struct rpc_call *call, struct core_request request, bool last)

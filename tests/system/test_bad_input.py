@@ -115,6 +115,20 @@ class BadInput(unittest.TestCase):
                 self.assertEqual(client.call("echo", "served"), "served")
                 self.assertEqual(g.all_idle()["totals"]["workers_lost"], 0)
 
+    def test_feed_without_room_ends_its_map(self):
+        """Its items are not kept: the map must not end as if they had never been there."""
+        with Gangerd({"user_memory": "1M", "max_message": "1M"}) as g, g.connect() as client:
+            feeding = client.start("map", "echo", [[1]], {"feed": True})
+            filler = client.submit("echo", bytes(900000), delay=1000)
+            feed = pack([2, "feed", [feeding, [[bytes(300000)]]]])
+            client.send_bytes(feed[:100000])
+            error, _ = client.outcome(feeding)
+            self.assertEqual((error["code"], error["what"]), ("quota_exceeded", "user_memory"))
+            client.send_bytes(feed[100000:])
+            self.assertEqual(client.ask("cancel", filler), 1)
+            self.assertEqual(client.call("echo", bytes(300000)), bytes(300000))
+            g.all_idle()
+
     def test_unfinished_message_is_not_kept_for_ever(self):
         with Gangerd({"message_timeout": "300 ms"}) as g, g.connect() as client, g.connect() as idle:
             client.send_bytes(pack([0, 1, "ping", []])[:-1])
