@@ -194,6 +194,7 @@ void connections_sweep(struct connections *cs)
                 cs->by_index[c->index] = NULL;
                 cs->n--;
                 buffer_deinit(&c->input);
+                free(c->groups);
                 free(c);
         }
 }
