@@ -339,7 +339,7 @@ int core_cancel(struct core *, uint32_t connection, const uint64_t *ids, size_t 
 /* Gives up an open request: call and map are cancelled (and answered when dead), waits end with `cancelled`.
  */
 int core_cancel_request(struct core *, struct core_request, int64_t now);
-/* Of the last CORE_QUOTA. */
+/* Of the last CORE_QUOTA or CORE_QUEUE_FULL. */
 struct core_quota core_refused_quota(const struct core *);
 
 /* -- workers; > 0: CORE_BAD_WORKER -- */

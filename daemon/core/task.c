@@ -134,10 +134,9 @@ static int admit(struct peer *peer, const struct core_spec *spec, uint64_t n)
                 return CORE_UNKNOWN_POOL;
         if (core->stopping)
                 return CORE_STOPPING;
-        uint64_t queued = pool->n_tasks[TASK_DELAYED] + pool->n_tasks[TASK_READY] + pool->n_tasks[TASK_SENT];
-        if (n > pool->config.queue_limit || queued > pool->config.queue_limit - n)
-                return CORE_QUEUE_FULL;
-        int r = user_admit(peer->user, ACCOUNT_TASKS, n);
+        int r = pool_admit(pool, n);
+        if (!r)
+                r = user_admit(peer->user, ACCOUNT_TASKS, n);
         if (!r)
                 r = user_admit(peer->user, ACCOUNT_DESCRIPTORS, spec->n_descriptors);
         if (!r)
