@@ -257,7 +257,10 @@ struct core_spec {
                 ttl;       /* durations; expires CORE_NEVER: never; timeout 0: the pool's; ttl of submit */
         const char *label; /* NULL or copied */
         bool detached;
-        unsigned streams; /* call: kinds streamed to the request */
+        unsigned streams;  /* call: kinds streamed to the request */
+        uint32_t retries;  /* further attempts, of a map: of each item … */
+        unsigned retry_on; /* … after these ends: enum retry_end … */
+        int64_t backoff;   /* … the first after such a pause, doubling */
         pid_t pid;
 };
 

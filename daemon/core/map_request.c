@@ -36,6 +36,8 @@ static int map_new(const struct core_map_spec *spec, struct map **ret)
         TAILQ_INIT(&map->returned);
         TAILQ_INIT(&map->spare);
         TAILQ_INIT(&map->chunks);
+        TAILQ_INIT(&map->waiting);
+        TAILQ_INIT(&map->due);
         map->chunk = spec->chunk;
         map->limit = spec->limit;
         map->window = spec->window;
@@ -61,6 +63,7 @@ static int map_new(const struct core_map_spec *spec, struct map **ret)
 static void map_dealloc(struct map *map)
 {
         struct range *range;
+        map_drop_again(map);
         while ((range = TAILQ_FIRST(&map->spare))) {
                 TAILQ_REMOVE(&map->spare, range, link);
                 free(range);
