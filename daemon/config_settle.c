@@ -138,6 +138,8 @@ int configuration_settle(struct configuration *config, bool shared, uint64_t max
                 if (pool->exec_said == CONFIG_UNSAID)
                         pool->exec_said = shared ? CONFIG_NO : CONFIG_YES;
                 pool->exec = pool->exec_said == CONFIG_YES;
+                if (pool->allow_groups_said && !pool->allow_users_said)
+                        pool->allow_users->all = false;
                 if (!pool->nice_said)
                         pool->nice = own_nice > 0 ? own_nice : 0;
         }

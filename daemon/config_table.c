@@ -75,6 +75,13 @@ const struct config_key config_table[] = {
          .help = "time between asking a task to end and killing it", .max = 86400},
         {POOL_KEY("queue_limit", queue_limit, COUNT), .fallback = "100000",
          .help = "unfinished tasks that wait for the pool", .min = 1, .max = 1e9},
+        {POOL_KEY("allow_users", allow_users, USERS), .fallback = "all",
+         .said_offset = offsetof(struct pool_configuration, allow_users_said),
+         .help = "users who may use the pool (default: all who may connect, or none if allow_groups is "
+                 "said)"},
+        {POOL_KEY("allow_groups", allow_groups, GROUPS), .fallback = "none",
+         .said_offset = offsetof(struct pool_configuration, allow_groups_said),
+         .help = "groups whose members may use it too"},
         {POOL_KEY("nice", nice, INTEGER), .min = -20, .max = 19,
          .said_offset = offsetof(struct pool_configuration, nice_said),
          .help = "the workers' nice value (default: 0, or gangerd's own if that is higher)"},

@@ -30,6 +30,8 @@ enum config_type {
         CONFIG_TYPE_NAMES,      /* char **: names or absolute paths */
         CONFIG_TYPE_PATHS,      /* char **: absolute paths */
         CONFIG_TYPE_VARIABLES,  /* char **: NAME=VALUE */
+        CONFIG_TYPE_USERS,      /* struct config_ids * */
+        CONFIG_TYPE_GROUPS,     /* the same, of groups */
         N_CONFIG_TYPES
 };
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/config_ids.h"
 #include "daemon/config_table.h"
 #include "daemon/configuration.h"
 #include "proto/limits.h"
@@ -273,6 +274,16 @@ static int set_list(const struct value_in *in, void *field)
         return 0;
 }
 
+static int set_users(const struct value_in *in, void *field)
+{
+        return config_ids_read(in->text, false, field, in->why, in->why_bytes);
+}
+
+static int set_groups(const struct value_in *in, void *field)
+{
+        return config_ids_read(in->text, true, field, in->why, in->why_bytes);
+}
+
 static void print_text(const void *field, FILE *f)
 {
         const char *text = *(char *const *)field;
@@ -364,6 +375,11 @@ static void print_list(const void *field, FILE *f)
                 fprintf(f, "%s%s", i == 0 ? "" : " ", list[i]);
 }
 
+static void print_ids(const void *field, FILE *f)
+{
+        config_ids_print(*(struct config_ids *const *)field, f);
+}
+
 static void clear_text(void *field)
 {
         free(*(char **)field);
@@ -396,6 +412,8 @@ static const struct config_type_info {
         [CONFIG_TYPE_NAMES] = {"a name or an absolute path", set_list, print_list, clear_list},
         [CONFIG_TYPE_PATHS] = {"an absolute path", set_list, print_list, clear_list},
         [CONFIG_TYPE_VARIABLES] = {"NAME=VALUE", set_list, print_list, clear_list},
+        [CONFIG_TYPE_USERS] = {"all, none, or users by name or id", set_users, print_ids, clear_text},
+        [CONFIG_TYPE_GROUPS] = {"all, none, or groups by name or id", set_groups, print_ids, clear_text},
 };
 
 const char *config_type_help(enum config_type type)

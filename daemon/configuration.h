@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "daemon/config_ids.h"
 #include "daemon/log.h"
 
 /* yes, no, or what the rest of the configuration makes of it. */
@@ -34,6 +35,8 @@ struct pool_configuration {
         int64_t timeout;
         int64_t kill_grace;
         uint32_t queue_limit;
+        struct config_ids *allow_users, *allow_groups; /* who may use it: whom either names, and admins */
+        bool allow_users_said, allow_groups_said;
         int nice; /* of its workers; not said: 0, or gangerd's own if that is higher */
         bool nice_said;
         char **env; /* NAME=VALUE, added to the allow list's */
@@ -102,8 +105,8 @@ int configuration_parse(struct configuration *, const char *text, size_t size_by
                         struct configuration_problem *problem);
 
 /* Decides what waits for the circumstances: `workers = auto`; `exec` where it is not said (only where nobody
- * but the daemon's own user may connect); how many descriptors there may be. CONFIGURATION_BAD if it does not
- * fit. */
+ * but the daemon's own user may connect); allow_users where only allow_groups is said; how many descriptors
+ * there may be. CONFIGURATION_BAD if it does not fit. */
 int configuration_settle(struct configuration *, bool shared, uint64_t max_descriptors,
                          struct configuration_problem *problem);
 

@@ -32,6 +32,8 @@ struct connection {
         gid_t gid;
         pid_t pid; /* for logs only */
         bool admin;
+        gid_t *groups; /* all of the peer's, asked for by permission.c when a pool wants to know; NULL */
+        uint32_t n_groups;
         bool takes_descriptors; /* its hello said so */
         bool said_hello;
         bool announced;    /* on_open took it; on_close is owed */

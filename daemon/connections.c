@@ -16,6 +16,7 @@
 #include "daemon/connection_private.h"
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
+#include "daemon/encode.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "proto/errors.h"
@@ -82,13 +83,14 @@ static int index_take(struct connections *cs, struct connection *c)
 }
 
 /* Tells somebody who is no connection (yet) why not, if he can be told at once. */
-static void turn_away(int fd, enum error_code code, const char *message)
+static void turn_away(int fd, enum error_code code, const char *message, const struct core_quota *quota)
 {
         struct buffer b = BUFFER_INIT;
         struct packer p;
 
         pack_begin(&p, &b);
-        connection_pack_error(&p, error_name(code), message);
+        pack_notification(&p, "error", 1);
+        encode_error(&p, code, message, quota);
         if (pack_end(&p) == 0)
                 (void)send(fd, buffer_at(&b), buffer_size(&b), MSG_NOSIGNAL | MSG_DONTWAIT);
         buffer_deinit(&b);
@@ -138,18 +140,22 @@ int connection_accept(struct connections *cs, int fd)
                             (long)who.pid);
                 turn_away(
                         fd, ERROR_NOT_PERMITTED,
-                        "where others may connect, the daemon's own user is refused: every task has its uid");
+                        "where others may connect, the daemon's own user is refused: every task has its uid",
+                        NULL);
                 return 0;
         }
         if (cs->n >= cs->daemon->config->max_connections) {
                 log_limited(&full_limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &who.uid},
                             "refused pid %ld: max_connections is reached", (long)who.pid);
-                turn_away(fd, ERROR_QUOTA_EXCEEDED, "max_connections is reached");
+                turn_away(
+                        fd, ERROR_QUOTA_EXCEEDED,
+                        "the limit max_connections is reached: the daemon takes no further connection",
+                        &(struct core_quota){"max_connections", cs->n, cs->daemon->config->max_connections});
                 return 0;
         }
         r = connection_new(cs, fd, &who, &c);
         if (r < 0) {
-                turn_away(fd, ERROR_OUT_OF_MEMORY, "the daemon has no memory for this connection");
+                turn_away(fd, ERROR_OUT_OF_MEMORY, "the daemon has no memory for this connection", NULL);
                 return r;
         }
         c->announced = true;
@@ -194,6 +200,7 @@ void connections_sweep(struct connections *cs)
                 cs->by_index[c->index] = NULL;
                 cs->n--;
                 buffer_deinit(&c->input);
+                free(c->groups);
                 free(c);
         }
 }

@@ -18,24 +18,44 @@ int identity_judge(const struct identity_rules *rules, uid_t uid, bool in_admin_
         return 0;
 }
 
-/* 1: a member, 0: none, or -errno. */
-static int in_groups(int fd, gid_t gid)
+int identity_groups(int fd, gid_t primary, gid_t **ret, uint32_t *ret_n)
 {
-        gid_t usual[GROUPS_USUAL], *groups = usual, *larger = NULL;
-        socklen_t size = sizeof usual;
-        int r = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size);
+        socklen_t size = GROUPS_USUAL * sizeof **ret;
+        gid_t *groups = NULL, *larger;
 
-        if (r < 0 && errno == ERANGE) { /* then size says how much is needed */
-                larger = malloc(size);
-                if (larger == NULL)
+        for (;;) {
+                larger = realloc(groups, sizeof *groups + size);
+                if (larger == NULL) {
+                        free(groups);
                         return -ENOMEM;
+                }
                 groups = larger;
-                r = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size);
+                if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups + 1, &size) == 0)
+                        break;
+                if (errno != ERANGE) { /* else size says how much is needed */
+                        int r = -errno;
+                        free(groups);
+                        return r;
+                }
         }
-        r = r < 0 ? -errno : 0;
-        for (size_t i = 0; r == 0 && i < size / sizeof *groups; i++)
+        groups[0] = primary;
+        *ret = groups;
+        *ret_n = 1 + size / (uint32_t)sizeof *groups;
+        return 0;
+}
+
+/* 1: a member, 0: none, or -errno. */
+static int in_group(int fd, gid_t primary, gid_t gid)
+{
+        gid_t *groups;
+        uint32_t n;
+        int r = identity_groups(fd, primary, &groups, &n);
+
+        if (r < 0)
+                return r;
+        for (uint32_t i = 0; r == 0 && i < n; i++)
                 r = groups[i] == gid;
-        free(larger);
+        free(groups);
         return r;
 }
 
@@ -48,7 +68,7 @@ int identity_read(int fd, const struct identity_rules *rules, struct identity *r
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
                 return -errno;
         if (rules->admin_group)
-                member = peer.gid == rules->admin_gid ? 1 : in_groups(fd, rules->admin_gid);
+                member = in_group(fd, peer.gid, rules->admin_gid);
         if (member < 0)
                 return member;
         *ret = (struct identity){.uid = peer.uid, .gid = peer.gid, .pid = peer.pid};

@@ -7,6 +7,7 @@
 #define DAEMON_IDENTITY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct identity {
@@ -30,6 +31,9 @@ enum identity_result {
 
 /* 0, IDENTITY_REFUSED (ret is filled in), or -errno. */
 int identity_read(int fd, const struct identity_rules *, struct identity *ret);
+/* All groups of the peer as they were when it connected, the primary one first. 0 or -errno; *ret is to be
+ * freed. */
+int identity_groups(int fd, gid_t primary, gid_t **ret, uint32_t *ret_n);
 /* The decision alone; in_admin_group: the kernel named the group. */
 int identity_judge(const struct identity_rules *, uid_t uid, bool in_admin_group, bool *ret_admin);
 

@@ -20,6 +20,8 @@
 #include "daemon/log.h"
 #include "daemon/worker_private.h"
 #include "daemon/zygote.h"
+#include "proto/limits.h"
+#include "proto/process_tree.h"
 
 static struct worker *by_pid(const struct workers *workers, pid_t pid)
 {
@@ -57,10 +59,75 @@ static void reap_known(struct workers *workers)
         zygotes_reap(workers->daemon->zygotes);
 }
 
+static bool is_no_orphan(void *userdata, pid_t pid)
+{
+        const struct workers *workers = userdata;
+        return by_pid(workers, pid) || zygotes_is_child(workers->daemon->zygotes, pid);
+}
+
+void workers_end_orphans(struct workers *workers)
+{
+        assert(!workers_expect_newborn(workers));
+        workers->orphans_suspected = false;
+        unsigned n = process_tree_kill(getpid(), is_no_orphan, workers);
+        if (n > 0)
+                log_info("%u process%s that a dead worker left behind %s killed", n, n == 1 ? "" : "es",
+                         n == 1 ? "is" : "are");
+}
+
+/* -- who is stopped from outside -- */
+
+/* Of a worker that stands still no word in its area changes any more. */
+static bool is_at_a_task(const struct worker *worker)
+{
+        if (!worker->shares_area)
+                return worker->life == LIFE_UP && worker->lone_task != 0;
+        for (unsigned i = 0; i < LIMIT_SLOTS; i++)
+                if (slot_word_state(atomic_load(&worker->area->slots[i].word)) == SLOT_CLAIMED)
+                        return true;
+        return false;
+}
+
+/* One that is at a task may be continued by who stopped it, and its `timeout` holds as ever; any other would
+ * only keep what it is sent, and is replaced. */
+static void worker_stopped(struct worker *worker, int number)
+{
+        const struct log_fields *fields = LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker));
+
+        if (worker->doomed || worker->life == LIFE_OVER)
+                return;
+        if (is_at_a_task(worker)) {
+                log_with(LOG_LEVEL_WARNING, fields,
+                         "the worker was stopped from outside (SIG%s) in the middle of a task, which stands "
+                         "still until SIGCONT or its timeout",
+                         sigabbrev_np(number));
+                return;
+        }
+        log_with(LOG_LEVEL_WARNING, fields,
+                 "the worker was stopped from outside (SIG%s) and is replaced; it had no task",
+                 sigabbrev_np(number));
+        worker_doom(worker);
+}
+
+static void look_for_stopped(struct workers *workers)
+{
+        siginfo_t info = {0};
+
+        while (waitid(P_ALL, 0, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid != 0) {
+                struct worker *worker = by_pid(workers, info.si_pid);
+                if (worker)
+                        worker_stopped(worker, info.si_status);
+                else
+                        zygotes_stopped(workers->daemon->zygotes, info.si_pid);
+                info.si_pid = 0;
+        }
+}
+
 void workers_reap(struct daemon *daemon)
 {
         struct workers *workers = daemon->workers;
 
+        look_for_stopped(workers);
         for (;;) {
                 siginfo_t info = {0};
                 if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
@@ -76,44 +143,6 @@ void workers_reap(struct daemon *daemon)
         }
         if (workers->orphans_suspected && !workers_expect_newborn(workers))
                 workers_end_orphans(workers);
-}
-
-/* Calls `each` for every child of this process's main thread, to which orphans come. */
-static void for_each_child(struct workers *workers, void (*each)(struct workers *, pid_t))
-{
-        char path[64], line[32];
-        size_t n = 0;
-        int c;
-
-        snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-        FILE *file = fopen(path, "re");
-        if (!file)
-                return;
-        while ((c = getc(file)) != EOF) {
-                if (c != ' ' && n < sizeof(line) - 1) {
-                        line[n++] = (char)c;
-                        continue;
-                }
-                line[n] = 0;
-                n = 0;
-                each(workers, (pid_t)strtol(line, NULL, 10));
-        }
-        fclose(file);
-}
-
-static void end_if_orphan(struct workers *workers, pid_t pid)
-{
-        if (pid <= 0 || by_pid(workers, pid) || zygotes_is_child(workers->daemon->zygotes, pid))
-                return;
-        log_info("process %d, which a dead worker left behind, is killed", pid);
-        kill(pid, SIGKILL); /* our child and not reaped: the number is still its own */
-}
-
-void workers_end_orphans(struct workers *workers)
-{
-        assert(!workers_expect_newborn(workers));
-        workers->orphans_suspected = false;
-        for_each_child(workers, end_if_orphan);
 }
 
 bool worker_speaks(const struct workers *workers, uint32_t index)

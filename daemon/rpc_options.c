@@ -79,6 +79,15 @@ static int decode_seconds(struct rpc_call *call, const struct option_rule *rule,
         return 0;
 }
 
+static int decode_retries(struct rpc_call *call, const struct option_rule *rule, struct reader *reader,
+                          struct option_value *ret)
+{
+        struct value got = peek(reader);
+        if (reader_uint(reader, &ret->count) < 0 || ret->count > LIMIT_RETRIES)
+                return wrong(call, rule, &got, "an integer from 0 to 1000000");
+        return 0;
+}
+
 static int decode_count(struct rpc_call *call, const struct option_rule *rule, struct reader *reader,
                         struct option_value *ret)
 {
@@ -100,10 +109,20 @@ static int decode_flag(struct rpc_call *call, const struct option_rule *rule, st
         return reader_bool(reader, &ret->flag) < 0 ? wrong(call, rule, &got, "true or false") : 0;
 }
 
-static int decode_streams(struct rpc_call *call, const struct option_rule *rule, struct reader *reader,
-                          struct option_value *ret)
+static unsigned stream_bit(const char *name, size_t size_bytes)
 {
-        static const char want[] = "a list of \"progress\", \"stdout\", \"stderr\"";
+        return stream_from_name(name, size_bytes);
+}
+
+static unsigned retry_end_bit(const char *name, size_t size_bytes)
+{
+        return retry_end_from_name(name, size_bytes);
+}
+
+/* A list of names, each of which is a bit. */
+static int decode_names(struct rpc_call *call, const struct option_rule *rule, struct reader *reader,
+                        unsigned (*bit_of)(const char *, size_t), const char *want, unsigned *ret)
+{
         struct value got = peek(reader);
         const char *name;
         size_t size_bytes;
@@ -115,14 +134,14 @@ static int decode_streams(struct rpc_call *call, const struct option_rule *rule,
                 got = peek(reader);
                 if (reader_str(reader, &name, &size_bytes) < 0)
                         return wrong(call, rule, &got, want);
-                enum stream_kind kind = stream_from_name(name, size_bytes);
-                if (!kind) {
+                unsigned bit = bit_of(name, size_bytes);
+                if (!bit) {
                         rpc_error(call, ERROR_INVALID_PARAMS, "option %s of %s must be %s; \"%.*s\" is none",
                                   rule->name, call->method->name, want,
                                   (int)(size_bytes < SHOWN_BYTES ? size_bytes : SHOWN_BYTES), name);
                         return -EINVAL;
                 }
-                ret->streams |= kind;
+                *ret |= bit;
         }
         return 0;
 }
@@ -150,7 +169,13 @@ int rpc_option_value(struct rpc_call *call, const struct option_rule *rule, stru
         case OPTION_FLAG:
                 return decode_flag(call, rule, reader, ret);
         case OPTION_STREAMS:
-                return decode_streams(call, rule, reader, ret);
+                return decode_names(call, rule, reader, stream_bit,
+                                    "a list of \"progress\", \"stdout\", \"stderr\"", &ret->streams);
+        case OPTION_RETRIES:
+                return decode_retries(call, rule, reader, ret);
+        case OPTION_ENDS:
+                return decode_names(call, rule, reader, retry_end_bit,
+                                    "a list of \"worker_lost\", \"timed_out\", \"task_failed\"", &ret->ends);
         }
         return -EINVAL;
 }

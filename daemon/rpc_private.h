@@ -88,6 +88,7 @@ struct option_value {
         uint64_t count;
         bool flag;
         unsigned streams;
+        unsigned ends; /* enum retry_end */
 };
 /* One value. 0, or -EINVAL: it was answered with what is wrong. */
 int rpc_option_value(struct rpc_call *, const struct option_rule *, struct reader *,

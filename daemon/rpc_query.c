@@ -8,6 +8,7 @@
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
 #include "daemon/log.h"
+#include "daemon/permission.h"
 #include "daemon/rpc_private.h"
 #include "daemon/zygote.h"
 #include "proto/limits.h"
@@ -44,8 +45,13 @@ static void other_protocol(struct rpc_call *call)
         connection_message_end(call->connection, &packer);
 }
 
-static void pack_hello(struct packer *packer, const struct configuration *config)
+static void pack_hello(struct packer *packer, const struct configuration *config,
+                       const struct connection *connection)
 {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                n += permission_pool(connection, &config->pools[i]);
         pack_map(packer, 6);
         pack_str(packer, "protocol");
         pack_uint(packer, PROTOCOL_VERSION);
@@ -58,9 +64,10 @@ static void pack_hello(struct packer *packer, const struct configuration *config
         pack_str(packer, "max_message");
         pack_uint(packer, config->max_message_bytes);
         pack_str(packer, "pools");
-        pack_array(packer, config->n_pools);
+        pack_array(packer, n);
         for (uint32_t i = 0; i < config->n_pools; i++)
-                pack_str(packer, config->pools[i].name);
+                if (permission_pool(connection, &config->pools[i]))
+                        pack_str(packer, config->pools[i].name);
 }
 
 void rpc_on_HELLO(struct rpc_call *call)
@@ -74,6 +81,9 @@ void rpc_on_HELLO(struct rpc_call *call)
                 return;
         if (options[HELLO_PROTOCOL].given && options[HELLO_PROTOCOL].count != PROTOCOL_VERSION)
                 return other_protocol(call);
+        int r = permission_prepare(call->daemon->config, connection);
+        if (r < 0)
+                return rpc_refuse(call, r);
         connection->said_hello = true;
         connection->takes_descriptors = options[HELLO_DESCRIPTORS].flag;
         if (client->given)
@@ -81,7 +91,7 @@ void rpc_on_HELLO(struct rpc_call *call)
                          (int)connection->pid, (int)client->text_size_bytes, client->text);
         if (!rpc_reply_begin(call, &packer))
                 return;
-        pack_hello(&packer, call->daemon->config);
+        pack_hello(&packer, call->daemon->config, connection);
         rpc_reply_end(call, &packer);
 }
 
@@ -223,15 +233,20 @@ void rpc_on_FUNCTIONS(struct rpc_call *call)
         const struct daemon *daemon = call->daemon;
         struct packer packer;
         size_t n = 0;
+        int r = permission_prepare(daemon->config, call->connection);
 
+        if (r < 0)
+                return rpc_refuse(call, r);
         if (!rpc_reply_begin(call, &packer))
                 return;
         for (uint32_t pool = 0; pool < daemon->config->n_pools; pool++)
-                n += zygotes_n_functions(daemon->zygotes, pool);
+                if (permission_pool(call->connection, &daemon->config->pools[pool]))
+                        n += zygotes_n_functions(daemon->zygotes, pool);
         pack_array(&packer, n);
         for (uint32_t pool = 0; pool < daemon->config->n_pools; pool++)
-                for (uint32_t i = 0; i < zygotes_n_functions(daemon->zygotes, pool); i++)
-                        pack_function(&packer, daemon, pool, i);
+                if (permission_pool(call->connection, &daemon->config->pools[pool]))
+                        for (uint32_t i = 0; i < zygotes_n_functions(daemon->zygotes, pool); i++)
+                                pack_function(&packer, daemon, pool, i);
         rpc_reply_end(call, &packer);
 }
 

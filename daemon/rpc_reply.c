@@ -71,7 +71,7 @@ static const struct {
                  "no such task is known: it never was, its result was taken or its time is over, "
                  "or it is another user's"},
         [CORE_UNKNOWN_POOL] = {ERROR_UNKNOWN_POOL, "there is no such pool"},
-        [CORE_QUEUE_FULL] = {ERROR_QUEUE_FULL, "the pool's queue is full (queue_limit): try again later"},
+        [CORE_QUEUE_FULL] = {ERROR_QUEUE_FULL, NULL},
         [CORE_QUOTA] = {ERROR_QUOTA_EXCEEDED, NULL},
         [CORE_STOPPING] = {ERROR_SHUTTING_DOWN, "gangerd stops and takes no new tasks"},
         [CORE_NOT_READY] = {ERROR_NOT_READY, "the task has not ended within the time given"},
@@ -93,14 +93,14 @@ void rpc_pack_refusal(struct packer *packer, const struct daemon *daemon, int r)
         assert(r != 0);
         if (r < 0)
                 r = CORE_OUT_OF_MEMORY; /* nothing else fails in the core */
-        if (r != CORE_QUOTA) {
+        if (r != CORE_QUOTA && r != CORE_QUEUE_FULL) {
                 encode_error(packer, refusals[r].code, refusals[r].message, NULL);
                 return;
         }
         const struct core_quota quota = core_refused_quota(daemon->core);
         snprintf(message, sizeof(message), "the limit %s is reached: %llu of %llu are used", quota.what,
                  (unsigned long long)quota.used, (unsigned long long)quota.limit);
-        encode_error(packer, ERROR_QUOTA_EXCEEDED, message, &quota);
+        encode_error(packer, refusals[r].code, message, &quota);
 }
 
 void rpc_refuse(struct rpc_call *call, int r)

@@ -9,6 +9,7 @@
 #include "daemon/encode.h"
 #include "daemon/log.h"
 #include "daemon/payload.h"
+#include "daemon/permission.h"
 #include "daemon/rpc_private.h"
 #include "daemon/zygote.h"
 #include "proto/descriptors.h"
@@ -28,19 +29,27 @@ static uint32_t pool_by_name(const struct daemon *daemon, const char *name, size
         return CORE_NO_POOL;
 }
 
+/* A pool that the caller may not use has nothing for him. */
+static bool offers(const struct rpc_call *call, uint32_t pool, const char *name, size_t size_bytes)
+{
+        return zygotes_function_number(call->daemon->zygotes, pool, name, size_bytes) != UINT32_MAX &&
+               permission_pool(call->connection, &call->daemon->config->pools[pool]);
+}
+
 /* Without the option: `default` if it has the function, else the only pool that has it. */
 static int choose_pool(struct rpc_call *call, const char *name, size_t size_bytes, uint32_t *ret_pool)
 {
         const struct daemon *daemon = call->daemon;
         uint32_t pool = pool_by_name(daemon, DEFAULT_POOL, strlen(DEFAULT_POOL)), n = 0;
 
-        if (pool == CORE_NO_POOL ||
-            zygotes_function_number(daemon->zygotes, pool, name, size_bytes) == UINT32_MAX)
+        if (pool == CORE_NO_POOL || !offers(call, pool, name, size_bytes)) {
+                pool = CORE_NO_POOL;
                 for (uint32_t i = 0; i < daemon->config->n_pools; i++)
-                        if (zygotes_function_number(daemon->zygotes, i, name, size_bytes) != UINT32_MAX) {
+                        if (offers(call, i, name, size_bytes)) {
                                 pool = i;
                                 n++;
                         }
+        }
         if (n > 1) {
                 rpc_error(call, ERROR_INVALID_PARAMS,
                           "%u pools have the function %.*s: name one by the option pool", n, (int)size_bytes,
@@ -49,6 +58,24 @@ static int choose_pool(struct rpc_call *call, const char *name, size_t size_byte
         }
         *ret_pool = pool;
         return 0;
+}
+
+/* The pool that the option names. 0, or < 0: answered. */
+static int named_pool(struct rpc_call *call, const struct option_value *option, uint32_t *ret_pool)
+{
+        const struct daemon *daemon = call->daemon;
+        uint32_t pool = pool_by_name(daemon, option->text, option->text_size_bytes);
+
+        if (pool == CORE_NO_POOL)
+                rpc_error(call, ERROR_UNKNOWN_POOL, "there is no pool \"%.*s\"", (int)option->text_size_bytes,
+                          option->text);
+        else if (!permission_pool(call->connection, &daemon->config->pools[pool]))
+                rpc_error(call, ERROR_NOT_PERMITTED,
+                          "you may not use the pool %s: it is for others (allow_users, allow_groups)",
+                          daemon->config->pools[pool].name);
+        else
+                *ret_pool = pool;
+        return call->answered ? -EPERM : 0;
 }
 
 /* 0, or < 0: answered. */
@@ -65,18 +92,15 @@ static int find_function(struct rpc_call *call, const struct option_value *pool_
                           LIMIT_NAME_BYTES);
                 return -EINVAL;
         }
-        if (pool_option->given) {
-                spec->pool = pool_by_name(daemon, pool_option->text, pool_option->text_size_bytes);
-                if (spec->pool == CORE_NO_POOL) {
-                        rpc_error(call, ERROR_UNKNOWN_POOL, "there is no pool \"%.*s\"",
-                                  (int)pool_option->text_size_bytes, pool_option->text);
-                        return -EINVAL;
-                }
-        } else {
-                int r = choose_pool(call, name, size_bytes, &spec->pool);
-                if (r < 0)
-                        return r;
+        int r = permission_prepare(daemon->config, call->connection);
+        if (r < 0) {
+                rpc_refuse(call, r);
+                return r;
         }
+        r = pool_option->given ? named_pool(call, pool_option, &spec->pool)
+                               : choose_pool(call, name, size_bytes, &spec->pool);
+        if (r < 0)
+                return r;
         spec->function = spec->pool == CORE_NO_POOL
                                  ? UINT32_MAX
                                  : zygotes_function_number(daemon->zygotes, spec->pool, name, size_bytes);
@@ -86,8 +110,8 @@ static int find_function(struct rpc_call *call, const struct option_value *pool_
                 rpc_error(call, ERROR_UNKNOWN_FUNCTION, "the pool %s has no function \"%.*s\"",
                           daemon->config->pools[spec->pool].name, (int)size_bytes, name);
         else
-                rpc_error(call, ERROR_UNKNOWN_FUNCTION, "no pool has a function \"%.*s\"", (int)size_bytes,
-                          name);
+                rpc_error(call, ERROR_UNKNOWN_FUNCTION, "no pool that you may use has a function \"%.*s\"",
+                          (int)size_bytes, name);
         return -EINVAL;
 }
 
@@ -143,6 +167,11 @@ static int make_spec(struct rpc_call *call, const struct option_value *options, 
                 .ttl = options[TASK_OPTION_TTL].given ? options[TASK_OPTION_TTL].duration : DEFAULT_TTL,
                 .detached = options[TASK_OPTION_DETACHED].flag,
                 .streams = options[TASK_OPTION_STREAM].streams,
+                .retries = (uint32_t)options[TASK_OPTION_RETRIES].count,
+                .retry_on = options[TASK_OPTION_RETRY_ON].given ? options[TASK_OPTION_RETRY_ON].ends
+                                                                : RETRY_WORKER_LOST,
+                .backoff = options[TASK_OPTION_BACKOFF].given ? options[TASK_OPTION_BACKOFF].duration
+                                                              : CORE_SECOND,
                 .pid = call->connection->pid,
         };
         if (text->given) {

@@ -23,18 +23,22 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/worker_private.h"
+#include "proto/process_tree.h"
 
 #define HUNG_GRACE_US 100000 /* between the end of its channel and its own */
 
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-static const char *pool_name(const struct worker *worker)
+const char *worker_pool_name(const struct worker *worker)
 {
         return worker->owner->daemon->config->pools[worker->pool].name;
 }
 
 void worker_doom(struct worker *worker)
 {
+        /* With all that its task started; what gets away comes to us as an orphan. */
+        if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGSTOP, NULL, 0) == 0)
+                process_tree_kill(worker->pid, NULL, NULL);
         if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid), "cannot kill: %s",
                          strerror(errno));
@@ -48,7 +52,7 @@ void worker_bad(struct worker *worker, const char *why)
         if (worker->bad)
                 return;
         worker->bad = true;
-        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid, .pool = pool_name(worker)),
+        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker)),
                  "the worker broke the protocol and is killed: %s", why);
         worker_doom(worker);
         core_worker_bad(daemon->core, worker->index, daemon->now);
@@ -80,7 +84,7 @@ void worker_obituary(struct workers *workers, uint32_t index, enum log_level lev
         else
                 snprintf(how, sizeof(how), "exited with status %d", worker->end.status);
         log_with(level,
-                 LOG_FIELDS(.task = task, .worker = worker->pid, .pool = pool_name(worker),
+                 LOG_FIELDS(.task = task, .worker = worker->pid, .pool = worker_pool_name(worker),
                             .function = function),
                  "the worker %s after %.3f s", how, (double)worker->end.lived / CORE_SECOND);
 }
@@ -160,7 +164,7 @@ static bool learn_pid(struct worker *worker, pid_t pid)
 static void born(struct worker *worker, int pid)
 {
         if (!learn_pid(worker, pid)) {
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool_name(worker)),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = worker_pool_name(worker)),
                          "the zygote reports process %d as a worker, which it is not", pid);
                 worker->life = LIFE_STRAY;
                 return;
@@ -179,7 +183,7 @@ static void born_shut(struct worker *worker, int pid)
 
 static void not_born(struct worker *worker, int error)
 {
-        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool_name(worker)),
+        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = worker_pool_name(worker)),
                  "the zygote cannot fork a worker: %s", strerror(error));
         finish(worker, NULL);
 }

@@ -95,6 +95,8 @@ struct worker *worker_at(const struct workers *, uint32_t index);
 /* Something happened to it; `value` is the event's: the pid (spawned, hello), the errno (failed), the wait
  * status (reaped). */
 void worker_on(struct worker *, enum worker_event, int value);
+/* The name of its pool. */
+const char *worker_pool_name(const struct worker *);
 /* It broke the protocol: one log line, and its life. */
 void worker_bad(struct worker *, const char *why);
 /* SIGKILL, now or as soon as there is a process. */

@@ -381,6 +381,18 @@ bool zygotes_reaped(struct zygotes *zygotes, pid_t pid, int status)
         return true;
 }
 
+void zygotes_stopped(struct zygotes *zygotes, pid_t pid)
+{
+        for (uint32_t i = 0; i < zygotes->n; i++) {
+                struct zygote *zygote = &zygotes->zygotes[i];
+                if (zygote->pid != pid || zygote->state == ZYGOTE_DYING)
+                        continue;
+                log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
+                         "zygote %d was stopped from outside and is replaced", (int)pid);
+                lost(zygote);
+        }
+}
+
 void zygotes_reap(struct zygotes *zygotes)
 {
         for (uint32_t i = 0; i < zygotes->n; i++) {

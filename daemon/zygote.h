@@ -45,6 +45,8 @@ void zygote_kill(struct zygotes *, uint32_t pool);
 bool zygotes_is_child(const struct zygotes *, pid_t);
 /* If this child, which was reaped, is a zygote: its end is dealt with. */
 bool zygotes_reaped(struct zygotes *, pid_t, int wait_status);
+/* If this child, which was stopped from outside, is a zygote: it is replaced. */
+void zygotes_stopped(struct zygotes *, pid_t);
 /* Reaps those that are dead. */
 void zygotes_reap(struct zygotes *);
 void zygotes_flush(struct zygotes *);

@@ -27,6 +27,7 @@
 #define LIMIT_POOLS               64
 #define LIMIT_WORKERS             4096                /* of one pool */
 #define LIMIT_TASK_ID             (UINT64_C(1) << 53) /* ids are below: exact in a double */
+#define LIMIT_RETRIES             1000000
 #define LIMIT_SECONDS             1e9 /* the longest delay, timeout, ttl that can be asked for */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of task options, written out, and the names of streams. */
+/* The table of task options, written out, and the names of streams and ends. */
 #include "proto/options.h"
 
 #include <assert.h>
@@ -23,6 +23,15 @@ static const struct {
 };
 #define N_STREAMS (sizeof stream_table / sizeof stream_table[0])
 
+static const struct {
+        enum retry_end end;
+        const char *name;
+} retry_table[] = {
+        {RETRY_WORKER_LOST, "worker_lost"},
+        {RETRY_TIMED_OUT, "timed_out"},
+        {RETRY_TASK_FAILED, "task_failed"},
+};
+
 static int name_is(const char *expected, const char *name, size_t size_bytes)
 {
         return strlen(expected) == size_bytes && memcmp(expected, name, size_bytes) == 0;
@@ -42,6 +51,14 @@ enum stream_kind stream_from_name(const char *name, size_t size_bytes)
                 if (name_is(stream_table[i].name, name, size_bytes))
                         return stream_table[i].kind;
         return (enum stream_kind)0;
+}
+
+enum retry_end retry_end_from_name(const char *name, size_t size_bytes)
+{
+        for (size_t i = 0; i < sizeof retry_table / sizeof retry_table[0]; i++)
+                if (name_is(retry_table[i].name, name, size_bytes))
+                        return retry_table[i].end;
+        return (enum retry_end)0;
 }
 
 const char *stream_name(enum stream_kind kind)

@@ -17,6 +17,8 @@ enum option_type {
         OPTION_COUNT,   /* integer 1...2^32-1 */
         OPTION_FLAG,    /* bool */
         OPTION_STREAMS, /* list of "progress", "stdout", "stderr" */
+        OPTION_RETRIES, /* integer 0...LIMIT_RETRIES */
+        OPTION_ENDS,    /* list of "worker_lost", "timed_out", "task_failed" */
 };
 
 enum option_use {
@@ -31,6 +33,9 @@ enum option_use {
         X(DELAY, "delay", SECONDS, ALL, "time before it may begin")                                          \
         X(EXPIRES, "expires", SECONDS, ALL, "time from now by which it must have begun")                     \
         X(TIMEOUT, "timeout", SECONDS, ALL, "time that it may run")                                          \
+        X(RETRIES, "retries", RETRIES, ALL, "further attempts after a bad end")                              \
+        X(RETRY_ON, "retry_on", ENDS, ALL, "after which ends: worker_lost, timed_out, task_failed")          \
+        X(BACKOFF, "backoff", SECONDS, ALL, "pause before the second attempt, then doubling")                \
         X(TTL, "ttl", SECONDS, SINGLE, "time that a result is kept if nobody takes it")                      \
         X(LABEL, "label", TEXT, ALL, "a text for people")                                                    \
         X(STREAM, "stream", STREAMS, SINGLE, "what to stream: progress, stdout, stderr")                     \
@@ -67,5 +72,14 @@ enum stream_kind { STREAM_PROGRESS = 1 << 0, STREAM_STDOUT = 1 << 1, STREAM_STDE
 /* The kind of a name, 0 if there is none; the name of a kind. */
 enum stream_kind stream_from_name(const char *name, size_t size_bytes);
 const char *stream_name(enum stream_kind kind);
+
+/* The bad ends after which a task can be tried again, as bits; their names are the error codes. */
+enum retry_end {
+        RETRY_WORKER_LOST = 1 << 0,
+        RETRY_TIMED_OUT = 1 << 1,
+        RETRY_TASK_FAILED = 1 << 2,
+};
+/* The end of a name, 0 if there is none such. */
+enum retry_end retry_end_from_name(const char *name, size_t size_bytes);
 
 #endif

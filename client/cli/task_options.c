@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/limits.h"
+
 #define HELP_COLUMN 23
 
 /* "fail_fast" is typed as "fail-fast". Long enough for every name of the table. */
@@ -49,6 +51,30 @@ static void begin(struct task_options *o, enum task_option option, struct packer
         o->n_pairs++;
 }
 
+static bool are_ends(const char *list)
+{
+        for (size_t n;; list += n + 1) {
+                n = strcspn(list, ",");
+                if (!retry_end_from_name(list, n))
+                        return false;
+                if (!list[n])
+                        return true;
+        }
+}
+
+static void pack_list(struct packer *p, const char *list)
+{
+        uint32_t n = 1;
+
+        for (const char *at = list; *at; at++)
+                n += *at == ',';
+        pack_array(p, n);
+        for (size_t size_bytes; n > 0; n--, list += size_bytes + 1) {
+                size_bytes = strcspn(list, ",");
+                pack_str_n(p, list, size_bytes);
+        }
+}
+
 int task_options_take(const struct cli *cli, struct task_options *o, int value, const char *argument)
 {
         enum task_option option = (enum task_option)(value - TASK_OPTION_VALUE);
@@ -90,6 +116,23 @@ int task_options_take(const struct cli *cli, struct task_options *o, int value, 
         case OPTION_FLAG:
                 begin(o, option, &p);
                 pack_bool(&p, true);
+                break;
+        case OPTION_RETRIES:
+                if (!cli_integer(argument, 0, LIMIT_RETRIES, &n))
+                        return cli_usage_error(cli, "--%s takes an integer from 0 to %d, not '%s'",
+                                               typed_name(option), LIMIT_RETRIES, argument);
+                begin(o, option, &p);
+                pack_int(&p, n);
+                break;
+        case OPTION_ENDS:
+                if (!are_ends(argument))
+                        return cli_usage_error(
+                                cli,
+                                "--%s takes worker_lost, timed_out, task_failed, or several with commas "
+                                "between, not '%s'",
+                                typed_name(option), argument);
+                begin(o, option, &p);
+                pack_list(&p, argument);
                 break;
         case OPTION_STREAMS: /* not offered */
                 return EXIT_USAGE;
@@ -146,7 +189,7 @@ void task_options_help(enum option_use use)
         static const char *const arguments[] = {
                 [OPTION_NAME] = " NAME",    [OPTION_TEXT] = " TEXT", [OPTION_LEVEL] = " N",
                 [OPTION_SECONDS] = " TIME", [OPTION_COUNT] = " N",   [OPTION_FLAG] = "",
-                [OPTION_STREAMS] = "",
+                [OPTION_STREAMS] = "",      [OPTION_RETRIES] = " N", [OPTION_ENDS] = " LIST",
         };
 
         for (int i = 0; i < N_TASK_OPTIONS; i++)

@@ -30,7 +30,8 @@
 #define STUCK_NS               (5 * CORE_SECOND)  /* killed and not reaped */
 #define UNBEGUN_NS             CORE_SECOND /* beyond the timeout: a worker that begins nothing is ill */
 #define UNBEGUN_LOSSES_MAX     16 /* workers that died before they began a task, until it is the task's fault */
-#define SEND_AGAIN_NS          MILLISECOND /* to a worker that took no bytes */
+#define SEND_AGAIN_NS          MILLISECOND          /* to a worker that took no bytes */
+#define RETRY_PAUSE_MAX        (3600 * CORE_SECOND) /* the doubling stops here */
 #define PRIORITY_MAX           100
 #define N_RANKS                (2 * PRIORITY_MAX + 1)
 #define RESERVE_MAX            4096 /* freed tasks and waiters that are kept for the next */

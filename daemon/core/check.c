@@ -29,7 +29,8 @@ static void check_map(const struct core *core, const struct task *task, struct t
         const struct run *run;
         const struct range *range;
         const struct segment *segment;
-        uint64_t n_returned = 0, n_at_work = 0, n_left = 0;
+        const struct again *again;
+        uint64_t n_returned = 0, n_at_work = 0, n_left = 0, n_waiting = 0, n_due = 0;
         uint32_t n_chunks = 0, n_spare = 0;
         uint64_t *n = tally->tasks[task->pool];
         TAILQ_FOREACH (run, &map->chunks, of_map) {
@@ -48,6 +49,14 @@ static void check_map(const struct core *core, const struct task *task, struct t
         TAILQ_FOREACH (range, &map->spare, link) {
                 n_spare++;
         }
+        TAILQ_FOREACH (again, &map->waiting, link) {
+                n_waiting++;
+        }
+        TAILQ_FOREACH (again, &map->due, link) {
+                n_due++;
+        }
+        assert(n_waiting == map->n_waiting && n_due == map->n_due);
+        assert(!n_waiting || (task->state == TASK_RUNNING && task->timer.place));
         TAILQ_FOREACH (segment, &map->segments, link) {
                 n_left += segment->n_left;
                 tally->bytes += segment->size_bytes;
@@ -55,15 +64,14 @@ static void check_map(const struct core *core, const struct task *task, struct t
         assert(n_chunks == map->n_chunks && n_spare == map->n_spare && n_spare >= n_chunks);
         assert(n_returned == map->n_returned && map->n_confirmed <= map->n_delivered);
         uint64_t n_ended = map->n_succeeded + map->n_failed + map->n_cancelled;
-        assert(n_ended + n_at_work + map_n_unbegun(map) == map->n_items);
+        assert(n_ended + n_at_work + n_waiting + map_n_ready(map) == map->n_items);
         if (task->bad.cause == CAUSE_NONE)
                 assert(n_left == map->n_items - n_ended);
-        n[task->state == TASK_DELAYED ? TASK_DELAYED : TASK_READY] += map_n_unbegun(map);
-        uint64_t first;
-        uint32_t length;
-        struct segment *where;
+        n[task->state == TASK_DELAYED ? TASK_DELAYED : TASK_READY] += map_n_ready(map);
+        n[TASK_DELAYED] += n_waiting;
+        struct map_chunk chunk;
         if (!TASK_IS_END(task->state) && task->state != TASK_DELAYED) {
-                bool some = map_next(core, task, &first, &length, &where);
+                bool some = map_next(core, task, &chunk);
                 assert(task->place == PLACE_HELD || (task->place == PLACE_LANE) == some);
                 assert(map->n_chunks || task->bad.cause == CAUSE_NONE); /* else it had ended */
         }

@@ -257,7 +257,10 @@ struct core_spec {
                 ttl;       /* durations; expires CORE_NEVER: never; timeout 0: the pool's; ttl of submit */
         const char *label; /* NULL or copied */
         bool detached;
-        unsigned streams; /* call: kinds streamed to the request */
+        unsigned streams;  /* call: kinds streamed to the request */
+        uint32_t retries;  /* further attempts, of a map: of each item … */
+        unsigned retry_on; /* … after these ends: enum retry_end … */
+        int64_t backoff;   /* … the first after such a pause, doubling */
         pid_t pid;
 };
 
@@ -341,7 +344,7 @@ int core_cancel(struct core *, uint32_t connection, const uint64_t *ids, size_t 
 /* Gives up an open request: call and map are cancelled (and answered when dead), waits end with `cancelled`.
  */
 int core_cancel_request(struct core *, struct core_request, int64_t now);
-/* Of the last CORE_QUOTA. */
+/* Of the last CORE_QUOTA or CORE_QUEUE_FULL. */
 struct core_quota core_refused_quota(const struct core *);
 
 /* -- workers; > 0: CORE_BAD_WORKER -- */

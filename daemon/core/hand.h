@@ -8,6 +8,7 @@
 
 #include "daemon/core/task.h"
 
+struct again;
 struct function;
 struct pool;
 struct segment;
@@ -26,6 +27,7 @@ struct run {
         int64_t expected_ns;
         uint64_t revoked_task, revoked_sequence; /* a message for that task may still wait unread */
         struct segment *segment;
+        struct again *again;  /* of an item that is tried again: its place in the map */
         uint64_t first, next; /* of a chunk; next: the item that is to be answered */
         uint32_t n_items;     /* 0: a plain task */
         uint32_t attempt, credit_bytes, consumed_bytes;
@@ -89,6 +91,8 @@ bool run_take_back(struct run *);
 /* Takes back at most n of what is ahead at this worker, the latest first, into the queue. */
 void run_take_back_ahead(struct hand *, uint32_t n);
 void run_verdict(struct run *, const struct bad_end *);
+/* Whether what stands there is tried again after this end: another attempt is left, and this one is dead. */
+bool run_may_retry(const struct run *, enum core_cause);
 /* It leaves the slot: nothing stands there any more. */
 void run_leave(struct run *);
 void run_on_timer(struct run *);

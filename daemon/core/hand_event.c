@@ -15,7 +15,11 @@ static const enum reaction reactions[WORKER_STUCK + 1][N_HAND_EVENTS] = {
         [WORKER_IDLE] = {[EVENT_HELLO] = BAD, [EVENT_ANSWER] = BAD},
         [WORKER_BUSY] = {[EVENT_HELLO] = BAD, [EVENT_ANSWER] = TAKE},
         [WORKER_STOPPING] = {[EVENT_HELLO] = BAD, [EVENT_ANSWER] = TAKE},
+#ifdef SEEDED_BUG_VERDICT_BEFORE_DRAINED
+        [WORKER_KILLED] = {[EVENT_HELLO] = IGNORE, [EVENT_ANSWER] = IGNORE},
+#else
         [WORKER_KILLED] = {[EVENT_HELLO] = IGNORE, [EVENT_ANSWER] = TAKE},
+#endif
         [WORKER_STUCK] = {[EVENT_HELLO] = IGNORE, [EVENT_ANSWER] = IGNORE},
 };
 
@@ -61,12 +65,16 @@ static void plain_result(struct run *run, const struct core_result *result)
         struct task *task = run->task;
         bool stopping = run->state == RUN_STOPPING;
         struct bad_end verdict = run->verdict;
+        enum core_cause cause = stopping ? verdict.cause : result->failed ? CAUSE_FUNCTION : CAUSE_NONE;
+        bool again = run_may_retry(run, cause);
         if (!stopping)
                 hand_measure(hand, task_function(core, task), core->now - run->since, 1);
         hand->n_done++;
         run_leave(run);
         hand_settle(hand);
-        if (stopping) {
+        if (again) {
+                task_try_again(core, task);
+        } else if (stopping) {
                 task->bad = verdict;
                 task_end(core, task, cause_state(verdict.cause), PAYLOAD_NONE, 0);
         } else if (result->failed) {

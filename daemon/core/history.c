@@ -14,7 +14,7 @@ struct old_task {
         struct bad_end bad;
         uid_t uid;
         pid_t pid, worker_pid;
-        uint32_t function, attempt;
+        uint32_t function, attempt, retries;
         float progress;
         payload_t error;
         int8_t priority;
@@ -73,6 +73,14 @@ static payload_t take_error(struct core *core, struct task *task)
         return error;
 }
 
+static char *take_label(struct task *task)
+{
+        char *label = task->extra ? task->extra->label : NULL;
+        if (label)
+                task->extra->label = NULL;
+        return label;
+}
+
 void history_add(struct core *core, struct task *task)
 {
         struct history *history = &core->history;
@@ -84,7 +92,7 @@ void history_add(struct core *core, struct task *task)
         if (old->by_id.key)
                 evict(core, old);
         *old = (struct old_task){
-                .label = task->label,
+                .label = take_label(task),
                 .submitted = task->submitted,
                 .due = task->due,
                 .started = task->started,
@@ -99,6 +107,7 @@ void history_add(struct core *core, struct task *task)
                 .worker_pid = task->worker_pid,
                 .function = task->function,
                 .attempt = task->attempt,
+                .retries = task->extra ? task->extra->retries : 0,
                 .progress = task->progress,
                 .error = take_error(core, task),
                 .priority = task->priority,
@@ -111,7 +120,6 @@ void history_add(struct core *core, struct task *task)
                 old->n_succeeded = task->map->n_succeeded;
                 old->n_failed = task->map->n_failed;
         }
-        task->label = NULL;
         table_add(&history->by_id, &old->by_id, task_id(task));
         history->n++;
 }
@@ -132,6 +140,7 @@ bool history_find(const struct history *history, uint64_t id, struct core_record
                 .pid = old->pid,
                 .priority = old->priority,
                 .attempt = old->attempt,
+                .retries = old->retries,
                 .submitted = old->submitted,
                 .due = old->due,
                 .started = old->started,

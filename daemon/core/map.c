@@ -9,9 +9,9 @@
  */
 #include "daemon/core/core_private.h"
 
-uint64_t map_n_unbegun(const struct map *map)
+uint64_t map_n_ready(const struct map *map)
 {
-        return map->n_items - map->cursor + map->n_returned;
+        return map->n_items - map->cursor + map->n_returned + map->n_due;
 }
 
 enum task_state map_rest_state(const struct task *task)
@@ -35,7 +35,7 @@ static uint64_t chunk_size(const struct core *core, const struct task *task)
                 return map->chunk;
         if (mean == 0 || mean >= CHUNK_NS)
                 return 1;
-        uint64_t share = map_n_unbegun(map) / (2 * (uint64_t)pool->config.workers);
+        uint64_t share = map_n_ready(map) / (2 * (uint64_t)pool->config.workers);
         return min_u64((uint64_t)(CHUNK_NS / mean), share ? share : 1);
 }
 
@@ -49,17 +49,21 @@ static struct segment *segment_of(const struct map *map, uint64_t index)
         abort(); /* an item that has not ended has a segment */
 }
 
-bool map_next(const struct core *core, const struct task *task, uint64_t *ret_first, uint32_t *ret_n,
-              struct segment **ret_segment)
+bool map_next(const struct core *core, const struct task *task, struct map_chunk *ret)
 {
         const struct map *map = task->map;
+        struct again *again = TAILQ_FIRST(&map->due);
         const struct range *range = TAILQ_FIRST(&map->returned);
         uint64_t first = range ? range->first : map->cursor;
         uint64_t n = range ? range->n : map->n_items - map->cursor;
-        if (task->bad.cause != CAUSE_NONE || n == 0)
-                return false;
         /* A worker runs one item of its chunk at a time, so chunks at work are items that run. */
-        if (map->limit && map->n_chunks >= map->limit)
+        if (task->bad.cause != CAUSE_NONE || (map->limit && map->n_chunks >= map->limit))
+                return false;
+        if (again && again->index <= map->failed_at) {
+                *ret = (struct map_chunk){again->index, 1, segment_of(map, again->index), again};
+                return true;
+        }
+        if (n == 0)
                 return false;
         if (map->window) {
                 uint64_t unconfirmed = map->cursor - map->n_returned - map->n_confirmed;
@@ -77,9 +81,8 @@ bool map_next(const struct core *core, const struct task *task, uint64_t *ret_fi
         }
         struct segment *segment = range ? segment_of(map, first) : map->cursor_segment;
         n = min_u64(n, segment->first + segment->n_items - first);
-        *ret_first = first;
-        *ret_n = (uint32_t)min_u64(min_u64(n, chunk_size(core, task)), UINT32_MAX);
-        *ret_segment = segment;
+        *ret = (struct map_chunk){first, (uint32_t)min_u64(min_u64(n, chunk_size(core, task)), UINT32_MAX),
+                                  segment, NULL};
         return true;
 }
 
@@ -100,7 +103,10 @@ void map_take(struct core *core, struct task *task, struct run *run)
         struct map *map = task->map;
         struct range *range = TAILQ_FIRST(&map->returned);
         uint32_t n = run->n_items;
-        if (range) {
+        if (run->again) {
+                TAILQ_REMOVE(&map->due, run->again, link);
+                map->n_due--;
+        } else if (range) {
                 assert(range->first == run->first && range->n >= n);
                 range->first += n;
                 range->n -= n;
@@ -155,9 +161,15 @@ void map_leave(struct core *core, struct task *task, struct run *run)
         if (n && task->bad.cause != CAUSE_NONE) {
                 cancel_items(core, task, from, n);
         } else if (n) {
-                give_back(map, run->next, n);
+                if (run->again)
+                        map_again_give_back(map, run->again);
+                else
+                        give_back(map, run->next, n);
+                run->again = NULL;
                 pool_count(task_pool(core, task), from, TASK_READY, n);
         }
+        free(run->again);
+        run->again = NULL;
         TAILQ_REMOVE(&map->chunks, run, of_map);
         map->n_chunks--;
 }
@@ -195,10 +207,8 @@ static bool is_going_on(struct core *core, struct task *task)
 
 static bool has_next(const struct core *core, const struct task *task)
 {
-        uint64_t first;
-        uint32_t n;
-        struct segment *segment;
-        return map_next(core, task, &first, &n, &segment);
+        struct map_chunk chunk;
+        return map_next(core, task, &chunk);
 }
 
 void map_update(struct core *core, struct task *task)
@@ -232,7 +242,10 @@ static void cancel_unbegun(struct core *core, struct task *task, const struct ba
         struct run *run, *next;
         if (task->bad.cause == CAUSE_NONE)
                 task->bad = *bad;
-        cancel_items(core, task, task->state == TASK_DELAYED ? TASK_DELAYED : TASK_READY, map_n_unbegun(map));
+        cancel_items(core, task, task->state == TASK_DELAYED ? TASK_DELAYED : TASK_READY, map_n_ready(map));
+        cancel_items(core, task, TASK_DELAYED, map->n_waiting);
+        map_drop_again(map);
+        timer_clear(core, &task->timer);
         while ((range = TAILQ_FIRST(&map->returned))) {
                 TAILQ_REMOVE(&map->returned, range, link);
                 TAILQ_INSERT_TAIL(&map->spare, range, link);

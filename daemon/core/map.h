@@ -20,12 +20,25 @@ struct range {                   /* items that came back */
         TAILQ_ENTRY(range) link; /* map.returned, or map.spare */
         uint64_t first, n;
 };
+struct again {                   /* an item that is tried again, alone */
+        TAILQ_ENTRY(again) link; /* map.waiting, by due; map.due, by index; or none: it stands in a run */
+        uint64_t index;
+        uint32_t attempt;
+        int64_t due;
+};
+struct map_chunk { /* what a map would give a worker now */
+        uint64_t first;
+        uint32_t n_items;
+        struct segment *segment;
+        struct again *again; /* NULL: none of these items was tried before */
+};
 struct held_item { /* an item of an ordered map that has ended before its turn */
         bool is_filled, failed;
         payload_t payload;
         uint64_t size_bytes;
         int64_t started, ended;
         pid_t worker_pid;
+        uint32_t attempt;
         struct bad_end bad;
 };
 struct map {
@@ -33,12 +46,13 @@ struct map {
         TAILQ_HEAD(, segment) segments;
         struct segment *cursor_segment;                /* the one that holds `cursor`; NULL at the end */
         TAILQ_HEAD(range_list, range) returned, spare; /* spare: at least one for every chunk */
+        TAILQ_HEAD(again_list, again) waiting, due;
         TAILQ_HEAD(, run) chunks;
         uint32_t n_chunks, n_spare;
         uint32_t chunk, limit, window;
         bool ordered, fail_fast, fed_all, collect;
         enum core_refusal refusal; /* it ended because the answer cannot be given */
-        uint64_t n_items, cursor, n_returned;
+        uint64_t n_items, cursor, n_returned, n_waiting, n_due;
         uint64_t n_succeeded, n_failed, n_cancelled;
         uint64_t n_delivered, n_delivered_failed, n_confirmed;
         uint64_t collected_bytes, held_bytes;
@@ -48,8 +62,7 @@ struct map {
         uint64_t held_cost_bytes;
 };
 /* What the map would give a worker now; false: nothing. */
-bool map_next(const struct core *, const struct task *, uint64_t *ret_first, uint32_t *ret_n,
-              struct segment **ret_segment);
+bool map_next(const struct core *, const struct task *, struct map_chunk *ret);
 int map_reserve_chunk(struct map *);
 /* The chunk that map_next() named stands in this run now. */
 void map_take(struct core *, struct task *, struct run *);
@@ -68,7 +81,15 @@ void map_cancel_rest(struct core *, struct task *, const struct bad_end *);
 void map_free(struct core *, struct task *);
 void map_answer(struct core *, const struct task *, struct core_request);
 enum task_state map_rest_state(const struct task *);
-uint64_t map_n_unbegun(const struct map *);
+/* Items that could be given to a worker: never begun, come back, or due to be tried again. */
+uint64_t map_n_ready(const struct map *);
+/* The run's next item has failed, and is tried again if it may be; false: that was its end. */
+bool map_try_again(struct core *, struct task *, struct run *, enum core_cause);
+/* The first of those that wait to be tried again is due. */
+void map_on_timer(struct core *, struct task *);
+/* An item that is tried again comes back as it was. */
+void map_again_give_back(struct map *, struct again *);
+void map_drop_again(struct map *);
 void map_drop_held(struct core *, struct task *);
 void map_drop_segment(struct core *, struct task *, struct segment *);
 

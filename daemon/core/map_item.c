@@ -13,6 +13,7 @@ struct item_end {
         const struct bad_end *bad; /* NULL: it succeeded */
         int64_t started, ended;
         pid_t worker_pid;
+        uint32_t attempt;
 };
 
 static void refuse(struct core *core, struct task *task, enum core_refusal refusal)
@@ -29,6 +30,7 @@ static void item_record(const struct core *core, const struct task *task, const 
 {
         task_record(core, task, record);
         record->index = end->index;
+        record->attempt = end->attempt;
         record->state = cause_state(end->bad->cause);
         record->started = end->started;
         record->ended = end->ended;
@@ -94,7 +96,8 @@ static void hold(struct core *core, struct task *task, const struct item_end *en
                                    .size_bytes = payload == PAYLOAD_NONE ? 0 : end->size_bytes,
                                    .started = end->started,
                                    .ended = end->ended,
-                                   .worker_pid = end->worker_pid};
+                                   .worker_pid = end->worker_pid,
+                                   .attempt = end->attempt};
         if (end->bad)
                 held->bad = *end->bad;
         map->held_bytes += held->size_bytes;
@@ -122,7 +125,8 @@ static void deliver_held(struct core *core, struct task *task)
                                        .bad = held->failed ? &held->bad : NULL,
                                        .started = held->started,
                                        .ended = held->ended,
-                                       .worker_pid = held->worker_pid};
+                                       .worker_pid = held->worker_pid,
+                                       .attempt = held->attempt};
                 deliver(core, task, &end);
                 empty(core, task, held);
         }
@@ -142,6 +146,8 @@ void map_item_end(struct core *core, struct task *task, struct run *run, payload
 {
         struct map *map = task->map;
         struct pool *pool = task_pool(core, task);
+        if (bad && map_try_again(core, task, run, bad->cause))
+                return;
         struct bad_end failure = bad ? *bad : (struct bad_end){0};
         struct item_end end = {.index = run->next++,
                                .size_bytes = size_bytes,
@@ -149,7 +155,8 @@ void map_item_end(struct core *core, struct task *task, struct run *run, payload
                                .bad = bad ? &failure : NULL,
                                .started = run->since,
                                .ended = core->now,
-                               .worker_pid = run->hand->pid};
+                               .worker_pid = run->hand->pid,
+                               .attempt = run->attempt};
         assert(run->state == RUN_RUNNING || run->state == RUN_STOPPING);
         user_release(task->user, ACCOUNT_TASKS, 1);
         if (--run->segment->n_left == 0)

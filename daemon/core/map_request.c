@@ -36,6 +36,8 @@ static int map_new(const struct core_map_spec *spec, struct map **ret)
         TAILQ_INIT(&map->returned);
         TAILQ_INIT(&map->spare);
         TAILQ_INIT(&map->chunks);
+        TAILQ_INIT(&map->waiting);
+        TAILQ_INIT(&map->due);
         map->chunk = spec->chunk;
         map->limit = spec->limit;
         map->window = spec->window;
@@ -61,6 +63,7 @@ static int map_new(const struct core_map_spec *spec, struct map **ret)
 static void map_dealloc(struct map *map)
 {
         struct range *range;
+        map_drop_again(map);
         while ((range = TAILQ_FIRST(&map->spare))) {
                 TAILQ_REMOVE(&map->spare, range, link);
                 free(range);
@@ -149,12 +152,9 @@ no_task:
 static int admit_feed(struct core *core, struct task *task, uint64_t size_bytes, uint64_t n_items,
                       uint32_t n_descriptors)
 {
-        struct pool *pool = task_pool(core, task);
-        const uint64_t *n = pool->n_tasks;
-        uint64_t queued = n[TASK_DELAYED] + n[TASK_READY] + n[TASK_SENT];
-        if (n_items > pool->config.queue_limit || queued > pool->config.queue_limit - n_items)
-                return CORE_QUEUE_FULL;
-        int r = user_admit(task->user, ACCOUNT_TASKS, n_items);
+        int r = pool_admit(task_pool(core, task), n_items);
+        if (!r)
+                r = user_admit(task->user, ACCOUNT_TASKS, n_items);
         if (!r)
                 r = user_admit(task->user, ACCOUNT_DESCRIPTORS, n_descriptors);
         if (!r)

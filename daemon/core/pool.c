@@ -12,6 +12,16 @@ struct pool *pool_at(const struct core *core, uint32_t pool)
         return pool < core->n_pools ? core->pools[pool] : NULL;
 }
 
+int pool_admit(struct pool *pool, uint64_t n)
+{
+        uint64_t queued = pool->n_tasks[TASK_DELAYED] + pool->n_tasks[TASK_READY] + pool->n_tasks[TASK_SENT];
+        uint64_t limit = pool->config.queue_limit;
+        if (n <= limit && queued <= limit - n)
+                return 0;
+        pool->core->quota = (struct core_quota){"queue_limit", queued, limit};
+        return CORE_QUEUE_FULL;
+}
+
 static void check_config(const struct core_pool_config *config)
 {
         assert(config->workers >= 1 && config->workers <= LIMIT_WORKERS);

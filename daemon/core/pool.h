@@ -38,6 +38,8 @@ struct pool {
         struct timer timer;
 };
 struct pool *pool_at(const struct core *, uint32_t pool);
+/* Whether so many more tasks may wait: 0 or CORE_QUEUE_FULL. */
+int pool_admit(struct pool *, uint64_t n);
 /* Workers that count for the target. */
 uint32_t pool_n_counted(const struct pool *);
 void pool_balance(struct pool *);

@@ -25,7 +25,7 @@ static struct run *pick_slot(struct hand *hand, uint64_t task)
 }
 
 static void stand(struct run *run, struct task *task, const struct core_dispatch *dispatch,
-                  struct segment *segment)
+                  const struct map_chunk *chunk)
 {
         struct hand *hand = run->hand;
         struct core *core = hand->core;
@@ -35,7 +35,8 @@ static void stand(struct run *run, struct task *task, const struct core_dispatch
         run->sequence = ++hand->sequence;
         run->order = task->order;
         run->expected_ns = task_function(core, task)->mean_ns * n;
-        run->segment = segment;
+        run->segment = chunk->segment;
+        run->again = chunk->again;
         run->first = run->next = dispatch->first;
         run->n_items = dispatch->n_items;
         run->attempt = dispatch->attempt;
@@ -54,7 +55,7 @@ static void stand(struct run *run, struct task *task, const struct core_dispatch
 int run_send(struct hand *hand, struct task *task)
 {
         struct core *core = hand->core;
-        struct segment *segment = NULL;
+        struct map_chunk chunk = {0};
         struct core_dispatch dispatch = {
                 .task = task_id(task),
                 .attempt = task->attempt,
@@ -66,19 +67,22 @@ int run_send(struct hand *hand, struct task *task)
         if (!run)
                 return 1;
         if (task->map) {
-                bool some = map_next(core, task, &dispatch.first, &dispatch.n_items, &segment);
+                bool some = map_next(core, task, &chunk);
                 assert(some);
                 if (map_reserve_chunk(task->map) < 0)
                         return -ENOMEM;
                 dispatch.is_chunk = true;
-                dispatch.args = segment->payload;
-                dispatch.payload_first = dispatch.first - segment->first;
+                dispatch.attempt = chunk.again ? chunk.again->attempt : 1;
+                dispatch.first = chunk.first;
+                dispatch.n_items = chunk.n_items;
+                dispatch.args = chunk.segment->payload;
+                dispatch.payload_first = chunk.first - chunk.segment->first;
         }
         dispatch.slot = slot_of(run);
         int r = core->ops.send(core->ctx, hand->index, &dispatch);
         if (r)
                 return r;
-        stand(run, task, &dispatch, segment);
+        stand(run, task, &dispatch, &chunk);
         if (task->map) {
                 map_take(core, task, run);
         } else {
@@ -184,6 +188,9 @@ void task_put_back(struct core *core, struct task *task, uint64_t order)
                 return;
         }
         task_set_state(core, task, TASK_READY);
+#ifdef SEEDED_BUG_TAKE_BACK_USES_ATTEMPT
+        task->attempt++;
+#endif
         if (core->stopping) {
                 const struct bad_end shutdown = {.cause = CAUSE_SHUTDOWN, .exit_status = -1};
                 task_verdict(core, task, &shutdown);

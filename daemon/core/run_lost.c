@@ -81,8 +81,11 @@ void run_lost(struct run *run, const struct core_exit *end, bool killed_by_us, b
                 chunk_lost(run, &slot, &bad, begun);
                 return;
         }
+        bool again = begun && run_may_retry(run, bad.cause);
         run_leave(run);
-        if (begun) {
+        if (again) {
+                task_try_again(core, task);
+        } else if (begun) {
                 task->bad = bad;
                 task_end(core, task, cause_state(bad.cause), PAYLOAD_NONE, 0);
         } else {

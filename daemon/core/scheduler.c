@@ -39,14 +39,12 @@ bool run_may_go_ahead(const struct hand *hand, const struct task *task)
         uint64_t args_bytes = task->args_size_bytes;
         uint32_t n_descriptors = task->n_descriptors;
         if (task->map) {
-                uint64_t first;
-                uint32_t n;
-                struct segment *segment;
-                if (!map_next(core, task, &first, &n, &segment))
+                struct map_chunk chunk;
+                if (!map_next(core, task, &chunk))
                         return false;
-                expected *= n;
-                args_bytes = segment->size_bytes / segment->n_items * n;
-                n_descriptors = segment->n_descriptors;
+                expected *= chunk.n_items;
+                args_bytes = chunk.segment->size_bytes / chunk.segment->n_items * chunk.n_items;
+                n_descriptors = chunk.segment->n_descriptors;
         }
         return expected > 0 && hand->ahead_ns + expected <= AHEAD_MAX_NS && n_descriptors == 0 &&
                args_bytes <= AHEAD_ARGS_BYTES;

@@ -79,10 +79,11 @@ static void enter(struct core *core, struct task *task, enum task_state from)
         } else if (state == TASK_READY && !task->map && (from == TASK_UNBORN || from == TASK_DELAYED)) {
                 queue_push(task);
         }
+        int64_t expires = task_expires(task);
         if (state == TASK_DELAYED && task->accepted)
-                timer_set(core, &task->timer, task->due < task->expires ? task->due : task->expires);
+                timer_set(core, &task->timer, task->due < expires ? task->due : expires);
         else if (state == TASK_READY || state == TASK_SENT || (state == TASK_RUNNING && !task->map))
-                timer_set(core, &task->timer, task->expires);
+                timer_set(core, &task->timer, expires);
         else
                 timer_clear(core, &task->timer);
 }
@@ -97,6 +98,11 @@ void task_set_state(struct core *core, struct task *task, enum task_state state)
         if (!task->map)
                 pool_count(task_pool(core, task), from, state, 1);
         enter(core, task, from);
+}
+
+int64_t task_expires(const struct task *task)
+{
+        return task->attempt > 1 ? CORE_NEVER : task->expires;
 }
 
 /* -- birth -- */
@@ -126,6 +132,32 @@ static void task_dealloc(struct core *core, struct task *task)
         core->n_spare_tasks++;
 }
 
+static struct task_extra *extra_free(struct task_extra *extra)
+{
+        if (extra)
+                free(extra->label);
+        free(extra);
+        return NULL;
+}
+
+static int extra_new(const struct core_spec *spec, struct task_extra **ret)
+{
+        struct task_extra *extra;
+        *ret = NULL;
+        if (!spec->label && !spec->retries)
+                return 0;
+        extra = calloc(1, sizeof(*extra));
+        if (!extra || (spec->label && !(extra->label = strdup(spec->label)))) {
+                free(extra);
+                return -ENOMEM;
+        }
+        extra->retries = spec->retries;
+        extra->retry_on = spec->retry_on;
+        extra->backoff = spec->backoff;
+        *ret = extra;
+        return 0;
+}
+
 static int admit(struct peer *peer, const struct core_spec *spec, uint64_t n)
 {
         struct core *core = peer->core;
@@ -134,10 +166,9 @@ static int admit(struct peer *peer, const struct core_spec *spec, uint64_t n)
                 return CORE_UNKNOWN_POOL;
         if (core->stopping)
                 return CORE_STOPPING;
-        uint64_t queued = pool->n_tasks[TASK_DELAYED] + pool->n_tasks[TASK_READY] + pool->n_tasks[TASK_SENT];
-        if (n > pool->config.queue_limit || queued > pool->config.queue_limit - n)
-                return CORE_QUEUE_FULL;
-        int r = user_admit(peer->user, ACCOUNT_TASKS, n);
+        int r = pool_admit(pool, n);
+        if (!r)
+                r = user_admit(peer->user, ACCOUNT_TASKS, n);
         if (!r)
                 r = user_admit(peer->user, ACCOUNT_DESCRIPTORS, spec->n_descriptors);
         if (!r)
@@ -188,8 +219,8 @@ int task_new(struct peer *peer, const struct core_spec *spec, uint64_t n, int64_
         if (!task)
                 return -ENOMEM;
         task->pool = (uint8_t)spec->pool;
-        if (spec->label && !(task->label = strdup(spec->label)))
-                goto no_label;
+        if (extra_new(spec, &task->extra) < 0)
+                goto no_extra;
         if (timers_reserve(&core->timers, 1) < 0)
                 goto no_timer;
         if (lane_get(peer, task_pool(core, task), spec->priority, &task->lane) < 0)
@@ -200,8 +231,8 @@ int task_new(struct peer *peer, const struct core_spec *spec, uint64_t n, int64_
 no_lane:
         timers_unreserve(&core->timers, 1);
 no_timer:
-        free(task->label);
-no_label:
+        extra_free(task->extra);
+no_extra:
         task_dealloc(core, task);
         return -ENOMEM;
 }
@@ -212,7 +243,7 @@ void task_discard(struct core *core, struct task *task)
         lane_unref(core, task->lane);
         user_unref(task->user);
         timers_unreserve(&core->timers, 1);
-        free(task->label);
+        extra_free(task->extra);
         task_dealloc(core, task);
 }
 
@@ -367,6 +398,6 @@ void task_free(struct core *core, struct task *task)
         table_remove(&core->tasks, &task->by_id);
         TAILQ_REMOVE(&core->all_tasks, task, all);
         user_unref(task->user);
-        free(task->label);
+        extra_free(task->extra);
         task_dealloc(core, task);
 }

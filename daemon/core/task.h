@@ -28,6 +28,13 @@ struct bad_end {
         uint32_t max_rss_kib; /* small, for every task has one of these */
         bool exited_by_signal;
 };
+/* What few tasks have. */
+struct task_extra {
+        char *label; /* NULL: none */
+        uint32_t retries;
+        unsigned retry_on;
+        int64_t backoff;
+};
 struct task {
         struct table_link by_id;
         TAILQ_ENTRY(task) link; /* pool.delayed, lane.tasks or peer.held: `place` says which */
@@ -38,8 +45,8 @@ struct task {
         struct map *map;   /* NULL: a plain task */
         struct run *run;   /* a plain task: the slot that it stands in */
         LIST_HEAD(, watch) watches;
-        char *label;
-        uint64_t order; /* of its place in the lane */
+        struct task_extra *extra; /* NULL: none of it */
+        uint64_t order;           /* of its place in the lane */
         int64_t submitted, started, ended, due, expires, timeout, ttl;
         uint64_t args_size_bytes, result_size_bytes;
         struct bad_end bad;
@@ -59,6 +66,10 @@ _Static_assert(sizeof(struct task) <= 248, "a queued task costs less than 300 by
 static inline uint64_t task_id(const struct task *task)
 {
         return task->by_id.key;
+}
+static inline const char *task_label(const struct task *task)
+{
+        return task->extra ? task->extra->label : NULL;
 }
 struct pool *task_pool(const struct core *, const struct task *);
 struct task *task_find(const struct core *, uint64_t id);
@@ -87,6 +98,10 @@ void task_on_timer(struct core *, struct task *);
 void task_record(const struct core *, const struct task *, struct core_record *ret);
 void bad_end_record(const struct bad_end *, struct core_record *ret);
 enum task_state cause_state(enum core_cause);
+/* The attempt is dead, and another one is left: it waits for that one's time. */
+void task_try_again(struct core *, struct task *);
+/* When it ends as expired: not any more once it has begun. */
+int64_t task_expires(const struct task *);
 /* A peer is no longer blocked: what it held goes on. */
 void task_unhold(struct core *, struct task *);
 

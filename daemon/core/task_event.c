@@ -76,12 +76,14 @@ void task_on_timer(struct core *core, struct task *task)
         timer_clear(core, &task->timer);
         if (TASK_IS_END(state)) {
                 task_forget(core, task);
-        } else if (task->expires <= core->now) {
+        } else if (task->map && state == TASK_RUNNING) {
+                map_on_timer(core, task);
+        } else if (task_expires(task) <= core->now) {
                 expire(core, task);
         } else {
                 assert(state == TASK_DELAYED && task->due <= core->now);
                 if (task->map)
-                        pool_count(task_pool(core, task), TASK_DELAYED, TASK_READY, map_n_unbegun(task->map));
+                        pool_count(task_pool(core, task), TASK_DELAYED, TASK_READY, map_n_ready(task->map));
                 task_set_state(core, task, TASK_READY);
                 if (task->map)
                         map_update(core, task);
@@ -117,11 +119,12 @@ void task_record(const struct core *core, const struct task *task, struct core_r
                 .state = task->state,
                 .pool = task->pool,
                 .function = task->function,
-                .label = task->label,
+                .label = task_label(task),
                 .uid = user_uid(task->user),
                 .pid = task->pid,
                 .priority = task->priority,
                 .attempt = task->attempt,
+                .retries = task->extra ? task->extra->retries : 0,
                 .submitted = task->submitted,
                 .due = task->due,
                 .started = task->started,
@@ -151,6 +154,6 @@ void task_record(const struct core *core, const struct task *task, struct core_r
                 record->n_items_succeeded = map->n_succeeded;
                 record->n_items_failed = map->n_failed;
                 record->n_items_running = map->n_items - map->n_succeeded - map->n_failed - map->n_cancelled -
-                                          map_n_unbegun(map);
+                                          map_n_ready(map) - map->n_waiting;
         }
 }

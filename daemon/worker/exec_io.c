@@ -17,6 +17,7 @@
 
 #include "daemon/worker/exec.h"
 #include "daemon/worker/strays.h"
+#include "proto/process_tree.h"
 
 enum { READ_BYTES = 64 << 10 };
 
@@ -138,7 +139,8 @@ static void tell_or_kill(struct exec *x)
                 signal_program(x, SIGCONT); /* a stopped one would never see the first */
         }
         if (x->kill_at_ns != 0 && !x->killed && now_ns() >= x->kill_at_ns) {
-                signal_program(x, SIGKILL);
+                /* All of it, stopped first, so that nobody forks on while the others die. */
+                process_tree_kill(getpid(), NULL, NULL);
                 x->killed = true;
         }
 }

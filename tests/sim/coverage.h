@@ -41,7 +41,7 @@
         X(slot_reused_while_revoked) X(spawn_refused) X(spawn_failed) X(spawn_silent) X(spawn_late)         \
         X(hello_after_zygote) X(zygote_dies) X(reader_slow) X(output_blocked) X(no_memory_keep)             \
         X(no_memory_collect) X(no_memory_send) X(client_gone_with_call) X(client_gone_with_map)             \
-        X(stop_with_work)
+        X(stop_with_work) X(task_tried_again) X(item_tried_again)
 
 /* What happens to one task. */
 #define TASK_EVENT_TABLE(X)                                                                                 \

@@ -39,6 +39,8 @@ static int deliver_result(struct sim *s, struct model_worker *w, const struct an
         meet(s, w, m, WORKER_EVENT_result, TASK_EVENT_result);
         if (m->entry != NO_ENTRY && s->entries[m->entry].told)
                 MEET(s, faults, FAULT_late_result_after_tell);
+        if (m->entry != NO_ENTRY && !m->bogus && s->entries[m->entry].kind != ENTRY_MAP)
+                ledger_attempt_over(s, &s->entries[m->entry]);
         return core_worker_result(s->core, w->index, m->slot, m->task, m->attempt, &result, s->now);
 }
 

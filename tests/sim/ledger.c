@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "proto/options.h"
+
 #define LATENESS (20 * MILLISECOND) /* how late the simulated loop may call core_turn(), with room */
 
 uint64_t entry_args(const struct entry *e, uint64_t index)
@@ -22,14 +24,21 @@ uint64_t entry_value(const struct entry *e, uint64_t index)
         return mix64(entry_args(e, index) ^ (e->function + 1) * UINT64_C(0x1234567));
 }
 
+/* Attempts differ, or the second would always fare as the first. */
+static uint64_t attempt_of(const struct entry *e, uint64_t index)
+{
+        return index == UINT64_MAX ? e->attempt : e->items[index].attempt;
+}
+
 bool entry_fails(const struct sim *s, const struct entry *e, uint64_t index)
 {
-        return mix64(entry_args(e, index) + 5) % 1000 < s->intensity.fails;
+        return mix64(entry_args(e, index) + 5 + 100 * attempt_of(e, index)) % 1000 < s->intensity.fails;
 }
 
 int64_t entry_duration(const struct entry *e, uint64_t index)
 {
-        uint64_t x = mix64(entry_args(e, index) + 11), class = x % 100, part = x >> 32;
+        uint64_t x = mix64(entry_args(e, index) + 11 + 100 * attempt_of(e, index)), class = x % 100,
+                 part = x >> 32;
 
         if (class < 60)
                 return (int64_t)(part % 40) * MICROSECOND;
@@ -107,13 +116,67 @@ static void leave_turns(struct sim *s, const struct entry *e)
                 s->users[e->user].n_ready[e->pool]--;
 }
 
+/* No attempt begins while the one before may still be at work, nor before its pause is over. */
+static void check_retry(struct sim *s, const struct entry *e, const struct core_dispatch *d)
+{
+        const struct model_worker *w = &s->workers[e->worker];
+        int64_t pause = e->backoff / 2;
+
+        if (e->tainted)
+                return;
+        if (d->attempt > 1 + e->retries)
+                sim_fail(s, "task %" PRIu64 " has attempt %u of %u", e->id, d->attempt, 1 + e->retries);
+        if (d->attempt <= e->n_begun || (!e->was_lone && d->attempt != 1 + e->n_begun))
+                sim_fail(s, "task %" PRIu64 " is sent as attempt %u and began %u times", e->id, d->attempt,
+                         e->n_begun);
+        if (e->n_sent && w->life != LIFE_NONE && w->busy && !w->answered && w->run.task == e->id)
+                sim_fail(s, "task %" PRIu64 " is sent again while worker %u is at it", e->id, e->worker);
+        for (uint32_t i = 2; i < d->attempt; i++)
+                pause *= 2;
+        if (d->attempt > e->attempt && d->attempt > 1 && s->now < e->over_at + pause)
+                sim_fail(s, "task %" PRIu64 " is tried again before its pause is over", e->id);
+}
+
+static void check_items_retry(struct sim *s, const struct entry *e, const struct core_dispatch *d)
+{
+        const struct item *item = &e->items[d->first];
+
+        if (d->attempt > 1)
+                MEET(s, faults, FAULT_item_tried_again);
+        if (e->tainted)
+                return;
+        if (d->attempt > 1 + e->retries || (d->attempt > 1 && d->n_items != 1))
+                sim_fail(s, "map %" PRIu64 ": %u items are sent as attempt %u of %u", e->id, d->n_items,
+                         d->attempt, 1 + e->retries);
+        if (d->attempt > 1 && d->attempt != item->n_begun + 1u && !item->lone && !item->excused)
+                sim_fail(s, "map %" PRIu64 ": item %" PRIu64 " is sent as attempt %u and began %u times",
+                         e->id, d->first, d->attempt, item->n_begun);
+}
+
+bool ledger_must_retry(const struct sim *s, const struct entry *e, enum core_cause cause, uint32_t attempt)
+{
+        unsigned end = cause == CAUSE_FUNCTION                           ? RETRY_TASK_FAILED
+                       : cause == CAUSE_TIMEOUT                          ? RETRY_TIMED_OUT
+                       : cause == CAUSE_WORKER || cause == CAUSE_OUTSIDE ? RETRY_WORKER_LOST
+                                                                         : 0;
+
+        return attempt <= e->retries && (e->retry_on & end) && !s->stopping && !e->stuck && !e->tainted &&
+               !e->cancel_asked && !e->failed_fast;
+}
+
+void ledger_attempt_over(struct sim *s, struct entry *e)
+{
+        e->sent_out = false;
+        e->over_at = s->now;
+}
+
 void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, uint32_t worker)
 {
         if (e->n_ends)
                 sim_fail(s, "task %" PRIu64 " is sent after its end", e->id);
         if (s->now < e->due)
                 sim_fail(s, "task %" PRIu64 " is sent before its time", e->id);
-        if (s->now - LATENESS >= e->expires && e->kind != ENTRY_MAP)
+        if (s->now - LATENESS >= e->expires && e->kind != ENTRY_MAP && d->attempt == 1)
                 sim_fail(s, "task %" PRIu64 " is sent after it expired", e->id);
         if (e->streams && s->connections[e->connection].told_bytes > s->config.output_limit_bytes)
                 sim_fail(s, "task %" PRIu64 " streams to a reader above its mark and is begun", e->id);
@@ -121,19 +184,31 @@ void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, 
                 if (e->sent_out)
                         sim_fail(s, "task %" PRIu64 " is sent to worker %u while worker %u has it", e->id,
                                  worker, e->worker);
-                if (e->n_begun && !e->tainted)
-                        sim_fail(s, "task %" PRIu64 " is sent again and has begun before", e->id);
+                check_retry(s, e, d);
+                if (d->attempt > 1)
+                        MEET(s, faults, FAULT_task_tried_again);
+                if (d->attempt > e->attempt)
+                        e->finished = e->told = false;
+                e->attempt = d->attempt;
         } else if (s->connections[e->connection].told_bytes > s->config.output_limit_bytes) {
                 sim_fail(s, "map %" PRIu64 " begins a chunk while its reader is above its mark", e->id);
         }
         if (e->n_sent == 0 || d->is_chunk)
                 count_turn(s, e);
+        if (d->is_chunk)
+                check_items_retry(s, e, d);
         e->n_sent++;
         e->sent_out = true;
         e->sent_at = s->now;
         e->lone = s->workers[worker].no_area;
-        for (uint64_t i = d->first; d->is_chunk && i < d->first + d->n_items; i++)
-                e->items[i].lone = e->lone;
+        e->was_lone |= e->lone;
+        for (uint64_t i = d->first; d->is_chunk && i < d->first + d->n_items; i++) {
+                struct item *item = &e->items[i];
+                item->lone |= e->lone;
+                if (d->attempt > item->attempt)
+                        item->finished = false;
+                item->attempt = d->attempt;
+        }
         e->worker = worker;
         e->tainted |= s->workers[worker].evil;
         e->stuck |= s->workers[worker].dies_late;
@@ -175,6 +250,9 @@ static void check_failure(struct sim *s, struct entry *e, const struct core_reco
 {
         bool map = e->kind == ENTRY_MAP;
 
+        if (!map && ledger_must_retry(s, e, record->cause, record->attempt))
+                sim_fail(s, "task %" PRIu64 " ends at attempt %u, and was to be tried again", e->id,
+                         record->attempt);
         switch (record->cause) {
         case CAUSE_FUNCTION:
                 if (!map && !e->tainted && (!e->finished || !entry_fails(s, e, UINT64_MAX)))
@@ -305,7 +383,8 @@ void ledger_check_bounds(struct sim *s)
                                  e->id, s->now - e->end_by);
                 if (e->kind == ENTRY_MAP)
                         continue;
-                if (e->n_begun && e->timeout && s->now > e->begin + e->timeout + grace)
+                if (e->sent_out && e->n_begun >= e->attempt && e->timeout &&
+                    s->now > e->begin + e->timeout + grace)
                         sim_fail(s, "task %" PRIu64 " runs on after its timeout", e->id);
                 if (!e->n_begun && !e->sent_out && e->expires < s->now - LATENESS)
                         sim_fail(s, "task %" PRIu64 " expired and nobody was told", e->id);

@@ -29,7 +29,7 @@ static void item_begins(struct sim *s, struct model_worker *w, struct entry *e)
                 e->n_begun_items++;
         if (e->tainted)
                 return;
-        if (item->n_begun > 1 && !item->excused)
+        if (item->n_begun > item->attempt && !item->excused)
                 sim_fail(s, "map %" PRIu64 ": item %" PRIu64 " begins a second time", e->id, w->item);
         if (e->n_ends || item->n_told)
                 sim_fail(s, "map %" PRIu64 ": item %" PRIu64 " begins after its end", e->id, w->item);
@@ -57,7 +57,7 @@ void ledger_begin(struct sim *s, struct model_worker *w)
                 item_begins(s, w, e);
                 return;
         }
-        if (e->n_begun++ && !e->tainted)
+        if (e->n_begun++ >= e->attempt && !e->tainted)
                 sim_fail(s, "task %" PRIu64 " begins a second time", e->id);
         if (e->n_ends && !e->tainted)
                 sim_fail(s, "task %" PRIu64 " begins after its end", e->id);
@@ -89,6 +89,9 @@ static void check_item_failure(struct sim *s, struct entry *e, uint64_t index,
                 sim_fail(s, "map %" PRIu64 ": item %" PRIu64 " gets another one's record", e->id, index);
         if (e->tainted || item->excused)
                 return;
+        if (ledger_must_retry(s, e, record->cause, record->attempt))
+                sim_fail(s, "map %" PRIu64 ": item %" PRIu64 " ends at attempt %u, and was to be tried again",
+                         e->id, index, record->attempt);
         switch (record->cause) {
         case CAUSE_FUNCTION:
                 if (!item->finished || !entry_fails(s, e, index))

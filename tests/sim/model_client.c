@@ -69,6 +69,9 @@ void client_pick_spec(struct sim *s, uint32_t connection, struct core_spec *spec
                 .timeout = random_chance(r, 200) ? pick_time(s, 40 * MILLISECOND) : 0,
                 .ttl = random_chance(r, 100) ? 0 : pick_time(s, 20 * CORE_SECOND),
                 .label = random_chance(r, 200) ? "a label" : NULL,
+                .retries = random_chance(r, 300) ? (uint32_t)random_between(r, 1, 4) : 0,
+                .retry_on = (unsigned)random_below(r, 8),
+                .backoff = random_chance(r, 300) ? 0 : pick_time(s, 40 * MILLISECOND),
                 .pid = (pid_t)(500 + connection),
         };
 }
@@ -93,6 +96,9 @@ uint32_t client_enter(struct sim *s, uint32_t connection, enum entry_kind kind, 
                 .timeout = spec->timeout ? spec->timeout : timeout,
                 .ttl = kind == ENTRY_SUBMIT ? spec->ttl : 0,
                 .streams = spec->streams,
+                .retries = spec->retries,
+                .retry_on = spec->retry_on,
+                .backoff = spec->backoff,
                 .end_by = CORE_NEVER,
         };
 

@@ -153,7 +153,7 @@ static void reap(struct sim *s, uint32_t worker, uint32_t generation)
                 struct entry *e = &s->entries[i];
                 if (e->sent_out && e->worker == worker) {
                         sim_meet_task(s, e, TASK_EVENT_worker_lost);
-                        e->sent_out = false;
+                        ledger_attempt_over(s, e);
                 }
         }
         core_worker_lost(s->core, worker, &w->exit, s->now);

@@ -77,11 +77,12 @@ enum entry_kind { ENTRY_SUBMIT, ENTRY_CALL, ENTRY_MAP };
 
 struct item {
         uint8_t n_begun, n_told, n_collected;
-        bool sent;     /* was part of a chunk once */
-        bool running;  /* in some worker's hands, truly */
-        bool finished; /* its answer has left a worker */
-        bool lone;     /* at a worker without area: whether it began is not known */
-        bool excused;  /* cut short by a verdict on its neighbour, or in the hands of a bad worker */
+        bool sent;        /* was part of a chunk once */
+        bool running;     /* in some worker's hands, truly */
+        bool finished;    /* its answer has left a worker */
+        bool lone;        /* at a worker without area: whether it began is not known */
+        bool excused;     /* cut short by a verdict on its neighbour, or in the hands of a bad worker */
+        uint32_t attempt; /* the last one that was sent */
         int64_t begin;
 };
 
@@ -93,13 +94,19 @@ struct entry {
         int priority;
         int64_t accepted, due, expires, timeout, ttl;
         unsigned streams;
+        uint32_t retries;
+        unsigned retry_on;
+        int64_t backoff;
         /* the truth about its body */
         unsigned n_begun, n_sent;
-        bool sent_out; /* at a worker, as far as the operations say */
-        bool finished; /* its answer has left a worker */
-        bool tainted;  /* was in the hands of a worker that lies: begin and ends prove nothing */
-        bool stuck;    /* its worker cannot be killed for a while */
-        bool lone;     /* its worker has no area: what it began is not known but from its answers */
+        uint32_t attempt; /* the last one that was sent */
+        int64_t over_at;  /* when the core heard that an attempt was over */
+        bool was_lone;    /* some attempt was */
+        bool sent_out;    /* at a worker, as far as the operations say */
+        bool finished;    /* its answer has left a worker */
+        bool tainted;     /* was in the hands of a worker that lies: begin and ends prove nothing */
+        bool stuck;       /* its worker cannot be killed for a while */
+        bool lone;        /* its worker has no area: what it began is not known but from its answers */
         uint32_t worker;
         int64_t begin, sent_at;
         /* what was asked and told */
@@ -329,7 +336,7 @@ void requests_check(struct sim *);
 /* ledger.c */
 uint64_t entry_args(const struct entry *, uint64_t index); /* index: UINT64_MAX for a single task */
 uint64_t entry_value(const struct entry *, uint64_t index);
-bool entry_fails(const struct sim *, const struct entry *, uint64_t index);
+bool entry_fails(const struct sim *, const struct entry *, uint64_t index); /* its last attempt */
 int64_t entry_duration(const struct entry *, uint64_t index);
 struct entry *ledger_by_id(struct sim *, uint64_t id);
 uint32_t ledger_index(const struct sim *, const struct entry *);
@@ -337,6 +344,10 @@ uint32_t ledger_add(struct sim *, const struct entry *);
 void ledger_learn_id(struct sim *, struct entry *, uint64_t id);
 void ledger_feed(struct sim *, struct entry *, uint64_t n);
 void ledger_sent(struct sim *, struct entry *, const struct core_dispatch *, uint32_t worker);
+/* The core hears that what this worker had of it is over: answered, or lost. */
+void ledger_attempt_over(struct sim *, struct entry *);
+/* Whether another attempt must follow an end for this cause. */
+bool ledger_must_retry(const struct sim *, const struct entry *, enum core_cause, uint32_t attempt);
 void ledger_verdict(struct sim *, struct entry *); /* from now on its end has a bound */
 void ledger_ended(struct sim *, const struct core_record *);
 void ledger_check_value(struct sim *, struct entry *, uint64_t index, payload_t);

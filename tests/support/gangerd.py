@@ -62,11 +62,13 @@ def configuration(daemon=None, pool=None, more=""):
 class Gangerd:
     """with Gangerd(daemon={…}, pool={…}) as g: …
 
-    `text`: the whole configuration instead. `uid`: the daemon's user, if another than the test's (who is root then)."""
+    `text`: the whole configuration instead. `uid`: the daemon's user, if another than the test's (who is root then).
+    `prepare`: called in the daemon's process before it is one."""
 
-    def __init__(self, daemon=None, pool=None, more="", text=None, uid=None, directory=None):
+    def __init__(self, daemon=None, pool=None, more="", text=None, uid=None, directory=None, prepare=None):
         self.text = text if text is not None else configuration(daemon, pool, more)
         self.uid = uid
+        self.prepare = prepare
         self.own_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="ganger-test."))
         self.socket = str(self.directory / "socket")
@@ -97,6 +99,8 @@ class Gangerd:
 
     def before_exec(self):
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self.prepare is not None:
+            self.prepare()
         if self.uid is not None:
             os.setgroups([])
             os.setresgid(self.uid, self.uid, self.uid)

@@ -62,13 +62,21 @@ static void test_streams(void **state)
         assert_int_equal(stream_from_name("std", 3), 0);
 }
 
+static void test_retry_ends(void **state)
+{
+        assert_int_equal(retry_end_from_name("worker_lost", 11), RETRY_WORKER_LOST);
+        assert_int_equal(retry_end_from_name("timed_out", 9), RETRY_TIMED_OUT);
+        assert_int_equal(retry_end_from_name("task_failed", 11), RETRY_TASK_FAILED);
+        assert_int_equal(retry_end_from_name("cancelled", 9), 0);
+        assert_int_equal(retry_end_from_name("", 0), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_errors),
-                cmocka_unit_test(test_methods),
-                cmocka_unit_test(test_task_options),
-                cmocka_unit_test(test_streams),
+                cmocka_unit_test(test_errors),       cmocka_unit_test(test_methods),
+                cmocka_unit_test(test_task_options), cmocka_unit_test(test_streams),
+                cmocka_unit_test(test_retry_ends),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,14 +72,23 @@ static void test_defaults(void **state)
 static const struct {
         const char *in, *out;
 } samples[N_CONFIG_TYPES] = {
-        [CONFIG_TYPE_PATH] = {"/a/b c", "/a/b c"},      [CONFIG_TYPE_COUNT] = {"77", "77"},
-        [CONFIG_TYPE_COUNT64] = {"78", "78"},           [CONFIG_TYPE_WORKERS] = {"3", "3"},
-        [CONFIG_TYPE_INTEGER] = {"-5", "-5"},           [CONFIG_TYPE_SIZE] = {"2048K", "2M"},
-        [CONFIG_TYPE_TIME] = {"1.5min", "90s"},         [CONFIG_TYPE_MODE] = {"0660", "0660"},
-        [CONFIG_TYPE_GROUP] = {"12345", "12345"},       [CONFIG_TYPE_CHOICE] = {"no", "no"},
-        [CONFIG_TYPE_LOG_LEVEL] = {"debug", "debug"},   [CONFIG_TYPE_LOG_FORMAT] = {"json", "json"},
-        [CONFIG_TYPE_NAMES] = {"  x  /y/z ", "x /y/z"}, [CONFIG_TYPE_PATHS] = {"/x /y", "/x /y"},
+        [CONFIG_TYPE_PATH] = {"/a/b c", "/a/b c"},
+        [CONFIG_TYPE_COUNT] = {"77", "77"},
+        [CONFIG_TYPE_COUNT64] = {"78", "78"},
+        [CONFIG_TYPE_WORKERS] = {"3", "3"},
+        [CONFIG_TYPE_INTEGER] = {"-5", "-5"},
+        [CONFIG_TYPE_SIZE] = {"2048K", "2M"},
+        [CONFIG_TYPE_TIME] = {"1.5min", "90s"},
+        [CONFIG_TYPE_MODE] = {"0660", "0660"},
+        [CONFIG_TYPE_GROUP] = {"12345", "12345"},
+        [CONFIG_TYPE_CHOICE] = {"no", "no"},
+        [CONFIG_TYPE_LOG_LEVEL] = {"debug", "debug"},
+        [CONFIG_TYPE_LOG_FORMAT] = {"json", "json"},
+        [CONFIG_TYPE_NAMES] = {"  x  /y/z ", "x /y/z"},
+        [CONFIG_TYPE_PATHS] = {"/x /y", "/x /y"},
         [CONFIG_TYPE_VARIABLES] = {"A=1 B=", "A=1 B="},
+        [CONFIG_TYPE_USERS] = {"0 70001", "root 70001"},
+        [CONFIG_TYPE_GROUPS] = {"70001 root", "70001 root"},
 };
 
 static void test_every_key_is_read_and_printed(void **state)
@@ -236,6 +245,24 @@ static void test_settle(void **state)
         configuration_free(c);
 }
 
+static void test_who_may_use_a_pool(void **state)
+{
+        struct configuration *c = parsed("[pool a]\nworkers=1\n[pool b]\nworkers=1\nallow_users=root 70001\n"
+                                         "[pool c]\nworkers=1\nallow_groups=70002\n"
+                                         "[pool d]\nworkers=1\nallow_users=\n");
+
+        assert_int_equal(configuration_settle(c, true, 100000, &problem), 0);
+        assert_true(config_ids_has(c->pools[0].allow_users, 70001));
+        assert_false(config_ids_has(c->pools[0].allow_groups, 70001));
+        assert_true(config_ids_has(c->pools[1].allow_users, 0));
+        assert_true(config_ids_has(c->pools[1].allow_users, 70001));
+        assert_false(config_ids_has(c->pools[1].allow_users, 70002));
+        assert_false(config_ids_has(c->pools[2].allow_users, 70001)); /* a group alone lets nobody else in */
+        assert_true(config_ids_has(c->pools[2].allow_groups, 70002));
+        assert_false(config_ids_has(c->pools[3].allow_users, 70001)); /* an empty list is nobody */
+        configuration_free(c);
+}
+
 static void test_files(void **state)
 {
         char path[] = "/tmp/ganger-config-XXXXXX";
@@ -257,7 +284,8 @@ static void test_files(void **state)
 
 static void test_no_memory_at_any_place(void **state)
 {
-        static const char text[] = "[daemon]\nsocket=/a\n[pool a]\nenv=A=1 B=2\n[module m]\nk=v\nk=w\n";
+        static const char text[] =
+                "[daemon]\nsocket=/a\n[pool a]\nenv=A=1 B=2\nallow_users=0 1\n[module m]\nk=v\nk=w\n";
         bool failed = true;
 
         for (unsigned n = 1; failed; n++) {
@@ -298,6 +326,7 @@ int main(void)
                 cmocka_unit_test(test_a_zero_byte_is_no_text),
                 cmocka_unit_test(test_later_lines_win_and_pools_go_on),
                 cmocka_unit_test(test_settle),
+                cmocka_unit_test(test_who_may_use_a_pool),
                 cmocka_unit_test(test_files),
                 cmocka_unit_test(test_no_memory_at_any_place),
                 cmocka_unit_test(test_nearest),

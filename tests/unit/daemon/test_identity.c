@@ -2,6 +2,7 @@
 /* Who is an admin, who is refused; and what the kernel says of the other end of a socketpair. */
 #include "daemon/identity.h"
 
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,11 +54,30 @@ static void test_of_a_socket(void **state)
         assert_true(identity_read(pair[0], &rules, &who) < 0);
 }
 
+static void test_groups_of_a_socket(void **state)
+{
+        gid_t own[256], *groups;
+        int n_own = getgroups(256, own), pair[2];
+        uint32_t n;
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        assert_int_equal(identity_groups(pair[0], 4000000, &groups, &n), 0);
+        assert_int_equal(n, 1 + n_own);
+        assert_int_equal(groups[0], 4000000);
+        for (int i = 0; i < n_own; i++)
+                assert_int_equal(groups[1 + i], own[i]);
+        free(groups);
+        close(pair[0]);
+        close(pair[1]);
+        assert_true(identity_groups(pair[0], 0, &groups, &n) < 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_judgement),
                 cmocka_unit_test(test_of_a_socket),
+                cmocka_unit_test(test_groups_of_a_socket),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The module `stray`: tasks that leave processes behind which will not go. Each takes a descriptor that all
+ * of them hold, so that a test sees the end of file on it when, and only when, nobody is left.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon/worker/ganger_module.h"
+
+static int take_descriptor(struct ganger_task *task)
+{
+        struct ganger_value value;
+        int r = ganger_next(task, &value);
+
+        return r < 0 ? r : ganger_open_input(task, &value);
+}
+
+/* Each hands over to its child and exits, for ever: whoever signals the one that was listed hits a dead one.
+ */
+__attribute__((noreturn)) static void hand_on(void)
+{
+        for (;;) {
+                if (fork() != 0) {
+                        usleep(1000);
+                        _exit(0);
+                }
+        }
+}
+
+/* A session of its own that nobody started, deaf to SIGTERM; it forks one chain after another. */
+__attribute__((noreturn)) static void daemonised(void)
+{
+        signal(SIGTERM, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);
+        signal(SIGCHLD, SIG_IGN);
+        setsid();
+        if (fork() != 0)
+                _exit(0);
+        for (int i = 0; i < 3; i++)
+                if (fork() == 0)
+                        hand_on();
+        for (;;) {
+                if (fork() == 0) {
+                        pause();
+                        _exit(0);
+                }
+                usleep(20000);
+        }
+}
+
+/* [descriptor] -> nil, at once, with the daemonised ones left behind */
+static int leave(struct ganger_task *task)
+{
+        int fd = take_descriptor(task);
+
+        if (fd < 0)
+                return fd;
+        if (fork() == 0)
+                daemonised();
+        usleep(50000); /* they are many by then */
+        return ganger_put_nil(task);
+}
+
+/* [descriptor] -> never, whatever it is told */
+static int deaf(struct ganger_task *task)
+{
+        int fd = take_descriptor(task);
+
+        if (fd < 0)
+                return fd;
+        if (fork() == 0)
+                daemonised();
+        for (;;)
+                pause();
+}
+
+/* [descriptor] -> ends when it is told, with the daemonised ones left behind */
+static int polite(struct ganger_task *task)
+{
+        int fd = take_descriptor(task);
+
+        if (fd < 0)
+                return fd;
+        if (fork() == 0)
+                daemonised();
+        while (!ganger_cancelled(task))
+                usleep(1000000);
+        return -ECANCELED;
+}
+
+/* [descriptor, signal] -> dies of the signal; a child that never executed anything holds all that its worker
+ * held, the channel too */
+static int outlive(struct ganger_task *task)
+{
+        int fd = take_descriptor(task);
+        int64_t number;
+        int r = fd < 0 ? fd : ganger_get_int(task, &number);
+
+        if (r < 0)
+                return r;
+        if (fork() == 0) {
+                signal(SIGTERM, SIG_IGN);
+                sleep(60);
+                _exit(0);
+        }
+        raise((int)number);
+        return -EINVAL;
+}
+
+/* [descriptor, seconds] -> the byte that its daemonised helper answered with after so long */
+static int helper(struct ganger_task *task)
+{
+        double seconds;
+        int ends[2], fd = take_descriptor(task);
+        int r = fd < 0 ? fd : ganger_get_double(task, &seconds);
+        char byte = 0;
+
+        if (r < 0)
+                return r;
+        if (pipe(ends) < 0)
+                return -errno;
+        if (fork() == 0) {
+                setsid();
+                if (fork() == 0) {
+                        usleep((useconds_t)(seconds * 1e6));
+                        _exit(write(ends[1], "h", 1) != 1);
+                }
+                _exit(0);
+        }
+        close(ends[1]);
+        while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
+                ;
+        close(ends[0]);
+        return ganger_put_int(task, byte);
+}
+
+static const struct ganger_function functions[] = {
+        {.name = "leave", .run = leave},   {.name = "deaf", .run = deaf},
+        {.name = "polite", .run = polite}, {.name = "outlive", .run = outlive},
+        {.name = "helper", .run = helper},
+};
+
+GANGER_MODULE(.name = "stray", .functions = functions,
+              .n_functions = sizeof(functions) / sizeof(functions[0]));
