@@ -10,12 +10,13 @@
 #define ZYGOTE_PROTOCOL_VERSION 1  /* of zygotes and workers */
 #define LIMIT_DEPTH             32 /* arrays and maps within each other, the message itself counted */
 #define LIMIT_MESSAGE_BYTES     (64u << 20) /* default of max_message, and what workers may send */
-#define LIMIT_ARGS_BYTES        (LIMIT_MESSAGE_BYTES - (4u << 10)) /* brought by one message: fit into a worker's \
-                                                                    */
-#define LIMIT_MESSAGE_FLOOR_BYTES (64u << 10)                      /* the least that max_message may be */
-#define LIMIT_DESCRIPTORS         16                               /* that ride with one message */
-#define LIMIT_RECV_DESCRIPTORS    253 /* the kernel's SCM_MAX_FD: room for what a rude peer sends */
-#define LIMIT_NAME_BYTES          255 /* functions, pools, labels' units of naming */
+#define LIMIT_ARGS_BYTES                                                                                     \
+        (LIMIT_MESSAGE_BYTES - (4u << 10))    /* brought by one message: fit into a worker's                 \
+                                               */
+#define LIMIT_MESSAGE_FLOOR_BYTES (64u << 10) /* the least that max_message may be */
+#define LIMIT_DESCRIPTORS         16          /* that ride with one message */
+#define LIMIT_RECV_DESCRIPTORS    253         /* the kernel's SCM_MAX_FD: room for what a rude peer sends */
+#define LIMIT_NAME_BYTES          255         /* functions, pools, labels' units of naming */
 #define LIMIT_LABEL_BYTES         1024
 #define LIMIT_WAIT_IDS            65536       /* ids in one wait or cancel */
 #define LIMIT_SLOTS               64          /* tasks sent ahead to one worker */
