@@ -89,6 +89,11 @@ const struct verb verbs[] = {
                  "  --pool POOL, --function FUNCTION, --label LABEL\n"
                  "  -n, --limit N         at most N (default 1000)\n"},
         {.name = "show", .arguments = "ID", .summary = "show all that is known of a task", .run = verb_show},
+        {.name = "why",
+         .arguments = "ID",
+         .summary = "say in one sentence how a task ended, and what is known of it",
+         .run = verb_why,
+         .help = "A crash's backtrace is resolved by addr2line, if that is installed.\n"},
         {.name = "status",
          .arguments = "",
          .summary = "show the daemon's pools and workers",
