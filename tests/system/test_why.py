@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """ganger why: one sentence for every end. A crash leaves its backtrace in the failure record, and the signal still kills."""
+import json
 import os
 import re
 import shutil
@@ -69,6 +70,26 @@ class Why(unittest.TestCase):
                     self.assertRegex(text, FRAME + r"  fall_into_the_hole at ")
             self.assertTrue(re.search(FRAME, g.log()))
             g.all_idle()
+
+    def test_list_failed_since(self):
+        with Gangerd(pool=POOL) as g, g.connect() as client:
+            client.submit("echo", 1)
+            failed = [self.ended(client, "exec", ["false"]) for _ in range(3)]
+
+            def listed(*options):
+                done = g.ganger("--json", "list", *options)
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                return [json.loads(line)["id"] for line in done.stdout.splitlines()]
+            for since in ("yesterday", "today", "1h", "2020-01-01", "2020-01-01 12:30"):
+                self.assertEqual(listed("--failed", "--since", since), failed, since)
+            self.assertEqual(listed("--failed", "--since", "0.0001ms"), [])
+            self.assertEqual(listed("--failed", "--since", "2037-01-01"), [])
+            self.assertEqual(listed("--failed", "--since", "1h", "--limit", "2"), failed[:2])
+            self.assertEqual(len(listed("--since", "1h")), 4)
+            text = g.ganger("list", "--failed", "--since", "1h").stdout.decode()
+            self.assertEqual(len(text.splitlines()), 4)
+            for wrong in (["--since", "sometime"], ["--since", "2026-13-01"], ["--failed", "--state", "ready"]):
+                self.assertEqual(g.ganger("list", *wrong).returncode, 2, wrong)
 
     def test_a_child_says_nothing_over_its_workers_channel(self):
         """It crashes alone: the worker lives, its task ends well."""
