@@ -107,6 +107,7 @@ int verb_cancel(struct cli *, int argc, char **argv);
 int verb_map(struct cli *, int argc, char **argv);
 int verb_list(struct cli *, int argc, char **argv);
 int verb_show(struct cli *, int argc, char **argv);
+int verb_why(struct cli *, int argc, char **argv);
 int verb_status(struct cli *, int argc, char **argv);
 int verb_functions(struct cli *, int argc, char **argv);
 int verb_ping(struct cli *, int argc, char **argv);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "client/cli/cli.h"
+
 struct reader look_reader(const struct ganger_reply *reply)
 {
         size_t size_bytes;
@@ -125,6 +127,38 @@ void look_date(double seconds, char *ret, size_t size_bytes)
         localtime_r(&whole, &tm);
         strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &tm);
         snprintf(ret, size_bytes, "%s.%03d", date, (int)((seconds - (double)whole) * 1e3));
+}
+
+bool look_since(const char *text, double *ret)
+{
+        static const char *const formats[] = {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S",
+                                              "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"};
+        time_t now = time(NULL);
+        struct tm tm;
+        double ago;
+
+        if (cli_seconds(text, &ago)) {
+                *ret = look_now() - ago;
+                return true;
+        }
+        if (strcmp(text, "today") == 0 || strcmp(text, "yesterday") == 0) {
+                localtime_r(&now, &tm);
+                tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+                tm.tm_mday -= strcmp(text, "yesterday") == 0;
+                tm.tm_isdst = -1;
+                *ret = (double)mktime(&tm);
+                return true;
+        }
+        for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+                memset(&tm, 0, sizeof tm);
+                const char *end = strptime(text, formats[i], &tm);
+                if (!end || *end)
+                        continue;
+                tm.tm_isdst = -1;
+                *ret = (double)mktime(&tm);
+                return *ret > 0;
+        }
+        return false;
 }
 
 void look_duration(double seconds, char *ret, size_t size_bytes)

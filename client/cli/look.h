@@ -43,6 +43,9 @@ double look_now(void);
 bool look_is_date(struct look_text name);
 /* "2026-05-01 12:00:00.123", local time. */
 void look_date(double seconds, char *ret, size_t size_bytes);
+/* Takes a time ago ("2h"), "today", "yesterday" (their beginning), a date with or without a time, local;
+ * false: it is none. As Unix seconds. */
+bool look_since(const char *text, double *ret);
 /* "1.2 ms", "3.4 s", "5 min", "2.1 h", "3 d"; "-" if negative. */
 void look_duration(double seconds, char *ret, size_t size_bytes);
 /* "12.3M". */

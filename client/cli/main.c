@@ -89,9 +89,17 @@ const struct verb verbs[] = {
          .run = verb_list,
          .help = "  --state STATE         delayed, ready, running, unended, succeeded, failed, cancelled, "
                  "expired\n"
+                 "  --failed              those that failed (as --state failed)\n"
+                 "  --since TIME          that have not ended, or ended since: 2h (ago), today, yesterday, "
+                 "2026-05-01, '2026-05-01 12:30'\n"
                  "  --pool POOL, --function FUNCTION, --label LABEL\n"
                  "  -n, --limit N         at most N (default 1000)\n"},
         {.name = "show", .arguments = "ID", .summary = "show all that is known of a task", .run = verb_show},
+        {.name = "why",
+         .arguments = "ID",
+         .summary = "say in one sentence how a task ended, and what is known of it",
+         .run = verb_why,
+         .help = "A crash's backtrace is resolved by addr2line, if that is installed.\n"},
         {.name = "status",
          .arguments = "",
          .summary = "show the daemon's pools and workers",

@@ -14,7 +14,7 @@
 #include "client/cli/look.h"
 #include "client/cli/task_options.h"
 
-#define LIST_DEFAULT 1000
+enum { LIST_DEFAULT = 1000, PAGE_TASKS = 10000 };
 
 /* Sends one request; on success the reply, else NULL with the exit status set. With --json it is printed,
  * too. */
@@ -59,35 +59,61 @@ static void print_json(const struct ganger_reply *reply)
         putchar('\n');
 }
 
-static int list_options(struct cli *cli, struct packer *p, unsigned *ret_n, int argc, char **argv)
+struct list {
+        struct buffer pairs; /* what the daemon chooses by */
+        struct packer packer;
+        unsigned n_pairs;
+        bool has_state;
+        int64_t limit;
+        double since; /* 0: from the first */
+};
+
+static void list_add(struct list *list, const char *key, const char *value)
+{
+        pack_str(&list->packer, key);
+        pack_str(&list->packer, value);
+        list->n_pairs++;
+}
+
+static int list_option(struct cli *cli, struct list *list, int c)
+{
+        if (c == 'n' && !cli_integer(optarg, 1, PAGE_TASKS, &list->limit))
+                return cli_usage_error(cli, "--limit takes an integer from 1 to %d, not '%s'", PAGE_TASKS,
+                                       optarg);
+        if (c == 'S' && !look_since(optarg, &list->since))
+                return cli_usage_error(cli,
+                                       "--since takes a time ago (2h, 3d), 'today', 'yesterday' or a date "
+                                       "(2026-05-01, '2026-05-01 12:30'), not '%s'",
+                                       optarg);
+        if (c == 's' || c == 'F') {
+                if (list->has_state)
+                        return cli_usage_error(cli, "takes one of --state and --failed, once");
+                list->has_state = true;
+                list_add(list, "state", c == 'F' ? "failed" : optarg);
+        }
+        if (c == 'p' || c == 'f' || c == 'l')
+                list_add(list, c == 'p' ? "pool" : c == 'f' ? "function" : "label", optarg);
+        return 0;
+}
+
+static int list_options(struct cli *cli, struct list *list, int argc, char **argv)
 {
         static const struct option options[] = {
                 {"state", required_argument, NULL, 's'},    {"pool", required_argument, NULL, 'p'},
                 {"function", required_argument, NULL, 'f'}, {"label", required_argument, NULL, 'l'},
-                {"limit", required_argument, NULL, 'n'},    {NULL, 0, NULL, 0},
+                {"limit", required_argument, NULL, 'n'},    {"failed", no_argument, NULL, 'F'},
+                {"since", required_argument, NULL, 'S'},    {NULL, 0, NULL, 0},
         };
-        int64_t limit = LIST_DEFAULT;
         int c;
 
         while ((c = getopt_long(argc, argv, "n:", options, NULL)) != -1) {
-                if (c == '?')
-                        return cli_bad_option(cli);
-                if (c == 'n') {
-                        if (!cli_integer(optarg, 1, 10000, &limit))
-                                return cli_usage_error(
-                                        cli, "--limit takes an integer from 1 to 10000, not '%s'", optarg);
-                        continue;
-                }
-                pack_str(p, c == 's' ? "state" : c == 'p' ? "pool" : c == 'f' ? "function" : "label");
-                pack_str(p, optarg);
-                ++*ret_n;
+                int status = c == '?' ? cli_bad_option(cli) : list_option(cli, list, c);
+                if (status != 0)
+                        return status;
         }
         if (optind != argc)
                 return cli_usage_error(cli, "takes no arguments; `ganger show %s` shows one task",
                                        argv[optind]);
-        pack_str(p, "limit");
-        pack_int(p, limit);
-        ++*ret_n;
         return 0;
 }
 
@@ -106,35 +132,67 @@ static void print_task_line(struct reader record)
                age, ran, LOOK(label));
 }
 
+/* The daemon chooses by id, not by time: with --since all pages are looked through. */
+static struct ganger_reply *list_page(struct cli *cli, const struct list *list, uint64_t after, int *status)
+{
+        struct buffer params = BUFFER_INIT;
+        struct packer p;
+
+        pack_begin(&p, &params);
+        pack_map(&p, list->n_pairs + 2);
+        pack_raw(&p, buffer_at(&list->pairs), buffer_size(&list->pairs));
+        pack_str(&p, "after");
+        pack_uint(&p, after);
+        pack_str(&p, "limit");
+        pack_int(&p, list->since > 0 ? PAGE_TASKS : list->limit);
+        pack_end(&p);
+        struct ganger_reply *reply = look(cli, status, "tasks", buffer_at(&params), buffer_size(&params));
+        buffer_deinit(&params);
+        return reply;
+}
+
+/* Prints what is recent enough, counting *left down; the last id, 0: there is no further page. */
+static uint64_t list_print(const struct cli *cli, const struct list *list, const struct ganger_reply *reply,
+                           int64_t *left)
+{
+        struct reader r = look_reader(reply), record;
+        uint64_t last = 0;
+        uint32_t n = look_array(&r), n_all = n;
+
+        for (; n > 0 && *left > 0 && look_next(&r, &record); n--) {
+                last = look_uint(record, "id", 0);
+                if (look_double(record, "ended", look_now()) < list->since)
+                        continue;
+                --*left;
+                if (cli->json) {
+                        json_write(stdout, record.at, (size_t)(record.end - record.at));
+                        putchar('\n');
+                } else
+                        print_task_line(record);
+        }
+        return list->since > 0 && n_all == PAGE_TASKS && *left > 0 ? last : 0;
+}
+
 int verb_list(struct cli *cli, int argc, char **argv)
 {
-        struct buffer pairs = BUFFER_INIT, params = BUFFER_INIT;
-        struct packer p;
-        unsigned n_pairs = 0;
+        struct list list = {.pairs = BUFFER_INIT, .limit = LIST_DEFAULT};
+        uint64_t after = 0;
 
-        pack_begin(&p, &pairs);
-        int status = list_options(cli, &p, &n_pairs, argc, argv);
-        pack_end(&p);
-        if (status == 0) {
-                pack_begin(&p, &params);
-                pack_map(&p, n_pairs);
-                pack_raw(&p, buffer_at(&pairs), buffer_size(&pairs));
-                pack_end(&p);
-                struct ganger_reply *reply =
-                        look(cli, &status, "tasks", buffer_at(&params), buffer_size(&params));
-                if (reply && cli->json) {
-                        print_json_lines(reply);
-                } else if (reply) {
-                        struct reader r = look_reader(reply), record;
+        pack_begin(&list.packer, &list.pairs);
+        int status = list_options(cli, &list, argc, argv);
+        pack_end(&list.packer);
+        int64_t left = list.limit;
+        while (status == 0) {
+                struct ganger_reply *reply = list_page(cli, &list, after, &status);
+                if (reply && after == 0 && !cli->json)
                         printf("%-16s %-9s %-20s %-10s %8s %8s  %s\n", "ID", "STATE", "FUNCTION", "POOL",
                                "AGE", "RAN", "LABEL");
-                        for (uint32_t n = look_array(&r); n > 0 && look_next(&r, &record); n--)
-                                print_task_line(record);
-                }
+                after = reply ? list_print(cli, &list, reply, &left) : 0;
                 ganger_reply_free(reply);
+                if (after == 0)
+                        break;
         }
-        buffer_deinit(&pairs);
-        buffer_deinit(&params);
+        buffer_deinit(&list.pairs);
         return status;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/worker/crash.h"
 #include "daemon/worker/worker.h"
 #include "proto/scan.h"
 
@@ -108,7 +109,9 @@ static int send_parts(struct worker *worker, struct packer *head, const void *va
                 iov[n++] = (struct iovec){(void *)value, value_size};
         if (nil_last)
                 iov[n++] = (struct iovec){(void *)&nil, 1};
+        crash_hold_channel(true);
         r = send_all(worker->channel, iov, n);
+        crash_hold_channel(false);
         buffer_truncate(&worker->head, 0);
         return r;
 }

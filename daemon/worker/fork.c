@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/worker/crash.h"
 #include "daemon/worker/fds.h"
 #include "daemon/worker/title.h"
 #include "daemon/worker/worker.h"
@@ -137,6 +138,7 @@ __attribute__((noreturn)) static void worker_main(const struct pool *pool, pid_t
         prctl(PR_SET_DUMPABLE, 1); /* a crash may leave a core: workers hold nothing that tasks may not see */
         title_set("ganger-worker", "worker", pool->name);
         wait_for_gangerd(pool, gangerd);
+        crash_init(worker.channel);
         start_modules(pool);
         inbox_init(&worker.inbox, worker.channel);
         r = hello_send(&worker);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/worker/crash.h"
 #include "daemon/worker/strays.h"
 #include "daemon/worker/worker.h"
 
@@ -97,7 +98,9 @@ static void run_function(struct run *run)
         run->failed = run->has_detail = false;
         run->progress_at_ns = 0;
         answer_begin(run);
+        crash_at(run);
         run_judge(run, run->function->function->run(&run->task));
+        crash_at(NULL);
         for (size_t i = 0; i < run->n_opened; i++)
                 close(run->opened[i]);
         run->n_opened = 0;

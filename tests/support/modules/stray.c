@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/worker/ganger_module.h"
@@ -137,10 +138,50 @@ static int helper(struct ganger_task *task)
         return ganger_put_int(task, byte);
 }
 
+/* The name that a backtrace must show. */
+__attribute__((noinline)) static int fall_into_the_hole(volatile int64_t how)
+{
+        static int *volatile nowhere;
+        volatile char room[1024];
+
+        room[0] = 0;
+        if (how == SIGSEGV)
+                return *nowhere;
+        if (how == SIGABRT)
+                abort();
+        return fall_into_the_hole(how) + room[0]; /* until the stack is used up */
+}
+
+/* [signal, or 0 for an endless recursion] -> crashes */
+static int crash(struct ganger_task *task)
+{
+        int64_t how;
+        int r = ganger_get_int(task, &how);
+
+        return r < 0 ? r : fall_into_the_hole(how);
+}
+
+/* [] -> the signal that ended a forked child, which crashed */
+static int crashing_child(struct ganger_task *task)
+{
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0)
+                _exit(fall_into_the_hole(SIGSEGV));
+        if (pid < 0 || waitpid(pid, &status, 0) != pid)
+                return -errno;
+        return ganger_put_int(task, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
+
 static const struct ganger_function functions[] = {
-        {.name = "leave", .run = leave},   {.name = "deaf", .run = deaf},
-        {.name = "polite", .run = polite}, {.name = "outlive", .run = outlive},
+        {.name = "leave", .run = leave},
+        {.name = "deaf", .run = deaf},
+        {.name = "polite", .run = polite},
+        {.name = "outlive", .run = outlive},
         {.name = "helper", .run = helper},
+        {.name = "crash", .run = crash},
+        {.name = "crashing_child", .run = crashing_child},
 };
 
 GANGER_MODULE(.name = "stray", .functions = functions,

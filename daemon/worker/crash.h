@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a worker says when it crashes: where it was, as lines FILE+0xOFFSET that addr2line can resolve later,
+ * on its standard error and, as what its task wrote there, to gangerd; so it comes into the failure record.
+ */
+#ifndef DAEMON_WORKER_CRASH_H
+#define DAEMON_WORKER_CRASH_H
+
+struct run;
+
+/* In the worker, with all modules loaded: from now on crashes are reported over this channel. */
+void crash_init(int channel);
+/* What runs now; NULL: nothing. The run is looked at only in a crash. */
+void crash_at(const struct run *run);
+/* The channel is in the middle of a message: a crash must not write into it. */
+void crash_hold_channel(int is_held);
+
+#endif
