@@ -365,7 +365,7 @@ void encode_record(struct packer *packer, const struct daemon *daemon, const str
         pack_str(packer, "label");
         pack_str(packer, record->label);
         pack_str(packer, "key");
-        pack_nil(packer);
+        pack_str(packer, record->key);
         pack_str(packer, "uid");
         pack_uint(packer, record->uid);
         pack_str(packer, "pid");

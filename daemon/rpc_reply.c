@@ -82,6 +82,8 @@ static const struct {
         [CORE_BAD_WORKER] = {ERROR_WORKER_LOST, "the worker broke its protocol"},
         [CORE_OUT_OF_MEMORY] = {ERROR_OUT_OF_MEMORY, "gangerd has no memory for this request"},
         [CORE_CANCELLED] = {ERROR_CANCELLED, "the request was given up by cancel_request"},
+        [CORE_KEY_CONFLICT] = {ERROR_KEY_CONFLICT,
+                               "a task with this key is known that has another function or other arguments"},
         [CORE_TOO_LARGE] = {ERROR_TOO_LARGE,
                             "the answer would be larger than a message may be (max_message)"},
 };

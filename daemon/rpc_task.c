@@ -16,7 +16,6 @@
 
 #define DEFAULT_POOL "default"
 #define DEFAULT_TTL  (300 * CORE_SECOND)
-#define LABEL_ROOM   (LIMIT_LABEL_BYTES + 1)
 
 /* -- which pool, which function -- */
 
@@ -152,12 +151,24 @@ static int decode_options(struct rpc_call *call, enum option_use use, struct opt
         return 0;
 }
 
-/* Everything but the arguments. The label is copied into `label`. 0, or < 0: answered. */
-static int make_spec(struct rpc_call *call, const struct option_value *options, char *label,
+/* Options that are text, terminated. */
+struct texts {
+        char label[LIMIT_LABEL_BYTES + 1], key[LIMIT_NAME_BYTES + 1];
+};
+
+static const char *terminated(const struct option_value *option, char *ret)
+{
+        if (!option->given)
+                return NULL;
+        memcpy(ret, option->text, option->text_size_bytes);
+        ret[option->text_size_bytes] = 0;
+        return ret;
+}
+
+/* Everything but the arguments. 0, or < 0: answered. */
+static int make_spec(struct rpc_call *call, const struct option_value *options, struct texts *texts,
                      struct core_spec *ret)
 {
-        const struct option_value *text = &options[TASK_OPTION_LABEL];
-
         *ret = (struct core_spec){
                 .priority = (int)options[TASK_OPTION_PRIORITY].level,
                 .delay = options[TASK_OPTION_DELAY].duration,
@@ -174,11 +185,8 @@ static int make_spec(struct rpc_call *call, const struct option_value *options, 
                                                               : CORE_SECOND,
                 .pid = call->connection->pid,
         };
-        if (text->given) {
-                memcpy(label, text->text, text->text_size_bytes);
-                label[text->text_size_bytes] = 0;
-                ret->label = label;
-        }
+        ret->label = terminated(&options[TASK_OPTION_LABEL], texts->label);
+        ret->key = terminated(&options[TASK_OPTION_KEY], texts->key);
         return find_function(call, &options[TASK_OPTION_POOL], ret);
 }
 
@@ -254,20 +262,46 @@ static void submit(struct rpc_call *call, const struct core_spec *spec)
         rpc_reply_end(call, &packer);
 }
 
-static int prepare(struct rpc_call *call, struct option_value *options, char *label, struct core_spec *ret)
+/* Whether two arguments are the same is asked of this number alone: who finds two that share it joins a task
+ * of his own. */
+static uint64_t hash_of(const uint8_t *data, size_t size_bytes)
 {
-        if (decode_options(call, OPTION_FOR_SINGLE, options) < 0 || make_spec(call, options, label, ret) < 0)
+        uint64_t hash = size_bytes, word;
+        for (; size_bytes > 0; size_bytes -= size_bytes < sizeof(word) ? size_bytes : sizeof(word)) {
+                word = 0;
+                memcpy(&word, data, size_bytes < sizeof(word) ? size_bytes : sizeof(word));
+                hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+                hash ^= hash >> 32;
+                data += sizeof(word);
+        }
+        return hash;
+}
+
+static int prepare(struct rpc_call *call, struct option_value *options, struct texts *texts,
+                   struct core_spec *ret)
+{
+        if (decode_options(call, OPTION_FOR_SINGLE, options) < 0 || make_spec(call, options, texts, ret) < 0)
                 return -EINVAL;
-        return take_args(call, 1, false, ret);
+        if (ret->key)
+                ret->args_hash = hash_of(call->params[1].data, call->params[1].size_bytes);
+        int r = take_args(call, 1, false, ret);
+        if (r == 0 && ret->key && ret->n_descriptors) {
+                rpc_error(call, ERROR_INVALID_PARAMS,
+                          "option key of %s: arguments with descriptors are never the same twice",
+                          call->method->name);
+                payload_drop(call->daemon->payloads, ret->args);
+                return -EINVAL;
+        }
+        return r;
 }
 
 void rpc_on_CALL(struct rpc_call *call)
 {
         struct option_value options[N_TASK_OPTIONS];
-        char label[LABEL_ROOM];
+        struct texts texts;
         struct core_spec spec;
 
-        if (prepare(call, options, label, &spec) < 0)
+        if (prepare(call, options, &texts, &spec) < 0)
                 return;
         if (call->is_notification) {
                 spec.ttl = 0;
@@ -285,10 +319,10 @@ void rpc_on_CALL(struct rpc_call *call)
 void rpc_on_SUBMIT(struct rpc_call *call)
 {
         struct option_value options[N_TASK_OPTIONS];
-        char label[LABEL_ROOM];
+        struct texts texts;
         struct core_spec spec;
 
-        if (prepare(call, options, label, &spec) < 0)
+        if (prepare(call, options, &texts, &spec) < 0)
                 return;
         if (options[TASK_OPTION_STREAM].given) {
                 rpc_error(call, ERROR_INVALID_PARAMS,
@@ -314,13 +348,13 @@ static uint32_t n_elements(const struct rpc_param *param)
 void rpc_on_MAP(struct rpc_call *call)
 {
         struct option_value options[N_TASK_OPTIONS];
-        char label[LABEL_ROOM];
+        struct texts texts;
         struct core_spec spec;
 
         if (call->is_notification)
                 return; /* its items would come to nobody */
-        if (decode_options(call, OPTION_FOR_MAP, options) < 0 || make_spec(call, options, label, &spec) < 0 ||
-            take_args(call, 1, true, &spec) < 0)
+        if (decode_options(call, OPTION_FOR_MAP, options) < 0 ||
+            make_spec(call, options, &texts, &spec) < 0 || take_args(call, 1, true, &spec) < 0)
                 return;
         const struct core_map_spec map = {
                 .n_items = n_elements(&call->params[1]),

@@ -37,6 +37,7 @@ enum option_use {
         X(RETRY_ON, "retry_on", ENDS, ALL, "after which ends: worker_lost, timed_out, task_failed")          \
         X(BACKOFF, "backoff", SECONDS, ALL, "pause before the second attempt, then doubling")                \
         X(TTL, "ttl", SECONDS, SINGLE, "time that a result is kept if nobody takes it")                      \
+        X(KEY, "key", NAME, SINGLE, "join the task that is known by this name, if there is one")             \
         X(LABEL, "label", TEXT, ALL, "a text for people")                                                    \
         X(STREAM, "stream", STREAMS, SINGLE, "what to stream: progress, stdout, stderr")                     \
         X(DETACHED, "detached", FLAG, ALL, "not ended with the task that submitted it")                      \

@@ -46,9 +46,11 @@ int core_new(const struct core_config *config, const struct core_ops *ops, void 
         TAILQ_INIT(&core->all_tasks);
         /* A client chooses its msgids: it must not know where they fall. */
         uint64_t secret = (FIBONACCI ^ (uint64_t)(ops->random(ctx) * 0x1p52) << 11) | 1;
-        if (table_init(&core->tasks, 0) < 0 || table_init(&core->users, FIBONACCI) < 0 ||
-            table_init(&core->waiters, secret) < 0 || table_init(&core->lanes, FIBONACCI) < 0 ||
-            history_init(&core->history, config->history) < 0 || timers_reserve(&core->timers, 1) < 0) {
+        core->key_secret = secret;
+        if (table_init(&core->tasks, 0) < 0 || table_init(&core->keys, secret) < 0 ||
+            table_init(&core->users, FIBONACCI) < 0 || table_init(&core->waiters, secret) < 0 ||
+            table_init(&core->lanes, FIBONACCI) < 0 || history_init(&core->history, config->history) < 0 ||
+            timers_reserve(&core->timers, 1) < 0) {
                 core_free(core);
                 return -ENOMEM;
         }

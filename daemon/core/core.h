@@ -65,6 +65,7 @@ enum core_refusal {
         CORE_OUT_OF_MEMORY, /* comes through answer_refusal only; functions return -ENOMEM */
         CORE_CANCELLED,     /* the request was given up by cancel_request (comes through answer_refusal) */
         CORE_TOO_LARGE,     /* the answer would be larger than a message may be */
+        CORE_KEY_CONFLICT,  /* the user's task with that key has another function or other arguments */
 };
 
 struct core_quota {
@@ -92,7 +93,7 @@ struct core_record {
         uint64_t id;
         enum task_state state;
         uint32_t pool, function;
-        const char *label; /* NULL: none; valid during the call */
+        const char *label, *key; /* NULL: none; valid during the call */
         uid_t uid;
         pid_t pid; /* of the client, for people */
         int priority;
@@ -254,8 +255,10 @@ struct core_spec {
         uint32_t n_descriptors;
         int priority;
         int64_t delay, expires, timeout,
-                ttl;       /* durations; expires CORE_NEVER: never; timeout 0: the pool's; ttl of submit */
-        const char *label; /* NULL or copied */
+                ttl;        /* durations; expires CORE_NEVER: never; timeout 0: the pool's; ttl of submit */
+        const char *label;  /* NULL or copied */
+        const char *key;    /* the same; a task of the user with this key that is known is joined */
+        uint64_t args_hash; /* with key: equal for equal arguments */
         bool detached;
         unsigned streams;  /* call: kinds streamed to the request */
         uint32_t retries;  /* further attempts, of a map: of each item … */

@@ -29,7 +29,7 @@ struct core {
         uint64_t next_id, next_order;
         struct core_quota quota;
         struct timers timers;
-        struct table users, tasks, waiters, lanes;
+        struct table users, tasks, waiters, keys, lanes;
         TAILQ_HEAD(, task) all_tasks;
         size_t n_unfinished;
         struct history history;
@@ -40,6 +40,7 @@ struct core {
         struct pool *pools[LIMIT_POOLS];
         uint32_t n_pools;
         uint64_t bytes; /* of all users */
+        uint64_t key_secret;
         bool stopping, stop_is_over, drained, in_store;
         struct timer stop_timer;
         struct task *spare_tasks;
@@ -49,6 +50,15 @@ struct core {
 void core_update_now(struct core *, int64_t now);
 /* Makes room for index `i` in an array of pointers. */
 int pointers_reserve(void *array, size_t *n, size_t i);
+
+/* -- key.c -- */
+
+/* The task that this spec joins: *ret NULL if there is none. 0 or CORE_KEY_CONFLICT. */
+int key_find(const struct peer *, const struct core_spec *, struct task **ret);
+void key_add(struct core *, struct task *);
+void key_remove(struct core *, struct task *);
+/* It is not only its first caller's any more; the arguments of who joins are not needed. */
+void key_join(struct core *, struct task *, const struct core_spec *);
 
 /* -- stream.c -- */
 

@@ -8,7 +8,7 @@
 
 struct old_task {
         struct table_link by_id;
-        char *label;
+        char *label, *key;
         int64_t submitted, due, started, ended, expires, timeout;
         uint64_t args_size_bytes, result_size_bytes, n_items, n_succeeded, n_failed;
         struct bad_end bad;
@@ -41,7 +41,8 @@ static void evict(struct core *core, struct old_task *old)
         old->error = PAYLOAD_NONE;
         table_remove(&history->by_id, &old->by_id);
         free(old->label);
-        old->label = NULL;
+        free(old->key);
+        old->label = old->key = NULL;
         history->n--;
 }
 
@@ -73,12 +74,12 @@ static payload_t take_error(struct core *core, struct task *task)
         return error;
 }
 
-static char *take_label(struct task *task)
+static char *take_text(char **text)
 {
-        char *label = task->extra ? task->extra->label : NULL;
-        if (label)
-                task->extra->label = NULL;
-        return label;
+        char *ret = text ? *text : NULL;
+        if (text)
+                *text = NULL;
+        return ret;
 }
 
 void history_add(struct core *core, struct task *task)
@@ -92,7 +93,7 @@ void history_add(struct core *core, struct task *task)
         if (old->by_id.key)
                 evict(core, old);
         *old = (struct old_task){
-                .label = take_label(task),
+                .label = take_text(task->extra ? &task->extra->label : NULL),
                 .submitted = task->submitted,
                 .due = task->due,
                 .started = task->started,
@@ -114,6 +115,10 @@ void history_add(struct core *core, struct task *task)
                 .pool = task->pool,
                 .state = task->state,
         };
+        if (task_key(task)) {
+                key_remove(core, task);
+                old->key = take_text(&task->extra->key);
+        }
         if (task->map) {
                 old->is_map = true;
                 old->n_items = task->map->n_items;
@@ -136,6 +141,7 @@ bool history_find(const struct history *history, uint64_t id, struct core_record
                 .pool = old->pool,
                 .function = old->function,
                 .label = old->label,
+                .key = old->key,
                 .uid = old->uid,
                 .pid = old->pid,
                 .priority = old->priority,

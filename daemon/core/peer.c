@@ -71,7 +71,7 @@ void core_connection_close(struct core *core, uint32_t connection, int64_t now)
                 if (waiter->kind == WAITER_MAP && task)
                         task->map->waiter = NULL;
                 waiter_free(core, waiter);
-                if (cancels && task && !TASK_IS_END(task->state))
+                if (cancels && task && task_is_of_caller(task) && !TASK_IS_END(task->state))
                         task_verdict(core, task, &gone);
         }
         lanes_orphan(peer);

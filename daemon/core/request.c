@@ -13,11 +13,40 @@ int core_submit(struct core *core, uint32_t connection, const struct core_spec *
         struct task *task;
         assert(peer);
         core_update_now(core, now);
-        int r = task_new(peer, spec, 1, now, &task);
+        int r = key_find(peer, spec, &task);
+        if (r)
+                return r;
+        if (task) {
+                key_join(core, task, spec);
+                *ret_id = task_id(task);
+                return 0;
+        }
+        r = task_new(peer, spec, 1, now, &task);
         if (r)
                 return r;
         task_accept(core, task);
         *ret_id = task_id(task);
+        return 0;
+}
+
+/* A call that joins waits as one who is attached. */
+static int call_joins(struct core *core, struct core_request request, struct task *task,
+                      const struct core_spec *spec)
+{
+        struct peer *peer = peer_at(core, request.connection);
+        struct waiter *waiter;
+        if (waiter_find(core, request))
+                return CORE_MISUSE;
+        if (!task->settled) {
+                int r = waiter_new(peer, request.msgid, WAITER_ATTACH, &waiter);
+                if (r)
+                        return r;
+                waiter->streams = spec->streams;
+                waiter_watch(waiter, &waiter->watch, task, 0);
+        }
+        key_join(core, task, spec);
+        if (task->settled)
+                task_answer(core, task, request);
         return 0;
 }
 
@@ -28,7 +57,12 @@ int core_call(struct core *core, struct core_request request, const struct core_
         struct task *task;
         assert(peer);
         core_update_now(core, now);
-        int r = waiter_new(peer, request.msgid, WAITER_CALL, &waiter);
+        int r = key_find(peer, spec, &task);
+        if (r)
+                return r;
+        if (task)
+                return call_joins(core, request, task, spec);
+        r = waiter_new(peer, request.msgid, WAITER_CALL, &waiter);
         if (r)
                 return r;
         r = task_new(peer, spec, 1, now, &task);
@@ -80,7 +114,7 @@ int core_result(struct core *core, struct core_request request, uint64_t id, int
                 return answer_from_history(core, peer, request, id);
         if (task->settled) {
                 task_answer(core, task, request);
-                if (!keep)
+                if (!keep && !task_key(task))
                         task_forget(core, task);
                 return 0;
         }
@@ -176,7 +210,9 @@ int core_cancel_request(struct core *core, struct core_request request, int64_t 
         switch (waiter->kind) {
         case WAITER_CALL:
         case WAITER_MAP:
-                if (!TASK_IS_END(task->state))
+                if (!task_is_of_caller(task))
+                        waiter_refuse(core, waiter, CORE_CANCELLED);
+                else if (!TASK_IS_END(task->state))
                         task_verdict(core, task, &by_client);
                 break;
         case WAITER_RESULT:

@@ -134,8 +134,10 @@ static void task_dealloc(struct core *core, struct task *task)
 
 static struct task_extra *extra_free(struct task_extra *extra)
 {
-        if (extra)
+        if (extra) {
                 free(extra->label);
+                free(extra->key);
+        }
         free(extra);
         return NULL;
 }
@@ -144,13 +146,15 @@ static int extra_new(const struct core_spec *spec, struct task_extra **ret)
 {
         struct task_extra *extra;
         *ret = NULL;
-        if (!spec->label && !spec->retries)
+        if (!spec->label && !spec->key && !spec->retries)
                 return 0;
         extra = calloc(1, sizeof(*extra));
-        if (!extra || (spec->label && !(extra->label = strdup(spec->label)))) {
-                free(extra);
+        if (!extra || (spec->label && !(extra->label = strdup(spec->label))) ||
+            (spec->key && !(extra->key = strdup(spec->key)))) {
+                extra_free(extra);
                 return -ENOMEM;
         }
+        extra->args_hash = spec->args_hash;
         extra->retries = spec->retries;
         extra->retry_on = spec->retry_on;
         extra->backoff = spec->backoff;
@@ -264,6 +268,8 @@ void task_accept(struct core *core, struct task *task)
         assert(core->next_id < LIMIT_TASK_ID);
         table_add(&core->tasks, &task->by_id, core->next_id++);
         TAILQ_INSERT_TAIL(&core->all_tasks, task, all);
+        if (task_key(task))
+                key_add(core, task);
         core->n_unfinished++;
         user_charge(task->user, ACCOUNT_DESCRIPTORS, task->n_descriptors);
         user_charge(task->user, ACCOUNT_BYTES, task->args_size_bytes);
@@ -369,8 +375,12 @@ void task_settle(struct core *core, struct task *task)
                         wait_on_end(core, watch, task->state);
                 else
                         waiter_answer(core, watch->waiter, task);
+#ifdef SEEDED_BUG_SECOND_WAITER_NOT_TOLD
+                if (task_key(task) && task->ttl > 0)
+                        break;
+#endif
         }
-        if (task->is_call || task->taken || task->ttl <= 0) {
+        if ((!task_key(task) && (task->is_call || task->taken)) || task->ttl <= 0) {
                 task_forget(core, task);
                 return;
         }
@@ -392,6 +402,8 @@ void task_free(struct core *core, struct task *task)
         if (task->result_charged)
                 user_release(task->user, ACCOUNT_BYTES, task->result_size_bytes);
         task_drop_tail(core, task);
+        if (task_key(task))
+                key_remove(core, task);
         map_free(core, task);
         timer_clear(core, &task->timer);
         timers_unreserve(&core->timers, 1);

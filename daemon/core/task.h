@@ -30,7 +30,11 @@ struct bad_end {
 };
 /* What few tasks have. */
 struct task_extra {
-        char *label; /* NULL: none */
+        struct table_link by_key;
+        struct task *task;
+        char *label, *key; /* NULL: none */
+        uint64_t args_hash;
+        bool joined; /* others than its first caller want it */
         uint32_t retries;
         unsigned retry_on;
         int64_t backoff;
@@ -70,6 +74,15 @@ static inline uint64_t task_id(const struct task *task)
 static inline const char *task_label(const struct task *task)
 {
         return task->extra ? task->extra->label : NULL;
+}
+static inline const char *task_key(const struct task *task)
+{
+        return task->extra ? task->extra->key : NULL;
+}
+/* Whether it is cancelled when the one goes who called it. */
+static inline bool task_is_of_caller(const struct task *task)
+{
+        return !task->extra || !task->extra->joined;
 }
 struct pool *task_pool(const struct core *, const struct task *);
 struct task *task_find(const struct core *, uint64_t id);

@@ -7,6 +7,10 @@
 
 static void end_unbegun(struct core *core, struct task *task, const struct bad_end *bad)
 {
+#ifdef SEEDED_BUG_ACCOUNT_RELEASED_TWICE
+        if (task->state == TASK_DELAYED && bad->cause == CAUSE_CLIENT)
+                user_release(task->user, ACCOUNT_TASKS, 1);
+#endif
         task->bad = *bad;
         task_end(core, task, cause_state(bad->cause), PAYLOAD_NONE, 0);
 }
@@ -120,6 +124,7 @@ void task_record(const struct core *core, const struct task *task, struct core_r
                 .pool = task->pool,
                 .function = task->function,
                 .label = task_label(task),
+                .key = task_key(task),
                 .uid = user_uid(task->user),
                 .pid = task->pid,
                 .priority = task->priority,

@@ -106,7 +106,7 @@ void task_answer(struct core *core, struct task *task, struct core_request reque
 void waiter_answer(struct core *core, struct waiter *waiter, struct task *task)
 {
         struct core_request request = waiter_request(waiter);
-        bool takes = waiter->kind == WAITER_RESULT && !waiter->keep;
+        bool takes = waiter->kind == WAITER_RESULT && !waiter->keep && !task_key(task);
         if (waiter->kind == WAITER_MAP)
                 task->map->waiter = NULL;
         if (takes && task->taken) {

@@ -66,7 +66,8 @@ WRONG = [
     ("call", ["echo", [1], {"label": "x" * 1025}], "label"), ("call", ["echo", [1], {"label": 5}], "label"),
     ("call", ["echo", [1], {"label": b"\xff"}], "label"), ("call", ["echo", [1], {"detached": 1}], "detached"),
     ("call", ["echo", [1], {"stream": "stdout"}], "stream"), ("call", ["echo", [1], {"stream": ["stdin"]}], "stream"),
-    ("call", ["echo", [1], {"chunk": 1}], "chunk"), ("call", ["echo", [1], {"key": "k"}], "key"),
+    ("call", ["echo", [1], {"chunk": 1}], "chunk"), ("call", ["echo", [1], {"key": 5}], "key"),
+    ("map", ["echo", [[1]], {"key": "k"}], "key"), ("call", ["echo", [1], {"key": "k" * 256}], "key"),
     ("call", ["echo", [1], {"retries": -1}], "retries"), ("call", ["echo", [1], {"retries": 1000001}], "retries"),
     ("call", ["echo", [1], {"retry_on": "worker_lost"}], "retry_on"), ("call", ["echo", [1], {"retry_on": ["cancelled"]}], "retry_on"),
     ("map", ["echo", [[1]], {"backoff": -1}], "backoff"),
@@ -176,7 +177,7 @@ def queue_full(t):
         for _ in range(11):
             ids.append(client.submit("sleep", 20))
     except Refused as refused:
-        t.match(refused.error, refusal("queue_full", says("queue_limit"), what="queue_limit", used=COUNT, limit=4))
+        t.match(refused.error, refusal("queue_full", says("queue_limit"), what="queue_limit", used=4, limit=4))
         t.codes.add("queue_full")
     t.match(4 <= len(ids) <= 8, True, f"{len(ids)} accepted: those that run, and a queue of 4")
     client.ask("cancel", ids)

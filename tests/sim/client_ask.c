@@ -191,8 +191,10 @@ void client_cancel_request(struct sim *s, uint32_t connection)
                 if (r->kind == REQUEST_CALL || r->kind == REQUEST_MAP) {
                         struct entry *e = &s->entries[r->entry];
                         sim_meet_task(s, e, TASK_EVENT_cancel_request);
-                        e->cancel_asked = true;
-                        ledger_verdict(s, e);
+                        if (!e->joined) {
+                                e->cancel_asked = true;
+                                ledger_verdict(s, e);
+                        }
                 }
                 MEET(s, events, EVENT_cancel_request);
                 TRACE(s, "cancel_request", connection, id.msgid);

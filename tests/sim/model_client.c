@@ -76,6 +76,83 @@ void client_pick_spec(struct sim *s, uint32_t connection, struct core_spec *spec
         };
 }
 
+/* One letter each. */
+static const char keys[][2] = {"a", "b", "c"};
+
+/* The task of this connection's user that the core must know by this key; NULL: none. *ret_unsure: its time
+ * may be over. */
+static struct entry *known_by_key(struct sim *s, uint32_t connection, unsigned key, bool *ret_unsure)
+{
+        *ret_unsure = false;
+        for (uint32_t i = s->n_entries; i-- > 0;) {
+                struct entry *e = &s->entries[i];
+                if (e->key != key || e->user != s->connections[connection].user)
+                        continue;
+                *ret_unsure = e->n_ends && s->now >= e->ended + e->ttl;
+                return *ret_unsure ? NULL : e;
+        }
+        return NULL;
+}
+
+static void join(struct sim *s, uint32_t connection, struct entry *e, bool calls)
+{
+        struct model_connection *c = &s->connections[connection];
+        struct core_request id = {.connection = connection, .msgid = c->next_msgid};
+        uint32_t index = ledger_index(s, e);
+        bool other = random_chance(&s->random, 200), was_joined = e->joined;
+        struct core_spec spec = {
+                .pool = e->pool,
+                .function = e->function,
+                .args_size_bytes = 10,
+                .expires = CORE_NEVER,
+                .key = keys[e->key - 1],
+                .args_hash = e->value ^ other,
+        };
+        uint64_t joined = 0;
+        int r;
+
+        spec.args = payloads_new(s, &(struct payload){.kind = PAYLOAD_ARGS, .entry = index});
+        MEET(s, events, calls ? EVENT_join_call : EVENT_join_submit);
+        TRACE(s, "join", connection, e->id, calls, other);
+        e->joined |= !other;
+        if (calls) {
+                c->next_msgid++;
+                request_open(s, connection, id.msgid, REQUEST_ATTACH, index);
+                r = core_call(s->core, id, &spec, s->now);
+                if (r != 0)
+                        request_answer(s, id);
+        } else {
+                r = core_submit(s->core, connection, &spec, s->now, &joined);
+        }
+        if (r != 0) {
+                payloads_drop(s, spec.args);
+                e->joined = was_joined;
+        }
+        if (r == CORE_KEY_CONFLICT && other)
+                MEET(s, events, EVENT_refused_key_conflict);
+        else if (r != 0)
+                client_check_refused(s, r, e->pool, "join");
+        else if (other || (!calls && joined != e->id))
+                sim_fail(s, "task %llu is joined by who is none of its", (unsigned long long)e->id);
+}
+
+/* Some tasks have a key. True: there was one of this key, and it was joined. */
+static bool joins(struct sim *s, uint32_t connection, struct core_spec *spec, bool calls)
+{
+        uint64_t key = random_below(&s->random, sizeof(keys) / sizeof(*keys));
+        bool unsure;
+        struct entry *e;
+
+        if (!random_chance(&s->random, 60))
+                return false;
+        e = known_by_key(s, connection, (unsigned)key + 1, &unsure);
+        if (e)
+                join(s, connection, e, calls);
+        else if (!unsure)
+                spec->key = keys[key];
+        return e != NULL;
+}
+
 uint32_t client_enter(struct sim *s, uint32_t connection, enum entry_kind kind, const struct core_spec *spec)
 {
         struct model_connection *c = &s->connections[connection];
@@ -94,7 +171,8 @@ uint32_t client_enter(struct sim *s, uint32_t connection, enum entry_kind kind, 
                 .due = s->now + spec->delay,
                 .expires = spec->expires == CORE_NEVER ? CORE_NEVER : s->now + spec->expires,
                 .timeout = spec->timeout ? spec->timeout : timeout,
-                .ttl = kind == ENTRY_SUBMIT ? spec->ttl : 0,
+                .ttl = kind == ENTRY_SUBMIT || spec->key ? spec->ttl : 0,
+                .key = spec->key ? (unsigned)(*spec->key - *keys[0]) + 1 : 0,
                 .streams = spec->streams,
                 .retries = spec->retries,
                 .retry_on = spec->retry_on,
@@ -130,7 +208,10 @@ static void submit(struct sim *s, uint32_t connection)
         int r;
 
         client_pick_spec(s, connection, &spec);
+        if (joins(s, connection, &spec, false))
+                return;
         index = client_enter(s, connection, ENTRY_SUBMIT, &spec);
+        spec.args_hash = s->entries[index].value;
         spec.args = payloads_new(
                 s,
                 &(struct payload){.kind = PAYLOAD_ARGS, .entry = index, .size_bytes = spec.args_size_bytes});
@@ -153,7 +234,10 @@ static void call(struct sim *s, uint32_t connection)
         client_pick_spec(s, connection, &spec);
         if (random_chance(&s->random, 200))
                 spec.streams = (unsigned)random_between(&s->random, 1, 7);
+        if (joins(s, connection, &spec, true))
+                return;
         index = client_enter(s, connection, ENTRY_CALL, &spec);
+        spec.args_hash = s->entries[index].value;
         c->next_msgid++;
         spec.args = payloads_new(
                 s,
@@ -246,6 +330,8 @@ void client_close(struct sim *s, uint32_t connection)
                 MEET(s, faults,
                      e->kind == ENTRY_MAP ? FAULT_client_gone_with_map : FAULT_client_gone_with_call);
                 sim_meet_task(s, e, TASK_EVENT_client_gone);
+                if (e->joined)
+                        continue;
                 e->cancel_asked = true;
                 ledger_verdict(s, e);
         }

@@ -49,7 +49,7 @@ static void op_answer_result(void *ctx, struct core_request id, payload_t result
         if (r->kind == REQUEST_MAP || r->kind == REQUEST_WAIT)
                 sim_fail(s, "a request of kind %d is answered with a result", r->kind);
         ledger_check_value(s, &s->entries[r->entry], UINT64_MAX, result);
-        if (r->kind == REQUEST_RESULT && !r->keep)
+        if (r->kind == REQUEST_RESULT && !r->keep && !s->entries[r->entry].key)
                 s->entries[r->entry].taken = true;
         s->connections[id.connection].output_bytes += payloads_get(s, result)->size_bytes;
 }
@@ -63,7 +63,7 @@ static void op_answer_record(void *ctx, struct core_request id, const struct cor
         if (r->kind == REQUEST_WAIT)
                 sim_fail(s, "a wait is answered with a record");
         ledger_check_record(s, &s->entries[r->entry], record);
-        if (r->kind == REQUEST_RESULT && !r->keep)
+        if (r->kind == REQUEST_RESULT && !r->keep && !s->entries[r->entry].key)
                 s->entries[r->entry].taken = true;
 }
 

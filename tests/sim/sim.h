@@ -94,6 +94,8 @@ struct entry {
         int priority;
         int64_t accepted, due, expires, timeout, ttl;
         unsigned streams;
+        unsigned key; /* 0: none */
+        bool joined;
         uint32_t retries;
         unsigned retry_on;
         int64_t backoff;

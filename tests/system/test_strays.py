@@ -197,8 +197,8 @@ class Stopped(unittest.TestCase):
             def zygotes():
                 with open(f"/proc/{g.pid}/task/{g.pid}/children", encoding="ascii") as children:
                     return [pid for pid in map(int, children.read().split()) if name_of(pid) == "ganger-zygote"]
+            workers = {w["pid"] for w in g.all_idle()["workers"]}  # a newborn still bears the zygote's name
             [old] = zygotes()
-            workers = {w["pid"] for w in g.all_idle()["workers"]}
             os.kill(old, signal.SIGSTOP)
             eventually(lambda: zygotes() and old not in zygotes(), 10)
             self.assertEqual({w["pid"] for w in g.all_idle()["workers"]}, workers)  # none of them noticed
@@ -212,7 +212,7 @@ def name_of(pid):
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
             return comm.read().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
 
 
