@@ -47,8 +47,8 @@ int identity_groups(int fd, gid_t primary, gid_t **ret, uint32_t *ret_n)
 /* 1: a member, 0: none, or -errno. */
 static int in_group(int fd, gid_t primary, gid_t gid)
 {
-        gid_t *groups;
-        uint32_t n;
+        gid_t *groups = NULL;
+        uint32_t n = 0;
         int r = identity_groups(fd, primary, &groups, &n);
 
         if (r < 0)

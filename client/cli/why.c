@@ -59,7 +59,7 @@ static bool read_frame(struct look_text line, char path[PATH_BYTES], char offset
         if (!plus || strncmp(plus, "+0x", 3) != 0 || strlen(plus + 1) >= 24 ||
             plus[3 + strspn(plus + 3, "0123456789abcdef")] != '\0')
                 return false;
-        strcpy(offset, plus + 1);
+        memcpy(offset, plus + 1, strlen(plus + 1) + 1);
         *plus = '\0';
         return true;
 }

@@ -153,10 +153,11 @@ static void test_skip_does_not_recurse(void **state)
 {
         size_t depth = 20u << 20;
         uint8_t *deep = malloc(depth + 1);
-        struct reader r = reader_over(deep, depth);
+        struct reader r;
 
         memset(deep, 0x91, depth);
         deep[depth] = 0xc0;
+        r = reader_over(deep, depth);
         assert_int_equal(reader_skip(&r, NULL, NULL, NULL), -EBADMSG);
         assert_ptr_equal(r.at, deep);
         r.end++;
