@@ -35,6 +35,7 @@ ZYGOTE = BUILD / "daemon" / "worker" / "ganger-zygote"
 CLI = BUILD / "client" / "cli" / "ganger"
 MODULES = BUILD / "daemon" / "modules"
 TEST_MODULES = BUILD / "tests" / "unit" / "worker"  # probe, and some that are refused
+SANITIZED = b"__asan_init" in GANGERD.read_bytes() if GANGERD.exists() else False
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_BOUND = 20
 STOP_BOUND = 20
