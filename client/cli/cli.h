@@ -33,7 +33,6 @@ struct cli {
         bool json;      /* --json: for programs */
         bool closed[3]; /* which of 0, 1, 2 were closed when it began; all three are open now */
         const struct verb *verb;
-        int output_error; /* the errno of the first write to standard output that failed, where it was seen */
 };
 
 struct verb {
@@ -56,6 +55,9 @@ __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct cli *, co
 int cli_bad_option(const struct cli *);
 /* Says what went wrong with ganger itself (r < 0: -errno) and returns EXIT_GANGER. */
 int cli_lost(const char *doing, int r);
+/* Writes what is buffered for standard output. Returns the errno of the first write to it that failed, ever;
+ * 0. */
+int cli_flush(void);
 /* A message on standard error. */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);
 

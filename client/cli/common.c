@@ -67,12 +67,25 @@ static void signals_init(void)
         sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+int cli_flush(void)
+{
+        static int first_error;
+        bool failed_before = ferror(stdout) != 0; /* in a write of its own: then errno may still say why */
+        int error = errno;
+
+        if (fflush(stdout) != 0 && !failed_before)
+                error = errno;
+        if (ferror(stdout) && first_error == 0)
+                first_error = error != 0 ? error : EIO;
+        return first_error;
+}
+
 void cli_say(const char *format, ...)
 {
         va_list ap;
 
+        cli_flush();
         va_start(ap, format);
-        fflush(stdout);
         fputs("ganger: ", stderr);
         vfprintf(stderr, format, ap);
         fputc('\n', stderr);

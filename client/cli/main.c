@@ -242,10 +242,9 @@ int main(int argc, char **argv)
         }
         status = cli.verb->run(&cli, argc, argv);
         ganger_close(cli.g);
-        if (fflush(stdout) != 0 && cli.output_error == 0)
-                cli.output_error = errno;
-        if (cli.output_error != 0 || ferror(stdout)) {
-                cli_say("standard output: %s", strerror(cli.output_error != 0 ? cli.output_error : EIO));
+        int error = cli_flush();
+        if (error != 0) {
+                cli_say("standard output: %s", strerror(error));
                 return EXIT_GANGER;
         }
         return status;

@@ -278,7 +278,7 @@ static void print_output(struct reader result)
 
         fwrite(out.data, 1, out.size_bytes, stdout);
         if (err.size_bytes > 0) {
-                fflush(stdout);
+                cli_flush();
                 fwrite(err.data, 1, err.size_bytes, stderr);
         }
         if (look_true(result, "stdout_truncated") || look_true(result, "stderr_truncated"))
@@ -346,11 +346,10 @@ static int on_item(void *userdata, uint64_t index, int code, const struct ganger
                 print_failure(line, index, u, reply);
         else
                 print_result(line, reply);
-        if (ferror(stdout)) /* nobody reads any more */
-                line->cli->output_error = errno;
+        bool unwritten = ferror(stdout) && cli_flush() != 0; /* nobody reads any more */
         free(u);
         progress_show(&line->progress, map_ended(line->map), map_sent(line->map), line->n_failed);
-        return line->cli->output_error != 0 ? -EPIPE : 0;
+        return unwritten ? -EPIPE : 0;
 }
 
 /* ---- the whole ---- */
@@ -364,7 +363,7 @@ static int prepare(struct cli *cli, void *userdata)
         (void)cli;
         line->done = map_has_ended(line->map);
         if (!line->done && ganger_fd(line->cli->g) >= 0)
-                fflush(stdout); /* before it sleeps: who reads sees what there is */
+                cli_flush(); /* before it sleeps: who reads sees what there is */
         return r == -EAGAIN && map_wants_items(line->map) ? items_fd(&line->items) : -1;
 }
 
@@ -397,7 +396,7 @@ static int finish(struct map_line *line, const struct cli_wait *wait, int r)
                         result == -EINVAL ? "nested too deep" : "larger than the daemon takes");
                 return EXIT_USAGE;
         }
-        if (line->cli->output_error)
+        if (cli_flush() != 0)
                 return EXIT_GANGER; /* main() says it */
         if (result < 0)
                 return cli_lost("map", result);

@@ -35,7 +35,6 @@ ZYGOTE = BUILD / "daemon" / "worker" / "ganger-zygote"
 CLI = BUILD / "client" / "cli" / "ganger"
 MODULES = BUILD / "daemon" / "modules"
 TEST_MODULES = BUILD / "tests" / "unit" / "worker"  # probe, and some that are refused
-SANITIZED = b"__asan_init" in GANGERD.read_bytes() if GANGERD.exists() else False
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_BOUND = 20
 STOP_BOUND = 20
@@ -107,13 +106,28 @@ class Gangerd:
             os.setresgid(self.uid, self.uid, self.uid)
             os.setresuid(self.uid, self.uid, self.uid)
 
+    def programs(self):
+        """gangerd and the zygote; another user gets copies, with the modules: the tree may be closed to him."""
+        if self.uid is None:
+            return GANGERD, ZYGOTE
+        own = self.directory / "programs"
+        if not own.exists():
+            own.mkdir()
+            for file in (GANGERD, ZYGOTE, *MODULES.glob("*.so"), *TEST_MODULES.glob("*.so")):
+                shutil.copy(file, own)
+            own.chmod(0o755)
+            self.text = self.text.replace(f"{MODULES} {TEST_MODULES}", str(own))
+        return own / GANGERD.name, own / ZYGOTE.name
+
     def spawn(self, *arguments, **environment_more):
         """A gangerd with this one's configuration and log; nobody waits until it is ready."""
+        gangerd, zygote = self.programs()
+        environment_more = {"GANGER_ZYGOTE": str(zygote), **environment_more}
         self.config.write_text(self.text, encoding="utf-8")
         if self.uid is not None:
             os.chown(self.directory, self.uid, self.uid)
         with open(self.log_path, "ab") as log:
-            return subprocess.Popen([GANGERD, "--config", self.config, "--socket", self.socket, *arguments], stdin=subprocess.DEVNULL,
+            return subprocess.Popen([gangerd, "--config", self.config, "--socket", self.socket, *arguments], stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log, env=environment(**environment_more), preexec_fn=self.before_exec)
 
     def start(self):

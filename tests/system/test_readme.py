@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import BUILD, CLI, GANGERD, MODULES, SANITIZED, SOURCE, ZYGOTE, Gangerd, environment, main  # noqa: E402
+from gangerd import BUILD, CLI, GANGERD, MODULES, SOURCE, ZYGOTE, Gangerd, environment, main, sanitized  # noqa: E402
 
 README = (SOURCE / "README.md").read_text(encoding="utf-8")
 ELSEWHERE = {"./dev demo", "./dev test", "./dev install"}  # run by CI, and the last by this test's own way
@@ -130,7 +130,7 @@ class Readme(unittest.TestCase):
         (self.here / "client.c").write_text(block_with("#include <ganger.h>"), encoding="utf-8")
         built = self.installed()
         self.sh(f"{inline('cc client.c')} -o client", **built)
-        if SANITIZED:  # the library needs its runtime in a program that was built without
+        if sanitized():  # the library needs its runtime in a program that was built without
             runtime = self.sh("cc -print-file-name=libasan.so").strip()
             built = {**built, "LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
         with Gangerd() as g:

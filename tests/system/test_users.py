@@ -9,7 +9,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import SANITIZED, Gangerd, eventually, main  # noqa: E402
+from gangerd import Gangerd, eventually, main, sanitized  # noqa: E402
 from users import ANN, BOB, CAT, DAEMON, UserChild, connect_as, needs_root, open_to_all  # noqa: E402
 from wire import Refused  # noqa: E402
 
@@ -187,7 +187,7 @@ class Users(unittest.TestCase):
                         pass
             self.assertEqual(UserChild(ANN, files).end(), (0, ""))
 
-    @unittest.skipIf(SANITIZED, "AddressSanitizer's leak check traces gangerd, so that is left dumpable there")
+    @unittest.skipIf(sanitized(), "AddressSanitizer's leak check traces gangerd, so that is left dumpable there")
     def test_a_task_tries(self):
         """A task of an ordinary user has the daemon's uid, and gets nowhere near it: not over the socket, not by /proc."""
         with open_to_all(Gangerd({"socket_mode": "0666"}, {"exec": "yes"}, uid=DAEMON)) as g, connect_as(g, ANN) as ann:
