@@ -124,7 +124,7 @@ class Readme(unittest.TestCase):
         file = self.here / "ganger.conf"
         where = f"[daemon]\nmodule_path = {MODULES}\n"  # what is not installed is in the build tree
         file.write_text(block_with("[pool images]") + where, encoding="utf-8")
-        self.sh(f"gangerd --check --config {file}")
+        self.sh(f"gangerd --check --config {file}", XDG_RUNTIME_DIR=str(self.here))
 
     def test_client(self):
         (self.here / "client.c").write_text(block_with("#include <ganger.h>"), encoding="utf-8")
