@@ -228,6 +228,10 @@ static int begin_core(struct daemon *d)
         for (uint32_t i = 0; r == 0 && i < c->n_pools; i++) {
                 const struct pool_configuration *p = &c->pools[i];
                 const struct core_pool_config pool = {.workers = p->workers,
+                                                      .min_workers = p->workers,
+                                                      .max_workers = p->workers,
+                                                      .idle_timeout = 60 * CORE_SECOND,
+                                                      .nesting_limit = 128,
                                                       .window = 1,
                                                       .queue_limit = p->queue_limit,
                                                       .timeout = p->timeout,

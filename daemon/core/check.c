@@ -8,7 +8,7 @@
 
 struct tally {
         uint64_t tasks[LIMIT_POOLS][N_TASK_STATES];
-        size_t n_unfinished, n_held, n_in_lanes, n_timers;
+        size_t n_unfinished, n_held, n_parked, n_in_lanes, n_timers;
         uint64_t bytes;
 };
 
@@ -72,7 +72,10 @@ static void check_map(const struct core *core, const struct task *task, struct t
         struct map_chunk chunk;
         if (!TASK_IS_END(task->state) && task->state != TASK_DELAYED) {
                 bool some = map_next(core, task, &chunk);
-                assert(task->place == PLACE_HELD || (task->place == PLACE_LANE) == some);
+                if (!map->ordered) /* else it depends on what its user holds */
+                        assert(task->place == PLACE_HELD || (task->place == PLACE_LANE) == some);
+                else
+                        assert(!some || task->place != PLACE_NONE);
                 assert(map->n_chunks || task->bad.cause == CAUSE_NONE); /* else it had ended */
         }
         tally->bytes += map->held_bytes + map->held_cost_bytes + map->collected_bytes;
@@ -87,7 +90,8 @@ static void check_place(const struct task *task)
         case TASK_READY:
                 assert(!task->run);
                 if (!task->map)
-                        assert(task->place == PLACE_LANE || task->place == PLACE_HELD);
+                        assert(task->place == PLACE_LANE || task->place == PLACE_HELD ||
+                               task->place == PLACE_PARKED);
                 break;
         case TASK_SENT:
                 assert(task->place == PLACE_NONE && task->run->state == RUN_SENT);
@@ -108,6 +112,8 @@ static void check_place(const struct task *task)
                 assert(task->place == PLACE_NONE && !task->run && !task->lane);
                 break;
         case TASK_WAITING:
+                assert(!task->map && task->run->state == RUN_RUNNING && task->run->hand->peer->is_waiting);
+                break;
         case N_TASK_STATES:
                 abort();
         }
@@ -128,6 +134,7 @@ static void check_tasks(const struct core *core, struct tally *tally)
                 check_place(task);
                 check_timer(core, &task->timer, tally);
                 tally->n_held += task->place == PLACE_HELD;
+                tally->n_parked += task->place == PLACE_PARKED;
                 tally->n_in_lanes += task->place == PLACE_LANE;
                 tally->bytes += task->tail_bytes;
                 if (task->result_charged)
@@ -157,25 +164,44 @@ static void check_lane(const struct lane *lane, const struct level *level, struc
         }
 }
 
+static void check_turn(const struct turn *turn, struct tally *tally)
+{
+        const struct level *level;
+        const struct lane *lane;
+        int priority = PRIORITY_MAX + 1;
+        TAILQ_FOREACH (level, &turn->active, active) {
+                assert(level->priority < priority && level->is_active);
+                priority = level->priority;
+                assert(!TAILQ_EMPTY(&level->lanes));
+                TAILQ_FOREACH (lane, &level->lanes, ring) {
+                        check_lane(lane, level, tally);
+                }
+        }
+}
+
 static void check_queue(const struct pool *pool, struct tally *tally)
 {
         const struct turn *turn;
-        const struct level *level;
-        const struct lane *lane;
         for (unsigned i = 0; i < N_RANKS; i++) {
                 bool active = pool->queue.active[i / 64] >> (i % 64) & 1;
                 assert(active == !TAILQ_EMPTY(&pool->queue.ranks[i]));
                 TAILQ_FOREACH (turn, &pool->queue.ranks[i], ring) {
-                        int priority = PRIORITY_MAX + 1;
                         assert(turn->in_ring && !TAILQ_EMPTY(&turn->active));
-                        TAILQ_FOREACH (level, &turn->active, active) {
-                                assert(level->priority < priority && level->is_active);
-                                priority = level->priority;
-                                assert(!TAILQ_EMPTY(&level->lanes));
-                                TAILQ_FOREACH (lane, &level->lanes, ring) {
-                                        check_lane(lane, level, tally);
-                                }
-                        }
+                        check_turn(turn, tally);
+                }
+        }
+}
+
+static void check_parked(const struct core *core, struct tally *tally)
+{
+        const struct user *user;
+        const struct task *task;
+        TAILQ_FOREACH (user, &core->parked_users, link) {
+                assert(!TAILQ_EMPTY(&user->parked));
+                TAILQ_FOREACH (task, &user->parked, link) {
+                        assert(task->user == user && task->place == PLACE_PARKED);
+                        assert(task->map ? task->map->ordered : !task->is_call);
+                        tally->n_parked--;
                 }
         }
 }
@@ -215,6 +241,27 @@ static void check_hand(const struct core *core, const struct hand *hand, struct 
         check_timer(core, &hand->timer, tally);
 }
 
+static void check_children(const struct peer *peer)
+{
+        const struct task_extra *extra;
+        uint32_t n_ready = 0;
+        TAILQ_FOREACH (extra, &peer->children, of_parent) {
+                const struct task *task = extra->task;
+                bool is_ready = task->place == PLACE_LANE && task->pool == peer->pool->index;
+                assert(extra->parent == peer && !TASK_IS_END(task->state));
+                assert(extra->is_ready == is_ready && extra->depth == peer->depth + 1);
+                n_ready += is_ready;
+        }
+        TAILQ_FOREACH (extra, &peer->ready, of_ready) {
+                n_ready--;
+        }
+        assert(n_ready == 0);
+        if (peer->run)
+                assert(peer->run->hand->peer == peer && TAILQ_FIRST(&peer->run->hand->runs) == peer->run);
+        else
+                assert(TAILQ_EMPTY(&peer->children) && !peer->is_waiting);
+}
+
 static void check_peers(const struct core *core, struct tally *tally)
 {
         size_t n_waiters = 0;
@@ -240,10 +287,31 @@ static void check_peers(const struct core *core, struct tally *tally)
                         assert(peer->blocked && task->place == PLACE_HELD && task->lane->peer == peer);
                         tally->n_held--;
                 }
+                check_children(peer);
                 assert(n == peer->n_waiters);
                 n_waiters += n;
         }
         assert(n_waiters == core->waiters.n);
+}
+
+static void check_crew(const struct core *core, const struct pool *pool)
+{
+        const struct hand *hand;
+        const struct peer *peer;
+        uint32_t n_retiring = 0, n_waiting = 0, depth = UINT32_MAX;
+        for (unsigned state = WORKER_IDLE; state <= WORKER_BUSY; state++)
+                TAILQ_FOREACH (hand, &pool->hands[state], link) {
+                        n_retiring += hand->is_retiring;
+                        assert(hand->is_retiring || hand->generation == pool->generation);
+                }
+        TAILQ_FOREACH (peer, &pool->waiting, waiting_link) {
+                assert(peer->is_waiting && peer->n_waiters > 0 && peer->run->hand->state == WORKER_BUSY);
+                assert(peer->depth <= depth);
+                depth = peer->depth;
+                n_waiting++;
+        }
+        assert(n_retiring == pool->n_retiring && n_waiting == pool->n_waiting);
+        assert(pool->target <= pool->config.max_workers || core->stopping);
 }
 
 static void check_pool(const struct core *core, const struct pool *pool, struct tally *tally)
@@ -256,6 +324,7 @@ static void check_pool(const struct core *core, const struct pool *pool, struct 
                         assert(n == pool->n_tasks[state]);
         }
         assert(sum == pool->n_submitted);
+        check_crew(core, pool);
         check_timer(core, &pool->timer, tally);
         check_queue(pool, tally);
 }
@@ -269,9 +338,10 @@ void core_check(const struct core *core)
         for (size_t i = 0; i < core->n_hands; i++)
                 if (core->hands[i])
                         check_hand(core, core->hands[i], &tally);
+        check_parked(core, &tally);
         check_peers(core, &tally);
         check_timer(core, &core->stop_timer, &tally);
-        assert(tally.n_in_lanes == 0 && tally.n_held == 0);
+        assert(tally.n_in_lanes == 0 && tally.n_held == 0 && tally.n_parked == 0);
         assert(tally.n_timers == core->timers.n);
         assert(tally.bytes == core->bytes);
 }

@@ -87,6 +87,16 @@ void wait_on_end(struct core *core, struct watch *watch, enum task_state state)
                 wait_answer(core, waiter);
 }
 
+/* Of all that it names each must end; of some others may. */
+static bool is_circle(const struct waiter *waiter)
+{
+        const struct wait *wait = waiter->wait;
+        for (size_t i = 0; waiter->peer->run && wait->count == wait->n && i < wait->n; i++)
+                if (wait->watches[i].task && peer_would_deadlock(waiter->peer, wait->watches[i].task))
+                        return true;
+        return false;
+}
+
 int core_wait(struct core *core, struct core_request request, const uint64_t *ids, size_t n, int64_t timeout,
               size_t count, int64_t now)
 {
@@ -104,6 +114,10 @@ int core_wait(struct core *core, struct core_request request, const uint64_t *id
         }
         for (size_t i = 0; i < n; i++)
                 look_at(core, waiter, i);
+        if (is_circle(waiter)) {
+                waiter_free(core, waiter);
+                return CORE_DEADLOCK;
+        }
         if (waiter->wait->n_ended >= waiter->wait->count || timeout <= 0)
                 wait_answer(core, waiter);
         else if (timeout < CORE_NEVER - now)

@@ -11,7 +11,15 @@
 struct peer;
 struct task;
 
-enum waiter_kind { WAITER_CALL, WAITER_MAP, WAITER_RESULT, WAITER_ATTACH, WAITER_WAIT };
+enum waiter_kind {
+        WAITER_CALL,
+        WAITER_MAP,
+        WAITER_RESULT,
+        WAITER_ATTACH,
+        WAITER_WAIT,
+        WAITER_DRAIN,
+        WAITER_RENEWAL
+};
 struct watch {
         LIST_ENTRY(watch) link; /* task.watches */
         struct waiter *waiter;
@@ -33,6 +41,8 @@ struct waiter {
         struct timer timer;
         struct wait *wait;
         enum waiter_kind kind;
+        LIST_ENTRY(waiter) of_pool; /* core.pool_waiters: a drain, a renewal */
+        uint32_t pool;              /* of those; CORE_NO_POOL: all */
         bool keep;
         unsigned streams;
         uint32_t reserved_bytes; /* charged to its user: output that it may be copied */

@@ -26,7 +26,7 @@ struct recorder {
         size_t n;
         bool claimed; /* slots: what is asked back has begun */
         bool refuse_send, refuse_spawn, defer_store;
-        uint64_t slot_index;
+        uint64_t slot_index, rss_bytes;
         uint32_t n_payloads;
         struct core_dispatch sent; /* the last one */
         uint32_t sent_to;

@@ -19,21 +19,25 @@ static void streaming_call(struct recorder *r, uint32_t connection, uint32_t msg
         assert_int_equal(core_call(r->core, (struct core_request){connection, msgid}, &s, r->now), 0);
 }
 
-static void test_streaming_task_does_not_begin_for_the_blocked(void **state)
+static void test_calls_of_the_blocked_do_not_begin(void **state)
 {
         struct recorder *r = begin(1, 1);
         block(r, 1, true);
         streaming_call(r, 1, 1);
         call(r, 1, 2);
+        submit(r, 1);
         turn(r, 0);
-        expect(r, "send 0:0 #2\n"); /* that one streams nothing */
-        answer(r, 0, 0, 2);
+        expect(r, "send 0:0 #3\n"); /* that one is answered to nobody yet */
+        answer(r, 0, 0, 3);
         turn(r, 0);
-        expect(r, "result 1.2\n");
+        expect(r, "");
         block(r, 1, false);
         turn(r, 0);
         expect(r, "send 0:0 #1\n");
         assert_true(r->sent.streams);
+        answer(r, 0, 0, 1);
+        turn(r, 0);
+        expect(r, "result 1.1\nsend 0:0 #2\n");
         end(r);
 }
 
@@ -180,7 +184,7 @@ static void test_input_is_charged_and_bounded(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_streaming_task_does_not_begin_for_the_blocked),
+                cmocka_unit_test(test_calls_of_the_blocked_do_not_begin),
                 cmocka_unit_test(test_map_of_the_blocked_begins_no_chunk),
                 cmocka_unit_test(test_held_task_can_be_cancelled),
                 cmocka_unit_test(test_credit_comes_in_grains),
