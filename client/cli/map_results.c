@@ -11,7 +11,7 @@
 /* What a command wrote, whole: outputs of items do not mix. */
 static void print_output(struct reader result)
 {
-        struct look_text out = look_text(result, "stdout"), err = look_text(result, "stderr");
+        struct look_text out = look_bytes(result, "stdout"), err = look_bytes(result, "stderr");
 
         fwrite(out.data, 1, out.size_bytes, stdout);
         if (err.size_bytes > 0) {
