@@ -9,6 +9,8 @@
 
 #include "client/cli/map_line.h"
 
+enum { LOG_OPTION = VERB_OPTION_VALUE, RESUME_OPTION, RESUME_FAILED_OPTION };
+
 static int take_option(struct cli *cli, struct map_line *line, int c)
 {
         int64_t n;
@@ -46,6 +48,16 @@ static int take_option(struct cli *cli, struct map_line *line, int c)
         case 'p':
                 line->show_progress = true;
                 return 0;
+        case LOG_OPTION:
+                line->log_path = optarg;
+                return 0;
+        case RESUME_OPTION:
+                if (line->log_mode == JOBLOG_NEW)
+                        line->log_mode = JOBLOG_RESUME;
+                return 0;
+        case RESUME_FAILED_OPTION:
+                line->log_mode = JOBLOG_RESUME_FAILED;
+                return 0;
         case 'e':
                 return command_env(cli, &line->command, optarg);
         default:
@@ -58,12 +70,21 @@ static int take_option(struct cli *cli, struct map_line *line, int c)
 static int scan_options(struct cli *cli, struct map_line *line, int argc, char **argv, bool up_to_word)
 {
         static const struct option own[] = {
-                {"exec", no_argument, NULL, 'x'},       {"arg-file", required_argument, NULL, 'a'},
-                {"null", no_argument, NULL, '0'},       {"jobs", required_argument, NULL, 'j'},
-                {"keep-order", no_argument, NULL, 'k'}, {"array", no_argument, NULL, 'A'},
-                {"string", no_argument, NULL, 's'},     {"insist-json", no_argument, NULL, 'J'},
-                {"raw", no_argument, NULL, 'r'},        {"progress", no_argument, NULL, 'p'},
-                {"env", required_argument, NULL, 'e'},  {NULL, 0, NULL, 0},
+                {"exec", no_argument, NULL, 'x'},
+                {"arg-file", required_argument, NULL, 'a'},
+                {"null", no_argument, NULL, '0'},
+                {"jobs", required_argument, NULL, 'j'},
+                {"keep-order", no_argument, NULL, 'k'},
+                {"array", no_argument, NULL, 'A'},
+                {"string", no_argument, NULL, 's'},
+                {"insist-json", no_argument, NULL, 'J'},
+                {"raw", no_argument, NULL, 'r'},
+                {"progress", no_argument, NULL, 'p'},
+                {"env", required_argument, NULL, 'e'},
+                {"joblog", required_argument, NULL, LOG_OPTION},
+                {"resume", no_argument, NULL, RESUME_OPTION},
+                {"resume-failed", no_argument, NULL, RESUME_FAILED_OPTION},
+                {NULL, 0, NULL, 0},
         };
         struct option options[MAX_VERB_OPTIONS + N_TASK_OPTIONS + 1];
         int c;
@@ -142,6 +163,8 @@ static int finish(struct map_line *line, const struct cli_wait *wait, int r)
         }
         if (line->bad_item)
                 return EXIT_USAGE;
+        if (line->bad_log)
+                return EXIT_GANGER;
         if (result == -EINVAL || result == -EMSGSIZE) {
                 /* Items are sent some together, and the last one taken may wait for the next lot. */
                 cli_say("item %" PRIu64 ", or the one before it, is %s", line->items.n_taken - 1,
@@ -166,13 +189,16 @@ static int run(struct map_line *line)
         options.more_size_bytes = buffer_size(&line->options.pairs);
         options.n_more = line->options.n_pairs;
         cli_connect(line->cli);
+        int status = line->log_path ? joblog_open(&line->log, line->log_path, line->log_mode) : EXIT_DONE;
+        if (status != EXIT_DONE)
+                return status;
         int r = map_new(line->cli->g, &options, line->exec ? "exec" : line->function, map_line_next_item,
                         map_line_on_item, line, &line->map);
         if (r < 0)
                 return cli_lost("map", r);
         progress_init(&line->progress, line->show_progress);
         r = cli_wait(line->cli, &line->done, &wait);
-        int status = finish(line, &wait, r);
+        status = finish(line, &wait, r);
         map_free(line->map);
         map_line_forget_all(line);
         return status;
@@ -183,6 +209,8 @@ int verb_map(struct cli *cli, int argc, char **argv)
         struct map_line line = {.cli = cli, .mode = JSON_MODE_GUESS};
         int status = map_options(cli, &line, argc, argv);
 
+        if (status == 0 && line.log_mode != JOBLOG_NEW && !line.log_path)
+                status = cli_usage_error(cli, "--resume goes with --joblog, which says what is done");
         if (status == 0 && line.exec)
                 status = command_here(&line.command);
         if (status == 0) {
@@ -196,6 +224,7 @@ int verb_map(struct cli *cli, int argc, char **argv)
                 else
                         status = run(&line);
         }
+        joblog_deinit(&line.log);
         items_deinit(&line.items);
         task_options_deinit(&line.options);
         command_deinit(&line.command);

@@ -8,22 +8,21 @@
 #ifndef CLI_MAP_LINE_H
 #define CLI_MAP_LINE_H
 
-/* Not its usual hash, which falls through the cases of a switch without saying so. */
-#define HASH_FUNCTION(key, size_bytes, hash) HASH_OAT(key, size_bytes, hash)
-#define HASH_NONFATAL_OOM                    1
-#include <uthash.h>
-
 #include "client/cli/cli.h"
 #include "client/cli/command.h"
+#include "client/cli/hash.h"
 #include "client/cli/items.h"
+#include "client/cli/joblog.h"
 #include "client/cli/json.h"
 #include "client/cli/progress.h"
 #include "client/cli/task_options.h"
 #include "client/map.h"
 
 struct unfinished {
-        uint64_t index;
+        uint64_t index; /* among those that were given to the daemon */
         UT_hash_handle hh;
+        uint64_t position; /* in the input, from 0 */
+        double given;      /* when, as Unix seconds */
         size_t size_bytes;
         char text[];
 };
@@ -34,6 +33,9 @@ struct map_line {
         struct command command;
         struct items items;
         struct progress progress;
+        struct joblog log;
+        const char *log_path; /* --joblog */
+        enum joblog_mode log_mode;
         const char *arg_file;
         const char *function;
         char **words; /* the items, or with --exec the command's words */
@@ -42,13 +44,17 @@ struct map_line {
         struct map *map;
         struct unfinished *unfinished;
         uint64_t n_failed;
-        bool bad_item; /* it could not be read or was no argument; that was said */
+        uint64_t n_given; /* to the daemon: what is done already is not */
+        bool bad_item;    /* it could not be read or was no argument; that was said */
+        bool bad_log;     /* it could not be written; that was said */
         bool done;
 };
 
 /* The callbacks of the map; userdata is a struct map_line. */
 int map_line_next_item(void *userdata, struct ganger_writer *);
 int map_line_on_item(void *userdata, uint64_t index, int code, const struct ganger_reply *);
+/* Appends the item as it stands in the job log: what one would type, as one line. 0 or -ENOMEM. */
+int map_line_command(const struct map_line *, const char *text, size_t size_bytes, struct buffer *ret);
 /* Drops what is remembered of items that have not ended. */
 void map_line_forget_all(struct map_line *);
 /* What is remembered of an item, which is the caller's now; NULL: nothing. */
