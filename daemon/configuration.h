@@ -21,6 +21,9 @@
 /* yes, no, or what the rest of the configuration makes of it. */
 enum config_choice { CONFIG_UNSAID, CONFIG_NO, CONFIG_YES };
 
+/* Of min_workers and max_workers: what `workers` is. */
+#define CONFIG_AS_WORKERS UINT32_MAX
+
 struct config_group {
         bool said;
         gid_t gid;
@@ -29,7 +32,13 @@ struct config_group {
 struct pool_configuration {
         char *name;
         uint32_t workers; /* 0: auto, until configuration_settle() */
-        char **modules;   /* names or absolute paths; ends with NULL, as every list here */
+        /* CONFIG_AS_WORKERS until configuration_settle(); then min_workers ≤ workers ≤ max_workers */
+        uint32_t min_workers, max_workers;
+        int64_t idle_timeout;   /* before there is one worker less */
+        uint32_t nesting_limit; /* workers above max_workers, for tasks that others wait for */
+        uint32_t max_tasks;     /* of one worker; 0: none */
+        uint64_t max_rss_bytes; /* the same */
+        char **modules;         /* names or absolute paths; ends with NULL, as every list here */
         enum config_choice exec_said;
         bool exec; /* what is in force, after configuration_settle() */
         int64_t timeout;
@@ -106,7 +115,8 @@ int configuration_parse(struct configuration *, const char *text, size_t size_by
 
 /* Decides what waits for the circumstances: `workers = auto`; `exec` where it is not said (only where nobody
  * but the daemon's own user may connect); allow_users where only allow_groups is said; how many descriptors
- * there may be. CONFIGURATION_BAD if it does not fit. */
+ * there may be, by which max_connections that nobody said and nesting_limit become less. CONFIGURATION_BAD if
+ * it does not fit. */
 int configuration_settle(struct configuration *, bool shared, uint64_t max_descriptors,
                          struct configuration_problem *problem);
 

@@ -60,6 +60,12 @@ static void test_defaults(void **state)
         assert_int_equal(c->n_pools, 1);
         assert_string_equal(c->pools[0].name, "a");
         assert_int_equal(c->pools[0].workers, 0);
+        assert_int_equal(c->pools[0].min_workers, CONFIG_AS_WORKERS);
+        assert_int_equal(c->pools[0].max_workers, CONFIG_AS_WORKERS);
+        assert_int_equal(c->pools[0].idle_timeout, INT64_C(60000000000));
+        assert_int_equal(c->pools[0].nesting_limit, 128);
+        assert_int_equal(c->pools[0].max_tasks, 0);
+        assert_int_equal(c->pools[0].max_rss_bytes, 0);
         assert_string_equal(c->pools[0].modules[0], "core");
         assert_null(c->pools[0].modules[1]);
         assert_int_equal(c->pools[0].timeout, 0);
@@ -74,10 +80,13 @@ static const struct {
 } samples[N_CONFIG_TYPES] = {
         [CONFIG_TYPE_PATH] = {"/a/b c", "/a/b c"},
         [CONFIG_TYPE_COUNT] = {"77", "77"},
+        [CONFIG_TYPE_COUNT_OR_NONE] = {"none", "none"},
         [CONFIG_TYPE_COUNT64] = {"78", "78"},
         [CONFIG_TYPE_WORKERS] = {"3", "3"},
+        [CONFIG_TYPE_BOUND] = {"4", "4"},
         [CONFIG_TYPE_INTEGER] = {"-5", "-5"},
         [CONFIG_TYPE_SIZE] = {"2048K", "2M"},
+        [CONFIG_TYPE_SIZE_OR_NONE] = {"2097153", "2097153"},
         [CONFIG_TYPE_TIME] = {"1.5min", "90s"},
         [CONFIG_TYPE_MODE] = {"0660", "0660"},
         [CONFIG_TYPE_GROUP] = {"12345", "12345"},
@@ -177,7 +186,6 @@ static void test_refusals_say_where_and_what(void **state)
         refused("[daemon]\n\nsokcet = /a\n", 3, "unknown key 'sokcet' in [daemon]: is socket meant?");
         refused("[daemon]\nxyzzyx = 1\n", 2, "known: socket, socket_mode");
         refused("[daemon]\nmetrics = /x\n", 2, "unknown key 'metrics'");
-        refused("[pool a]\nmax_tasks = 1\n", 2, "unknown key 'max_tasks'");
         refused("[deamon]\n", 1, "unknown section [deamon]; known: [daemon], [pool NAME], [module NAME]");
         refused("[pool]\n", 1, "needs one name");
         refused("[pool a b]\n", 1, "needs one name");
@@ -201,6 +209,14 @@ static void test_refusals_say_where_and_what(void **state)
         refused("[pool a]\nmodules = a/b\n", 2, "'a/b' is not");
         refused("[pool a]\nnice = 20\n", 2, "the most is 19");
         refused("[pool a]\nworkers = 4097\n", 2, "the most is 4096");
+        refused("[pool a]\nmax_workers = 0\n", 2, "the least is 1");
+        refused("[pool a]\nmin_workers = auto\n", 2, "not a whole number or workers");
+        refused("[pool a]\nidle_timeout = none\n", 2, "not a time");
+        refused("[pool a]\nmax_tasks = 0\n", 2, "the least is 1");
+        refused("[pool a]\nmax_tasks = few\n", 2, "not a whole number or none");
+        refused("[pool a]\nmax_rss = 1K\n", 2, "the least is 1048576");
+        refused("[pool a]\nmax_rss = much\n", 2, "not a size (bytes, or with K, M, G) or none");
+        refused("[pool a]\nnesting_limit = 5000\n", 2, "the most is 4096");
 }
 
 static void test_a_zero_byte_is_no_text(void **state)
@@ -242,6 +258,67 @@ static void test_settle(void **state)
         c = parsed("[daemon]\nmax_connections=5000\n[pool a]\nworkers=2\n");
         assert_int_equal(configuration_settle(c, false, 4096, &problem), CONFIGURATION_BAD);
         assert_non_null(strstr(problem.text, "RLIMIT_NOFILE"));
+        configuration_free(c);
+}
+
+static void settles(const char *text, uint32_t min, uint32_t workers, uint32_t max)
+{
+        struct configuration *c = parsed(text);
+
+        if (configuration_settle(c, false, 100000, &problem) != 0)
+                fail_msg("%s", problem.text);
+        assert_int_equal(c->pools[0].min_workers, min);
+        assert_int_equal(c->pools[0].workers, workers);
+        assert_int_equal(c->pools[0].max_workers, max);
+        configuration_free(c);
+}
+
+static void misfits(const char *text, uint64_t max_descriptors, const char *says)
+{
+        struct configuration *c = parsed(text);
+
+        assert_int_equal(configuration_settle(c, false, max_descriptors, &problem), CONFIGURATION_BAD);
+        if (strstr(problem.text, says) == NULL)
+                fail_msg("'%s' does not say '%s'", problem.text, says);
+        configuration_free(c);
+}
+
+static void test_numbers_of_workers(void **state)
+{
+        settles("[pool a]\nworkers=3\n", 3, 3, 3);
+        settles("[pool a]\nworkers=3\nmin_workers=0\nmax_workers=8\n", 0, 3, 8);
+        settles("[pool a]\nworkers=3\nmin_workers=workers\nmax_workers=4096\n", 3, 3, 4096);
+        settles("[pool a]\nmin_workers=2000\n", 2000, 2000, 2000); /* auto keeps to what is said */
+        settles("[pool a]\nmax_workers=1\nmin_workers=0\n", 0, 1, 1);
+        misfits("[pool a]\nworkers=3\nmin_workers=4\n", 100000,
+                "[pool a] min_workers = 4 is more than workers = 3");
+        misfits("[pool a]\nworkers=3\nmax_workers=2\n", 100000,
+                "[pool a] max_workers = 2 is less than workers = 3");
+        misfits("[pool a]\nmin_workers=4\nmax_workers=2\n", 100000, "[pool a] min_workers = 4");
+}
+
+/* Descriptors for workers that may come to be must be there; for those of nesting as far as there are some.
+ */
+static void test_room_for_workers(void **state)
+{
+        struct configuration *c = parsed("[pool a]\nworkers=1\nmax_workers=500\n[pool b]\nworkers=1\n");
+
+        assert_int_equal(configuration_settle(c, false, 100000, &problem), 0);
+        assert_int_equal(c->pools[0].nesting_limit, 128);
+        assert_int_equal(c->max_connections, 16384);
+        configuration_free(c);
+        misfits("[pool a]\nworkers=1\nmax_workers=500\n", 3000, "RLIMIT_NOFILE allows 3000");
+        c = parsed("[daemon]\nuser_descriptors=0\n[pool a]\nworkers=1\n[pool b]\nworkers=1\n"
+                   "nesting_limit=1\n[pool c]\nworkers=1\n");
+        assert_int_equal(configuration_settle(c, false, 500, &problem), 0);
+        assert_true(c->max_connections > 200 && c->max_connections < 300);
+        assert_true(c->pools[0].nesting_limit > 10 && c->pools[0].nesting_limit < 128);
+        assert_int_equal(c->pools[1].nesting_limit, 1); /* what it does not use is the others' */
+        assert_true(c->pools[2].nesting_limit > c->pools[0].nesting_limit);
+        configuration_free(c);
+        c = parsed("[daemon]\nuser_descriptors=0\nmax_connections=420\n[pool a]\nworkers=1\n");
+        assert_int_equal(configuration_settle(c, false, 500, &problem), 0);
+        assert_int_equal(c->pools[0].nesting_limit, 2);
         configuration_free(c);
 }
 
@@ -326,6 +403,8 @@ int main(void)
                 cmocka_unit_test(test_a_zero_byte_is_no_text),
                 cmocka_unit_test(test_later_lines_win_and_pools_go_on),
                 cmocka_unit_test(test_settle),
+                cmocka_unit_test(test_numbers_of_workers),
+                cmocka_unit_test(test_room_for_workers),
                 cmocka_unit_test(test_who_may_use_a_pool),
                 cmocka_unit_test(test_files),
                 cmocka_unit_test(test_no_memory_at_any_place),
