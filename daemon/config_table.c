@@ -99,6 +99,11 @@ const struct config_key config_table[] = {
         {POOL_KEY("nice", nice, INTEGER), .min = -20, .max = 19,
          .said_offset = offsetof(struct pool_configuration, nice_said),
          .help = "the workers' nice value (default: 0, or gangerd's own if that is higher)"},
+        {POOL_KEY("cpu_affinity", cpu_affinity, CPUS), .fallback = "all",
+         .help = "the CPUs that the workers run on (all: those of gangerd)"},
+        {POOL_KEY("scheduling", scheduling, SCHEDULING),
+         .help = "the workers' scheduling policy (default: other, or gangerd's own if that is batch or "
+                 "idle)"},
         {POOL_KEY("env", env, VARIABLES), .fallback = "", .help = "NAME=VALUE for the workers' environment"},
         {POOL_KEY("directory", directory, PATH), .fallback = "/", .help = "the workers' working directory"},
         {POOL_KEY("zygote", zygote, PATH), .fallback = GANGER_LIBEXECDIR "/ganger-zygote",

@@ -35,6 +35,8 @@ enum config_type {
         CONFIG_TYPE_VARIABLES,     /* char **: NAME=VALUE */
         CONFIG_TYPE_USERS,         /* struct config_ids * */
         CONFIG_TYPE_GROUPS,        /* the same, of groups */
+        CONFIG_TYPE_CPUS,          /* struct config_cpus * */
+        CONFIG_TYPE_SCHEDULING,    /* enum config_scheduling */
         N_CONFIG_TYPES
 };
 

@@ -159,6 +159,21 @@ static int set_groups(const struct config_value_in *in, void *field)
         return config_ids_read(in->text, true, field, in->why, in->why_bytes);
 }
 
+static int set_cpus(const struct config_value_in *in, void *field)
+{
+        return config_cpus_read(in->text, field, in->why, in->why_bytes);
+}
+
+static int set_scheduling(const struct config_value_in *in, void *field)
+{
+        for (enum config_scheduling s = CONFIG_SCHEDULING_OTHER; s <= CONFIG_SCHEDULING_IDLE; s++)
+                if (strcmp(in->text, config_scheduling_name(s)) == 0) {
+                        *(enum config_scheduling *)field = s;
+                        return 0;
+                }
+        return config_refuse_type(in);
+}
+
 static void print_text(const void *field, FILE *f)
 {
         const char *text = *(char *const *)field;
@@ -210,6 +225,16 @@ static void print_ids(const void *field, FILE *f)
         config_ids_print(*(struct config_ids *const *)field, f);
 }
 
+static void print_cpus(const void *field, FILE *f)
+{
+        config_cpus_print(*(struct config_cpus *const *)field, f);
+}
+
+static void print_scheduling(const void *field, FILE *f)
+{
+        fputs(config_scheduling_name(*(const enum config_scheduling *)field), f);
+}
+
 static void clear_text(void *field)
 {
         free(*(char **)field);
@@ -250,6 +275,8 @@ static const struct config_type_info {
         [CONFIG_TYPE_VARIABLES] = {"NAME=VALUE", set_list, print_list, clear_list},
         [CONFIG_TYPE_USERS] = {"all, none, or users by name or id", set_users, print_ids, clear_text},
         [CONFIG_TYPE_GROUPS] = {"all, none, or groups by name or id", set_groups, print_ids, clear_text},
+        [CONFIG_TYPE_CPUS] = {"all, or CPUs as in 0 2-3 5", set_cpus, print_cpus, clear_text},
+        [CONFIG_TYPE_SCHEDULING] = {"one of other, batch, idle", set_scheduling, print_scheduling},
 };
 
 const char *config_type_help(enum config_type type)

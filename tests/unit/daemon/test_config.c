@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The configuration: every key and type, what inih would cut, what is refused and how that is said. */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/config_name.h"
@@ -98,6 +101,8 @@ static const struct {
         [CONFIG_TYPE_VARIABLES] = {"A=1 B=", "A=1 B="},
         [CONFIG_TYPE_USERS] = {"0 70001", "root 70001"},
         [CONFIG_TYPE_GROUPS] = {"70001 root", "70001 root"},
+        [CONFIG_TYPE_CPUS] = {"5,0 2-3  4-4", "0 2-5"},
+        [CONFIG_TYPE_SCHEDULING] = {"idle", "idle"},
 };
 
 static void test_every_key_is_read_and_printed(void **state)
@@ -183,6 +188,9 @@ static void test_what_inih_would_cut(void **state)
 
 static void test_refusals_say_where_and_what(void **state)
 {
+        static const char *const no_cpus[] = {"",   "x",  "1-",   "-1",    "3-2", "1-2-3",
+                                              "+1", "1x", "8192", "0-all", "0x1", "99999999999999999999"};
+
         refused("[daemon]\n\nsokcet = /a\n", 3, "unknown key 'sokcet' in [daemon]: is socket meant?");
         refused("[daemon]\nxyzzyx = 1\n", 2, "known: socket, socket_mode");
         refused("[daemon]\nmetrics = /x\n", 2, "unknown key 'metrics'");
@@ -216,6 +224,12 @@ static void test_refusals_say_where_and_what(void **state)
         refused("[pool a]\nmax_tasks = few\n", 2, "not a whole number or none");
         refused("[pool a]\nmax_rss = 1K\n", 2, "the least is 1048576");
         refused("[pool a]\nmax_rss = much\n", 2, "not a size (bytes, or with K, M, G) or none");
+        for (size_t i = 0; i < sizeof no_cpus / sizeof no_cpus[0]; i++) {
+                char text[64];
+                snprintf(text, sizeof text, "[pool a]\ncpu_affinity = %s\n", no_cpus[i]);
+                refused(text, 2, *no_cpus[i] ? "is not a CPU or a range of CPUs below 8192" : "names no CPU");
+        }
+        refused("[pool a]\nscheduling = fifo\n", 2, "not one of other, batch, idle");
         refused("[pool a]\nnesting_limit = 5000\n", 2, "the most is 4096");
 }
 
@@ -322,6 +336,58 @@ static void test_room_for_workers(void **state)
         configuration_free(c);
 }
 
+/* What the kernel does not let us have is known before anybody is let in. */
+static void test_what_workers_cannot_be(void **state)
+{
+        int nice = getpriority(PRIO_PROCESS, 0), policy = sched_getscheduler(0);
+        cpu_set_t own, now;
+        char text[128];
+
+        assert_int_equal(sched_getaffinity(0, sizeof own, &own), 0);
+        uint32_t cpu = 0;
+        while (!CPU_ISSET(cpu, &own))
+                cpu++;
+        snprintf(text, sizeof text, "[pool a]\ncpu_affinity=%u\nscheduling=idle\nnice=19\n", cpu);
+        settles(text, 1, 1, 1); /* auto: of the CPUs that the workers may use */
+        misfits("[pool a]\ncpu_affinity=8191\n", 100000,
+                "[pool a] cpu_affinity names CPU 8191, which gangerd cannot use; it can use 0");
+        snprintf(text, sizeof text, "[pool a]\ncpu_affinity=%u 8000-8001\n", cpu);
+        misfits(text, 100000, "names CPU 8000-8001, which");
+        /* trying has changed nothing */
+        assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
+        assert_true(CPU_EQUAL(&own, &now));
+        assert_int_equal(sched_getscheduler(0), policy);
+        assert_int_equal(getpriority(PRIO_PROCESS, 0), nice);
+}
+
+/* As a child that has the right to nothing any more. */
+static void test_what_workers_may_not_be(void **state)
+{
+        const struct rlimit none = {0, 0};
+        const struct sched_param zero = {0};
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                setrlimit(RLIMIT_NICE, &none);
+                setpriority(PRIO_PROCESS, 0, 15);
+                sched_setscheduler(0, SCHED_IDLE, &zero);
+                if (setuid(65534) < 0 && geteuid() == 0)
+                        _exit(1);
+                struct configuration *c = parsed("[pool a]\nworkers=1\n");
+                assert_int_equal(configuration_settle(c, false, 100000, &problem), 0);
+                assert_int_equal(c->pools[0].nice, 15);
+                assert_int_equal(c->pools[0].scheduling, CONFIG_SCHEDULING_IDLE);
+                configuration_free(c);
+                misfits("[pool a]\nnice=-3\n", 100000, "[pool a] nice = -3: Permission denied");
+                misfits("[pool a]\nscheduling=batch\n", 100000,
+                        "[pool a] scheduling = batch: Operation not permitted");
+                _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+}
+
 static void test_who_may_use_a_pool(void **state)
 {
         struct configuration *c = parsed("[pool a]\nworkers=1\n[pool b]\nworkers=1\nallow_users=root 70001\n"
@@ -361,8 +427,8 @@ static void test_files(void **state)
 
 static void test_no_memory_at_any_place(void **state)
 {
-        static const char text[] =
-                "[daemon]\nsocket=/a\n[pool a]\nenv=A=1 B=2\nallow_users=0 1\n[module m]\nk=v\nk=w\n";
+        static const char text[] = "[daemon]\nsocket=/a\n[pool a]\nenv=A=1 B=2\nallow_users=0 "
+                                   "1\ncpu_affinity=0\n[module m]\nk=v\nk=w\n";
         bool failed = true;
 
         for (unsigned n = 1; failed; n++) {
@@ -405,6 +471,8 @@ int main(void)
                 cmocka_unit_test(test_settle),
                 cmocka_unit_test(test_numbers_of_workers),
                 cmocka_unit_test(test_room_for_workers),
+                cmocka_unit_test(test_what_workers_cannot_be),
+                cmocka_unit_test(test_what_workers_may_not_be),
                 cmocka_unit_test(test_who_may_use_a_pool),
                 cmocka_unit_test(test_files),
                 cmocka_unit_test(test_no_memory_at_any_place),
