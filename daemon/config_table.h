@@ -58,6 +58,8 @@ extern const size_t n_config_table;
 const char *config_type_help(enum config_type);
 /* The key of a section by its name; NULL. */
 const struct config_key *config_key_find(enum config_section, const char *name);
+/* All keys with their defaults, for people. */
+void config_table_print(FILE *);
 /* Reads the text into the field of `object`; what was there is freed. 0, -ENOMEM, or 1: `why` says what is
  * wrong. */
 int config_key_set(const struct config_key *, void *object, const char *text, char *why, size_t why_bytes);

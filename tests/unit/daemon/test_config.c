@@ -130,6 +130,25 @@ static void test_every_key_is_read_and_printed(void **state)
         }
 }
 
+static void test_help_names_every_key(void **state)
+{
+        char *printed, row[128];
+        size_t size;
+        FILE *f = open_memstream(&printed, &size);
+
+        config_table_print(f);
+        fclose(f);
+        for (size_t i = 0; i < n_config_table; i++) {
+                const struct config_key *key = &config_table[i];
+                bool has_fallback = key->fallback != NULL && *key->fallback != 0;
+                snprintf(row, sizeof row, "\n  %s%s%s", key->name, has_fallback ? " = " : "",
+                         has_fallback ? key->fallback : "");
+                if (strstr(printed, row) == NULL || strstr(printed, key->help) == NULL)
+                        fail_msg("no '%s' in:\n%s", row, printed);
+        }
+        free(printed);
+}
+
 static void test_what_is_printed_can_be_read(void **state)
 {
         struct configuration *c =
@@ -462,6 +481,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_defaults),
                 cmocka_unit_test(test_every_key_is_read_and_printed),
+                cmocka_unit_test(test_help_names_every_key),
                 cmocka_unit_test(test_what_is_printed_can_be_read),
                 cmocka_unit_test(test_sizes_and_times),
                 cmocka_unit_test(test_what_inih_would_cut),
