@@ -300,7 +300,8 @@ struct core_result {
 
 struct core_exit {
         bool by_signal;
-        int status; /* exit status or signal */
+        int status;      /* exit status or signal */
+        bool over_limit; /* it died because its pool's limit left it no memory */
         uint64_t max_rss_bytes;
 };
 
