@@ -111,15 +111,22 @@ void user_unpark(struct user *user, struct task *task)
                 TAILQ_REMOVE(&user->core->parked_users, user, link);
 }
 
+void task_unpark(struct task *task)
+{
+        user_unpark(task->user, task);
+        queue_put_back(task, task->order);
+}
+
 static void resume(struct user *user)
 {
         struct task *task;
         for (unsigned n = 0; n < RESUMED_AT_ONCE && (task = TAILQ_FIRST(&user->parked)); n++) {
+                if (!task->map) {
+                        task_unpark(task);
+                        continue;
+                }
                 user_unpark(user, task);
-                if (task->map)
-                        map_update(user->core, task);
-                else
-                        queue_put_back(task, task->order);
+                map_update(user->core, task);
         }
 }
 

@@ -31,6 +31,8 @@ void user_release(struct user *, enum account_kind, uint64_t amount);
 bool user_is_over(const struct user *);
 void user_park(struct user *, struct task *);
 void user_unpark(struct user *, struct task *);
+/* A parked task, no map, goes back to its place in the queue. */
+void task_unpark(struct task *);
 /* Puts back what is parked of those who are not over any more, not all at once. True: there is more. */
 bool users_resume(struct core *);
 static inline uid_t user_uid(const struct user *user)

@@ -122,6 +122,18 @@ static void check_place(const struct task *task)
                (TASK_IS_END(task->state) && task->bad.cause != CAUSE_NONE));
 }
 
+static void check_watches(const struct task *task)
+{
+        const struct watch *watch;
+        LIST_FOREACH (watch, &task->watches, link) {
+                const struct peer *peer = watch->waiter->peer;
+                bool is_other = peer->run && !(task->extra && task->extra->parent == peer);
+                assert(watch->task == task);
+                assert((watch->awaited != NULL) == (is_other && task->place == PLACE_LANE));
+                assert(!peer->run || task->map || task->place != PLACE_PARKED);
+        }
+}
+
 static void check_tasks(const struct core *core, struct tally *tally)
 {
         const struct task *task;
@@ -132,6 +144,7 @@ static void check_tasks(const struct core *core, struct tally *tally)
                 last = task_id(task);
                 n++;
                 check_place(task);
+                check_watches(task);
                 check_timer(core, &task->timer, tally);
                 tally->n_held += task->place == PLACE_HELD;
                 tally->n_parked += task->place == PLACE_PARKED;
@@ -241,25 +254,39 @@ static void check_hand(const struct core *core, const struct hand *hand, struct 
         check_timer(core, &hand->timer, tally);
 }
 
+/* What stands in a lane is in its groups, and nothing else is. */
+static void check_awaited(const struct peer *peer)
+{
+        const struct awaited *group;
+        const struct task_extra *extra;
+        const struct watch *watch;
+        SLIST_FOREACH (group, &peer->awaited, of_peer) {
+                bool some = !TAILQ_EMPTY(&group->children) || !TAILQ_EMPTY(&group->watched);
+                assert(group->peer == peer && group->is_listed == (some && peer->is_waiting));
+                TAILQ_FOREACH (extra, &group->children, of_ready) {
+                        assert(extra->parent == peer && extra->is_ready);
+                        assert(extra->task->pool == group->pool->index);
+                }
+                TAILQ_FOREACH (watch, &group->watched, of_awaited) {
+                        assert(watch->awaited == group && watch->waiter->peer == peer);
+                        assert(watch->task->pool == group->pool->index && watch->task->place == PLACE_LANE);
+                }
+        }
+}
+
 static void check_children(const struct peer *peer)
 {
         const struct task_extra *extra;
-        uint32_t n_ready = 0;
         TAILQ_FOREACH (extra, &peer->children, of_parent) {
                 const struct task *task = extra->task;
-                bool is_ready = task->place == PLACE_LANE && task->pool == peer->pool->index;
                 assert(extra->parent == peer && !TASK_IS_END(task->state));
-                assert(extra->is_ready == is_ready && extra->depth == peer->depth + 1);
-                n_ready += is_ready;
+                assert(extra->is_ready == (task->place == PLACE_LANE) && extra->depth == peer->depth + 1);
         }
-        TAILQ_FOREACH (extra, &peer->ready, of_ready) {
-                n_ready--;
-        }
-        assert(n_ready == 0);
         if (peer->run)
                 assert(peer->run->hand->peer == peer && TAILQ_FIRST(&peer->run->hand->runs) == peer->run);
         else
-                assert(TAILQ_EMPTY(&peer->children) && !peer->is_waiting);
+                assert(TAILQ_EMPTY(&peer->children) && !peer->is_waiting && SLIST_EMPTY(&peer->awaited));
+        check_awaited(peer);
 }
 
 static void check_peers(const struct core *core, struct tally *tally)
@@ -298,6 +325,7 @@ static void check_crew(const struct core *core, const struct pool *pool)
 {
         const struct hand *hand;
         const struct peer *peer;
+        const struct awaited *group;
         uint32_t n_retiring = 0, n_waiting = 0, depth = UINT32_MAX;
         for (unsigned state = WORKER_IDLE; state <= WORKER_BUSY; state++)
                 TAILQ_FOREACH (hand, &pool->hands[state], link) {
@@ -306,9 +334,11 @@ static void check_crew(const struct core *core, const struct pool *pool)
                 }
         TAILQ_FOREACH (peer, &pool->waiting, waiting_link) {
                 assert(peer->is_waiting && peer->n_waiters > 0 && peer->run->hand->state == WORKER_BUSY);
-                assert(peer->depth <= depth);
-                depth = peer->depth;
                 n_waiting++;
+        }
+        TAILQ_FOREACH (group, &pool->awaited, link) {
+                assert(group->is_listed && group->pool == pool && group->peer->depth <= depth);
+                depth = group->peer->depth;
         }
         assert(n_retiring == pool->n_retiring && n_waiting == pool->n_waiting);
         assert(pool->target <= pool->config.max_workers || core->stopping);

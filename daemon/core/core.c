@@ -85,6 +85,7 @@ int64_t core_turn(struct core *core, int64_t now)
 {
         struct timer *timer;
         core_update_now(core, now);
+        pools_tell(core); /* before the time of who waited for it is up */
         while ((timer = timers_first_due(&core->timers, now)))
                 fire(core, timer);
         bool again = users_resume(core);

@@ -4,10 +4,9 @@
  * which begins with its first request and ends with it: then its open requests are over, and what it
  * submitted and did not detach is cancelled.
  *
- * While such a connection has an open request its task waits, and the place of its worker is lent: to the
- * children of those who wait, the deepest first, so that what is waited for gets done whatever else is
- * queued. The invariant: a peer is in its pool's list of the waiting exactly while its hand is busy and it
- * has open requests.
+ * While such a connection has an open request its task waits, and the place of its worker is lent: to what
+ * others wait for (awaited.c), so that it gets done whatever else is queued. The invariant: a peer is in its
+ * pool's list of the waiting exactly while its hand is busy and it has open requests.
  */
 #include "daemon/core/core_private.h"
 
@@ -40,17 +39,10 @@ static void start_waiting(struct peer *peer)
 {
         struct run *run = peer->run;
         struct pool *pool = peer->pool;
-        struct peer *other;
-        TAILQ_FOREACH (other, &pool->waiting, waiting_link) {
-                if (other->depth <= peer->depth)
-                        break;
-        }
-        if (other)
-                TAILQ_INSERT_BEFORE(other, peer, waiting_link);
-        else
-                TAILQ_INSERT_TAIL(&pool->waiting, peer, waiting_link);
+        TAILQ_INSERT_TAIL(&pool->waiting, peer, waiting_link);
         pool->n_waiting++;
         peer->is_waiting = run->has_waited = true;
+        awaited_update(peer);
         if (!run->task->map)
                 task_set_state(peer->core, run->task, TASK_WAITING);
         run_take_back_ahead(run->hand, UINT32_MAX);
@@ -66,6 +58,7 @@ void peer_stop_waiting(struct peer *peer)
         pool->n_waiting--;
         pool->is_dirty = true;
         peer->is_waiting = false;
+        awaited_update(peer);
         if (task->state == TASK_WAITING)
                 task_set_state(peer->core, task, TASK_RUNNING);
 }
@@ -99,29 +92,40 @@ int peer_admit_waiting(struct peer *peer)
 
 static bool task_reaches(const struct task *from, const struct task *to, unsigned *n_steps);
 
-/* Only requests that need all that they wait for. */
-static bool waiter_reaches(const struct waiter *waiter, const struct task *to, unsigned *n_steps)
+/* Whether so many of what it watches cannot end before that one that the others are too few. */
+static bool wait_reaches(const struct wait *wait, const struct task *to, unsigned *n_steps)
 {
-        const struct wait *wait = waiter->wait;
-        if (!wait)
-                return waiter->watch.task && task_reaches(waiter->watch.task, to, n_steps);
-        for (size_t i = 0; wait->count == wait->n && i < wait->n; i++)
-                if (wait->watches[i].task && task_reaches(wait->watches[i].task, to, n_steps))
-                        return true;
-        return false;
+        size_t n_enough = wait->n_ended;
+        for (size_t i = 0; n_enough < wait->count && i < wait->n; i++) {
+                const struct task *task = wait->watches[i].task;
+                n_enough += task && !task_reaches(task, to, n_steps);
+        }
+        return n_enough < wait->count;
 }
 
+static bool waiter_reaches(const struct waiter *waiter, const struct task *to, unsigned *n_steps)
+{
+        if (waiter->wait)
+                return wait_reaches(waiter->wait, to, n_steps);
+        return waiter->watch.task && task_reaches(waiter->watch.task, to, n_steps);
+}
+
+/* A circle that was met before on this way: it cannot end by itself. */
 static bool run_reaches(const struct run *run, const struct task *to, unsigned *n_steps)
 {
-        const struct peer *peer = run->hand->peer;
+        struct peer *peer = run->hand->peer;
         const struct waiter *waiter;
+        bool reaches = false;
         if (!peer || peer->run != run)
                 return false;
+        if (peer->is_looked_at)
+                return true;
+        peer->is_looked_at = true;
         TAILQ_FOREACH (waiter, &peer->waiters, link) {
-                if (waiter_reaches(waiter, to, n_steps))
-                        return true;
+                reaches = reaches || waiter_reaches(waiter, to, n_steps);
         }
-        return false;
+        peer->is_looked_at = false;
+        return reaches;
 }
 
 static bool task_reaches(const struct task *from, const struct task *to, unsigned *n_steps)
@@ -146,6 +150,13 @@ bool peer_would_deadlock(const struct peer *peer, const struct task *task)
         return peer->run && !TASK_IS_END(task->state) && task_reaches(task, peer->run->task, &n_steps);
 }
 
+bool peer_wait_would_deadlock(const struct waiter *waiter)
+{
+        unsigned n_steps = 0;
+        const struct run *run = waiter->peer->run;
+        return run && wait_reaches(waiter->wait, run->task, &n_steps);
+}
+
 /* -- children -- */
 
 void child_add(struct peer *parent, struct task *task)
@@ -161,35 +172,9 @@ void child_remove(struct task *task)
         struct task_extra *extra = task->extra;
         if (!extra || !extra->parent)
                 return;
-        child_ready(task, false, false);
+        child_leave(extra);
         TAILQ_REMOVE(&extra->parent->children, extra, of_parent);
         extra->parent = NULL;
-}
-
-void child_ready(struct task *task, bool is_ready, bool at_head)
-{
-        struct task_extra *extra = task->extra;
-        if (!extra || !extra->parent || extra->is_ready == is_ready ||
-            task->pool != extra->parent->pool->index)
-                return;
-        extra->is_ready = is_ready;
-        if (!is_ready)
-                TAILQ_REMOVE(&extra->parent->ready, extra, of_ready);
-        else if (at_head)
-                TAILQ_INSERT_HEAD(&extra->parent->ready, extra, of_ready);
-        else
-                TAILQ_INSERT_TAIL(&extra->parent->ready, extra, of_ready);
-}
-
-struct task *pool_first_awaited(const struct pool *pool)
-{
-        const struct peer *peer;
-        TAILQ_FOREACH (peer, &pool->waiting, waiting_link) {
-                const struct task_extra *extra = TAILQ_FIRST(&peer->ready);
-                if (extra)
-                        return extra->task;
-        }
-        return NULL;
 }
 
 static struct bad_end by_parent(const struct peer *peer)

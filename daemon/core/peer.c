@@ -34,7 +34,7 @@ int peer_new(struct core *core, uint32_t index, struct user *user, pid_t pid, st
         LIST_INIT(&peer->lanes);
         TAILQ_INIT(&peer->held);
         TAILQ_INIT(&peer->children);
-        TAILQ_INIT(&peer->ready);
+        SLIST_INIT(&peer->awaited);
         core->peers[index] = peer;
         *ret = peer;
         return 0;
@@ -88,6 +88,7 @@ void peer_close(struct peer *peer)
         }
         while ((extra = TAILQ_FIRST(&peer->children)))
                 child_remove(extra->task);
+        awaited_free_all(peer);
         lanes_orphan(peer);
         assert(TAILQ_EMPTY(&peer->held));
         user_release(peer->user, ACCOUNT_BYTES, peer->unsent_bytes + peer->input_bytes);

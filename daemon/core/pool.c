@@ -33,6 +33,16 @@ static void check_config(const struct core_pool_config *config)
         assert(config->window >= 1 && config->window <= LIMIT_SLOTS);
 }
 
+static void set_config(struct pool *pool, const struct core_pool_config *config)
+{
+        pool->config = *config;
+        if (config->closed)
+                pool->config.workers = pool->config.min_workers = pool->config.max_workers = 0;
+        pool->target = pool->config.workers;
+        pool->least_workers = pool->config.min_workers;
+        pool->is_elastic = pool->config.min_workers < pool->config.max_workers;
+}
+
 int core_pool_add(struct core *core, const struct core_pool_config *config, uint32_t *ret_pool)
 {
         check_config(config);
@@ -46,8 +56,7 @@ int core_pool_add(struct core *core, const struct core_pool_config *config, uint
         }
         pool->core = core;
         pool->index = core->n_pools;
-        pool->config = *config;
-        pool->target = config->workers;
+        set_config(pool, config);
         pool->recover_at = pool->unclog_at = CORE_NEVER;
         pool->timer.kind = TIMER_POOL;
         queue_init(&pool->queue);
@@ -58,6 +67,7 @@ int core_pool_add(struct core *core, const struct core_pool_config *config, uint
         TAILQ_INIT(&pool->room);
         TAILQ_INIT(&pool->ahead);
         TAILQ_INIT(&pool->waiting);
+        TAILQ_INIT(&pool->awaited);
         core->pools[core->n_pools++] = pool;
         *ret_pool = pool->index;
         return 0;
@@ -78,10 +88,7 @@ void core_pool_configure(struct core *core, uint32_t index, const struct core_po
         struct pool *pool = pool_at(core, index);
         struct hand *hand;
         check_config(config);
-        pool->config = *config;
-        if (config->closed)
-                pool->config.workers = pool->config.min_workers = pool->config.max_workers = 0;
-        pool->target = pool->config.workers;
+        set_config(pool, config);
         pool->is_dirty = true;
         TAILQ_FOREACH (hand, &pool->hands[WORKER_BUSY], link) {
                 hand_settle(hand);

@@ -31,10 +31,12 @@ struct pool {
         TAILQ_HEAD(hand_list, hand) hands[WORKER_STUCK + 1];
         uint32_t n_hands[WORKER_STUCK + 1];
         struct hand_list free, room, ahead;
-        TAILQ_HEAD(, peer)
-        waiting; /* tasks that wait for something, the deepest first: their hands are busy */
+        TAILQ_HEAD(, peer) waiting;    /* tasks that wait for something: their hands are busy */
+        TAILQ_HEAD(, awaited) awaited; /* by whomever: what could begin here, the deepest first */
         uint32_t n_waiting;
         uint32_t target; /* workers it shall have; between config.min_workers and .max_workers */
+        bool is_elastic; /* as it was configured, and so is: */
+        uint32_t least_workers;
         uint32_t generation;
         uint32_t n_retiring; /* idle or busy hands that are to be replaced */
         uint32_t lent;       /* workers above the target, for tasks that others waited for not long ago */

@@ -52,18 +52,27 @@ static uint32_t n_lacking(const struct pool *pool)
         return pool->is_short && n > pool->n_hands[WORKER_STARTING] ? n - pool->n_hands[WORKER_STARTING] : 0;
 }
 
+/* Workers that there may be above the target now. */
+static uint32_t n_lendable(const struct pool *pool)
+{
+        return least(pool->n_waiting, pool->config.nesting_limit);
+}
+
 /* Raises what there may be: by tasks that found no worker. */
 static void grow(struct pool *pool)
 {
-        uint32_t n = n_lacking(pool), lendable = least(pool->n_waiting, pool->config.nesting_limit);
-        uint32_t room = pool->config.max_workers - pool->target;
-        if (pool->n_waiting)
+        uint32_t lendable = n_lendable(pool), n = n_lacking(pool);
+        bool has_successor = pool->n_retiring && n_counted(pool) > pool->target + pool->lent;
+        uint32_t wanted = n_counted(pool) - has_successor + n;
+        if (pool->lent <= lendable)
                 pool->lent_until = pool->core->now + LENT_NS;
-        pool->target += least(n, room);
-        n -= least(n, room);
+        if (n == 0)
+                return;
+        if (pool->target < wanted)
+                pool->target = least(wanted, pool->config.max_workers);
         /* What is lent and still there may be used again. */
-        if (n && pool->lent < lendable)
-                pool->lent = least(pool->lent + n, lendable);
+        if (pool->target + pool->lent < wanted && pool->lent < lendable)
+                pool->lent = least(wanted - pool->target, lendable);
 }
 
 static bool is_lacking(const struct pool *pool)
@@ -80,17 +89,30 @@ static struct hand *longest_idle(const struct pool *pool)
         return TAILQ_LAST(&pool->free, hand_list);
 }
 
+static uint32_t n_live(const struct pool *pool)
+{
+        return pool->n_hands[WORKER_IDLE] + pool->n_hands[WORKER_BUSY];
+}
+
+/* When there may be one less. */
+static int64_t idles_until(const struct pool *pool, const struct hand *hand)
+{
+        int64_t timeout = pool->config.idle_timeout;
+        return timeout >= CORE_NEVER - hand->since ? CORE_NEVER : hand->since + timeout;
+}
+
+/* For one that has not said hello nobody goes: it may never. */
 static void shrink(struct pool *pool)
 {
         struct core *core = pool->core;
         struct hand *hand;
-        if (pool->lent && pool->lent_until <= core->now)
-                pool->lent = 0;
+        if (pool->lent > n_lendable(pool) && pool->lent_until <= core->now)
+                pool->lent = n_lendable(pool);
         while (n_counted(pool) > pool->target + pool->lent + (pool->n_retiring > 0) &&
-               (hand = longest_idle(pool)))
+               n_live(pool) > pool->target && (hand = longest_idle(pool)))
                 hand_stop(hand);
         while (pool->target > pool->config.min_workers && !pool->n_retiring && (hand = longest_idle(pool)) &&
-               hand->since + pool->config.idle_timeout <= core->now) {
+               idles_until(pool, hand) <= core->now) {
                 pool->target--;
                 hand_stop(hand);
         }
@@ -101,7 +123,7 @@ static void exchange(struct pool *pool)
 {
         struct hand *hand;
         while (pool->n_retiring && (hand = longest_idle(pool)) && hand->is_retiring &&
-               pool->n_hands[WORKER_IDLE] + pool->n_hands[WORKER_BUSY] > pool->target)
+               n_live(pool) > pool->target)
                 hand_stop(hand);
 }
 
@@ -128,11 +150,11 @@ int64_t pool_balance_at(const struct pool *pool)
                 return CORE_NEVER;
         if (is_lacking(pool) && pool->zygote_is_ready && pool->spawn_at > core->now)
                 at = pool->spawn_at;
-        if (pool->lent && !pool->n_waiting && pool->lent_until < at)
+        if (pool->lent > n_lendable(pool) && pool->lent_until < at)
                 at = pool->lent_until;
         if (hand && pool->target > pool->config.min_workers && !pool->n_retiring &&
-            hand->since + pool->config.idle_timeout < at)
-                at = hand->since + pool->config.idle_timeout;
+            idles_until(pool, hand) < at)
+                at = idles_until(pool, hand);
         return at;
 }
 
@@ -144,11 +166,12 @@ void core_pool_scale(struct core *core, uint32_t index, uint32_t n, int64_t now)
         struct core_pool_config *config = &pool->config;
         core_update_now(core, now);
         assert(n <= LIMIT_WORKERS);
-        if (config->min_workers == config->max_workers || config->min_workers > n)
-                config->min_workers = n;
         config->max_workers = n;
-        if (pool->target > n || config->min_workers == n)
+        config->min_workers = pool->is_elastic ? least(pool->least_workers, n) : n;
+        if (pool->target > n || !pool->is_elastic)
                 pool->target = n;
+        else if (pool->target < config->min_workers)
+                pool->target = config->min_workers;
         pool->is_dirty = true;
 }
 
@@ -240,8 +263,11 @@ static int wait_for_pool(struct core *core, struct core_request request, enum wa
 int core_pool_drain(struct core *core, struct core_request request, uint32_t pool, int64_t timeout,
                     int64_t now)
 {
-        core_pool_pause(core, pool, true, now);
-        return wait_for_pool(core, request, WAITER_DRAIN, pool, timeout);
+        core_update_now(core, now);
+        int r = wait_for_pool(core, request, WAITER_DRAIN, pool, timeout);
+        if (!r)
+                core_pool_pause(core, pool, true, now);
+        return r;
 }
 
 int core_pool_await_renewal(struct core *core, struct core_request request, uint32_t pool, int64_t now)

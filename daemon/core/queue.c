@@ -109,7 +109,7 @@ void queue_push(struct task *task)
         task->order = ++core->next_order;
         task->place = PLACE_LANE;
         TAILQ_INSERT_TAIL(&lane->tasks, task, link);
-        child_ready(task, true, false);
+        awaited_enter(task, false);
         if (!lane->in_ring)
                 lane_enter(lane, false);
         lane->level->turn->pool->is_dirty = true;
@@ -131,7 +131,7 @@ void queue_put_back(struct task *task, uint64_t order)
                 TAILQ_INSERT_BEFORE(other, task, link);
         else
                 TAILQ_INSERT_TAIL(&lane->tasks, task, link);
-        child_ready(task, true, true);
+        awaited_enter(task, true);
         lane->level->turn->pool->is_dirty = true;
 #ifndef SEEDED_BUG_TURN_LOST
         lane_enter(lane, true);
@@ -144,7 +144,7 @@ void queue_remove(struct task *task)
         assert(task->place == PLACE_LANE && !lane->merged_into);
         TAILQ_REMOVE(&lane->tasks, task, link);
         task->place = PLACE_NONE;
-        child_ready(task, false, false);
+        awaited_leave(task);
         if (TAILQ_EMPTY(&lane->tasks) && lane->in_ring)
                 lane_leave(lane);
 }

@@ -40,7 +40,9 @@ static int call_joins(struct core *core, struct core_request request, struct tas
         if (peer_would_deadlock(peer, task))
                 return CORE_DEADLOCK;
         if (!task->settled) {
-                int r = waiter_new(peer, request.msgid, WAITER_ATTACH, &waiter);
+                int r = awaited_reserve(peer, task->pool);
+                if (!r)
+                        r = waiter_new(peer, request.msgid, WAITER_ATTACH, &waiter);
                 if (r)
                         return r;
                 waiter->streams = spec->streams;
@@ -126,7 +128,9 @@ int core_result(struct core *core, struct core_request request, uint64_t id, int
         }
         if (peer_would_deadlock(peer, task))
                 return CORE_DEADLOCK;
-        int r = waiter_new(peer, request.msgid, WAITER_RESULT, &waiter);
+        int r = awaited_reserve(peer, task->pool);
+        if (!r)
+                r = waiter_new(peer, request.msgid, WAITER_RESULT, &waiter);
         if (r)
                 return r;
         waiter->keep = keep;
@@ -145,7 +149,9 @@ static int watch_unended(struct peer *peer, uint32_t msgid, struct task *task, u
         struct waiter *waiter;
         if (peer_would_deadlock(peer, task))
                 return CORE_DEADLOCK;
-        int r = copies_output ? user_admit(peer->user, ACCOUNT_BYTES, reserved_bytes) : 0;
+        int r = awaited_reserve(peer, task->pool);
+        if (!r && copies_output)
+                r = user_admit(peer->user, ACCOUNT_BYTES, reserved_bytes);
         if (!r)
                 r = waiter_new(peer, msgid, WAITER_ATTACH, &waiter);
         if (r)

@@ -24,11 +24,13 @@ static bool is_held(const struct task *task)
         return false;
 }
 
-/* Whether its result may have to be kept. Of a further attempt the user may hold what its last one wrote: it
- * would wait for itself. */
-static bool would_be_kept(const struct task *task)
+/* Whether it waits until its user holds less, for its result may have to be kept. Of a further attempt he may
+ * hold what its last one wrote, and for the sake of a task that waits for it what that one wrote, or an
+ * ordered map behind that one: it would wait for itself. */
+static bool is_too_much(const struct task *task)
 {
-        return !task->is_call && !task->map && task->attempt == 1;
+        return !task->is_call && !task->map && task->attempt == 1 && user_is_over(task->user) &&
+               !task_is_watched_by_task(task);
 }
 
 static void hold(struct task *task)
@@ -118,7 +120,7 @@ static void dispatch(struct pool *pool)
                         hold(task);
                         continue;
                 }
-                if (!is_awaited && would_be_kept(task) && user_is_over(task->user)) {
+                if (is_too_much(task)) {
                         queue_remove(task);
                         user_park(task->user, task);
                         continue;

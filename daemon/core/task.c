@@ -232,7 +232,8 @@ int task_new(struct peer *peer, const struct core_spec *spec, uint64_t n, int64_
                 goto no_extra;
         if (timers_reserve(&core->timers, 1) < 0)
                 goto no_timer;
-        if (lane_get(peer, task_pool(core, task), spec->priority, &task->lane) < 0)
+        if (awaited_reserve(peer, spec->pool) < 0 ||
+            lane_get(peer, task_pool(core, task), spec->priority, &task->lane) < 0)
                 goto no_lane;
         fill(task, peer, spec, now);
         if (task->extra)

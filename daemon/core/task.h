@@ -38,9 +38,9 @@ struct task_extra {
         /* submitted by a task: */
         struct peer *parent; /* that task's; NULL: it has ended */
         uint32_t depth;
-        bool is_ready;                     /* in parent.ready */
+        bool is_ready;                     /* in a lane: in a group of parent.awaited */
         TAILQ_ENTRY(task_extra) of_parent; /* parent.children */
-        TAILQ_ENTRY(task_extra) of_ready;  /* parent.ready */
+        TAILQ_ENTRY(task_extra) of_ready;  /* awaited.children */
         uint32_t retries;
         unsigned retry_on;
         int64_t backoff;

@@ -55,19 +55,22 @@ int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct 
 void waiter_watch(struct waiter *waiter, struct watch *watch, struct task *task, size_t index)
 {
         watch->waiter = waiter;
-        watch->task = task;
         watch->index = index;
-        LIST_INSERT_HEAD(&task->watches, watch, link);
+        watch_begin(watch, task);
+        /* Who waits may be what his user's memory waits for. */
+        if (waiter->peer->run && task->place == PLACE_PARKED && !task->map)
+                task_unpark(task);
 }
 
 void waiter_free(struct core *core, struct waiter *waiter)
 {
         struct peer *peer = waiter->peer;
-        if (waiter->watch.task) {
-                LIST_REMOVE(&waiter->watch, link);
+        struct task *task = waiter->watch.task;
+        if (task) {
+                watch_end(&waiter->watch);
                 /* It may be the slow one for whose sake credit was withheld. */
                 if (waiter->streams)
-                        task_resume_stream(waiter->watch.task);
+                        task_resume_stream(task);
         }
         if (waiter->wait)
                 wait_free(core, waiter);

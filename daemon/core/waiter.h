@@ -8,6 +8,7 @@
 #include "daemon/core/table.h"
 #include "daemon/core/timer.h"
 
+struct awaited;
 struct peer;
 struct task;
 
@@ -25,7 +26,12 @@ struct watch {
         struct waiter *waiter;
         struct task *task; /* NULL: not linked */
         size_t index;      /* of a wait: which id */
+        TAILQ_ENTRY(watch) of_awaited;
+        struct awaited *awaited; /* the group that it is in: by a task, of one that could begin; NULL */
 };
+/* Linked to its task; unlinked. */
+void watch_begin(struct watch *, struct task *);
+void watch_end(struct watch *);
 struct wait { /* what a `wait` needs beyond other requests */
         size_t n, n_ended, count;
         uint64_t *ids;

@@ -184,6 +184,14 @@ void ledger_attempt_over(struct sim *s, struct entry *e)
         e->over_at = s->now;
 }
 
+/* Its caller has the stream for as long as he wants the answer; who joined it by its key is attached, and
+ * held up by credit alone. */
+static bool streams_to_blocked(struct sim *s, const struct entry *e)
+{
+        return e->streams && s->connections[e->connection].told_bytes > s->config.output_limit_bytes &&
+               request_find(s, e->connection, e->msgid);
+}
+
 void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, uint32_t worker)
 {
         if (e->n_ends)
@@ -192,7 +200,7 @@ void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, 
                 sim_fail(s, "task %" PRIu64 " is sent before its time", e->id);
         if (s->now - LATENESS >= e->expires && e->kind != ENTRY_MAP && d->attempt == 1)
                 sim_fail(s, "task %" PRIu64 " is sent after it expired", e->id);
-        if (e->streams && s->connections[e->connection].told_bytes > s->config.output_limit_bytes)
+        if (streams_to_blocked(s, e))
                 sim_fail(s, "task %" PRIu64 " streams to a reader above its mark and is begun", e->id);
         if (!d->is_chunk) {
                 if (e->sent_out)

@@ -294,9 +294,14 @@ struct recorder *begin(uint32_t n_workers, uint32_t window)
         struct core_pool_config pool = ordinary_pool;
         pool.workers = pool.min_workers = pool.max_workers = n_workers;
         pool.window = window;
-        struct recorder *r = begin_with(&ordinary, &pool);
+        return begin_like(&pool);
+}
+
+struct recorder *begin_like(const struct core_pool_config *pool)
+{
+        struct recorder *r = begin_with(&ordinary, pool);
         turn(r, 0);
-        for (uint32_t i = 0; i < n_workers; i++) {
+        for (uint32_t i = 0; i < pool->workers; i++) {
                 hello(r, i);
                 turn(r, 0);
         }
@@ -380,6 +385,27 @@ void map(struct recorder *r, uint32_t connection, uint32_t msgid, struct core_ma
         struct core_spec s = spec(r);
         r->n_payloads++;
         assert_int_equal(core_map(r->core, (struct core_request){connection, msgid}, &s, &m, r->now), 0);
+        core_check(r->core);
+}
+
+void open_task(struct recorder *r, uint32_t connection, uint32_t worker)
+{
+        assert_int_equal(core_connection_open_task(r->core, connection, worker, r->now), 0);
+        core_check(r->core);
+}
+
+int ask_result(struct recorder *r, uint32_t connection, uint32_t msgid, uint64_t task)
+{
+        struct core_request request = {connection, msgid};
+        int result = core_result(r->core, request, task, CORE_NEVER, false, r->now);
+        core_check(r->core);
+        return result;
+}
+
+void cancel(struct recorder *r, uint32_t connection, uint64_t task)
+{
+        size_t n;
+        assert_int_equal(core_cancel(r->core, connection, &task, 1, r->now, &n), 0);
         core_check(r->core);
 }
 
