@@ -24,7 +24,9 @@ static void on_readable(evutil_socket_t fd, short what, void *userdata)
 
 static void on_writable(evutil_socket_t fd, short what, void *userdata)
 {
-        channel_flush(userdata);
+        struct channel *channel = userdata;
+        daemon_update_now(channel->daemon);
+        channel_flush(channel);
 }
 
 int channel_init(struct channel *channel, struct daemon *daemon, int fd, struct channel_list *flush,
@@ -181,6 +183,8 @@ void channel_flush(struct channel *channel)
                 buffer_trim(&channel->output.bytes, READ_BYTES);
         else
                 channel->lost = true; /* its end of file, or its death, comes by itself */
+        if (channel->callbacks->on_flushed)
+                channel->callbacks->on_flushed(channel);
 }
 
 void channels_flush(struct channel_list *list)

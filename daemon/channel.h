@@ -27,7 +27,8 @@ struct channel_callbacks {
         /* NULL: fine; else why the peer is bad (then nothing more is read). */
         const char *(*on_message)(struct channel *, const struct envelope *);
         void (*on_bad)(struct channel *, const char *why);
-        void (*on_end)(struct channel *); /* end of file, or the connection is lost */
+        void (*on_end)(struct channel *);     /* end of file, or the connection is lost */
+        void (*on_flushed)(struct channel *); /* less output waits, perhaps none; may be NULL */
 };
 
 TAILQ_HEAD(channel_list, channel);

@@ -16,7 +16,7 @@ int permission_prepare(const struct configuration *config, struct connection *co
 
         for (uint32_t i = 0; i < config->n_pools; i++)
                 by_groups |= config->pools[i].allow_groups->n > 0;
-        if (!by_groups || connection->admin || connection->groups != NULL)
+        if (!by_groups || connection->admin || connection->channel != NULL || connection->groups != NULL)
                 return 0;
         return identity_groups(connection->fd, connection->gid, &connection->groups, &connection->n_groups);
 }
