@@ -27,19 +27,20 @@
 
 struct connections;
 struct daemon;
+struct rights;
 
 struct connection {
         struct connections *owner;
         uint32_t index;          /* the core's number for it */
         int fd;                  /* -1: closed, or a task's */
         struct channel *channel; /* of the worker that runs the task; NULL: a client's */
+        uint64_t task;           /* which; 0: a client's */
         const char *breach;      /* a task's: how it broke the protocol; its worker pays for that */
         uid_t uid;
         gid_t gid;
         pid_t pid; /* for logs only */
         bool admin;
-        gid_t *groups; /* all of the peer's, asked for by permission.c when a pool wants to know; NULL */
-        uint32_t n_groups;
+        struct rights *rights;  /* what he may use beside that, once permission.c has asked; NULL */
         bool takes_descriptors; /* its hello said so */
         bool said_hello;
         bool announced;    /* on_open took it; on_close is owed */
@@ -116,7 +117,8 @@ void connection_close(struct connection *);
 
 /* -- a task's -- */
 
-/* Opens the connection of the task that the worker runs. CORE_NOT_OPEN: it runs none. */
+/* Opens the connection of the task that the worker runs; whoever opens it knows its rights. CORE_NOT_OPEN: it
+ * runs none. */
 int connection_open_task(struct connections *, struct channel *, uint32_t worker, pid_t pid,
                          struct connection **ret);
 /* The core says that the task has ended. */

@@ -4,7 +4,8 @@
  * what it is answered goes out there, so nothing here reads or flushes. It begins with the task's first
  * request and is over when the core says so; then its number is free at the loop's end, like a client's.
  *
- * It is the task's user's, who is no admin here, whatever he was when he submitted it.
+ * It is the task's user's, who is no admin here, whatever he was when he submitted it; pools are open to it
+ * as they were to the connection that brought the task's arguments.
  */
 #include <assert.h>
 
@@ -37,6 +38,7 @@ static void learn_user(struct connection *c, uint32_t worker)
         int r = core_task(core, c->index, status.task, &record);
         assert(r == 0);
         c->uid = record.uid;
+        c->task = record.id;
 }
 
 int connection_open_task(struct connections *cs, struct channel *channel, uint32_t worker, pid_t pid,

@@ -19,6 +19,7 @@
 #include "daemon/encode.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/rights.h"
 #include "proto/errors.h"
 #include "proto/pack.h"
 
@@ -218,7 +219,7 @@ void connections_sweep(struct connections *cs)
                 cs->n--;
                 cs->n_tasks -= c->channel != NULL;
                 buffer_deinit(&c->input);
-                free(c->groups);
+                rights_unref(c->rights);
                 free(c);
         }
 }

@@ -14,6 +14,7 @@
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/rights.h"
 #include "daemon/rpc.h"
 #include "daemon/worker_private.h"
 #include "proto/methods.h"
@@ -268,6 +269,15 @@ static bool is_rude(const struct worker *worker)
         return output_size(&worker->channel.output) > config->output_limit_bytes + config->max_message_bytes;
 }
 
+/* What the task may use: all chunks of a map were brought by the same connection. */
+static struct rights *rights_of(const struct worker *worker, uint64_t task)
+{
+        for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
+                if (worker->task_at[i] == task)
+                        return worker->rights[i];
+        return NULL;
+}
+
 static const char *on_request(struct worker *worker, const struct envelope *envelope)
 {
         struct daemon *daemon = worker->owner->daemon;
@@ -284,6 +294,7 @@ static const char *on_request(struct worker *worker, const struct envelope *enve
                         return "it asks for something and runs no task";
                 if (r != 0)
                         return "there is no memory for what it asks";
+                c->rights = rights_ref(rights_of(worker, c->task));
                 worker->asks_by = c->index;
         }
         return rpc_serve_task(daemon->rpc, c, envelope);

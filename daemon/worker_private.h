@@ -60,6 +60,8 @@ struct worker {
         struct area *area;
         bool shares_area; /* its hello said so */
         uint32_t asks_by; /* number of the connection by which its task asks, if worker_asks_by() finds it */
+        struct rights *rights[LIMIT_SLOTS]; /* of those who brought what was last sent there, or NULL */
+        uint64_t task_at[LIMIT_SLOTS];      /* which was that */
         /* without an area: what it was sent last */
         uint64_t lone_task;
         int64_t lone_since;
