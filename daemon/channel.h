@@ -41,6 +41,8 @@ struct channel {
         bool ended;                 /* nothing more is read: end of file, or bad */
         bool lost;                  /* nothing more is written either */
         bool flush_listed;
+        bool rests;   /* enough for this turn: what has come is dealt with in the next one; on_message may say
+                         so */
         pid_t sender; /* of the last bytes, by SCM_CREDENTIALS; 0: not known */
         struct event read_event, write_event;
         struct buffer input;

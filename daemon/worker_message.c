@@ -20,6 +20,8 @@
 #include "proto/methods.h"
 #include "proto/options.h"
 
+#define REQUESTS_A_TURN 64
+
 #define NO_SENSE "a message makes no sense"
 
 static bool is(const char *expected, const char *text, size_t size_bytes)
@@ -297,6 +299,10 @@ static const char *on_request(struct worker *worker, const struct envelope *enve
                 c->rights = rights_ref(rights_of(worker, c->task));
                 worker->asks_by = c->index;
         }
+        /* Others have their turn, also while a worker asks and asks. */
+        if (++worker->n_asked % REQUESTS_A_TURN == 0 || core_connection_blocked(daemon->core, c->index) ||
+            c->owed_bytes > daemon->config->output_limit_bytes)
+                worker->channel.rests = true;
         return rpc_serve_task(daemon->rpc, c, envelope);
 }
 

@@ -59,6 +59,7 @@ struct worker {
         int pidfd; /* -1: not open */
         struct area *area;
         bool shares_area; /* its hello said so */
+        uint32_t n_asked; /* requests, over all */
         uint32_t asks_by; /* number of the connection by which its task asks, if worker_asks_by() finds it */
         struct rights *rights[LIMIT_SLOTS]; /* of those who brought what was last sent there, or NULL */
         uint64_t task_at[LIMIT_SLOTS];      /* which was that */
