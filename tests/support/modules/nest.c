@@ -3,6 +3,7 @@
  * The module `nest`: tasks that ask the daemon for something themselves, well and badly. For the tests.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,34 @@ static int raw(struct ganger_task *task)
         return ganger_put_nil(task);
 }
 
+static struct {
+        char bytes[256];
+        size_t size_bytes;
+} late_words;
+
+static void *speak_late(void *unused)
+{
+        usleep(100000);
+        (void)!write(CHANNEL_FD, late_words.bytes, late_words.size_bytes);
+        return unused;
+}
+
+/* [bin]: a thread writes it to the channel, 0.1 s later, when the task has long ended */
+static int late(struct ganger_task *task)
+{
+        struct ganger_value bytes;
+        pthread_t thread;
+
+        if (ganger_next(task, &bytes) < 0 || bytes.size_bytes > sizeof(late_words.bytes))
+                return -EINVAL;
+        memcpy(late_words.bytes, bytes.data, bytes.size_bytes);
+        late_words.size_bytes = bytes.size_bytes;
+        if (pthread_create(&thread, NULL, speak_late, NULL) != 0)
+                return -EAGAIN;
+        pthread_detach(thread);
+        return ganger_put_nil(task);
+}
+
 /* Misuse of the requests: each step's result */
 static int misuse(struct ganger_task *task)
 {
@@ -255,6 +284,7 @@ static const struct ganger_function functions[] = {
         {.name = "ancestor", .run = ancestor},
         {.name = "cross", .run = cross},
         {.name = "raw", .run = raw},
+        {.name = "late", .run = late},
         {.name = "misuse", .run = misuse},
         {.name = "keep", .run = keep},
 };
