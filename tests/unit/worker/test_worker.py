@@ -286,8 +286,8 @@ class End(Case):
             zygote = Zygote(PROGRAM, stderr=self.null)
             zygote.load()
             busy, idle = zygote.spawn(), zygote.spawn()
-            busy.run("exec", ["sh", "-c", "echo $$; exec sleep 60"], {"stdout": FD}, fds=[write_end])
             os.write(write_end, f"{zygote.process.pid} {busy.pid} {idle.pid} ".encode())
+            busy.run("exec", ["sh", "-c", "echo $$; exec sleep 60"], {"stdout": FD}, fds=[write_end])
             signal.pause()
         os.close(write_end)
         pids = b""
