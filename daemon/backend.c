@@ -14,6 +14,7 @@
 
 #include "daemon/backend_private.h"
 #include "daemon/configuration.h"
+#include "daemon/connection.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
 #include "daemon/log.h"
@@ -101,6 +102,7 @@ static void on_credit(void *ctx, uint32_t worker, uint64_t task, uint32_t bytes)
 
 static void on_connection_over(void *ctx, uint32_t connection)
 {
+        connection_task_over(connection_by_index(((struct daemon *)ctx)->connections, connection));
 }
 
 /* -- payloads -- */

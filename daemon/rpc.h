@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rpc layer: between a client's whole messages and the core. It takes the envelope off, finds the method,
- * checks the shape of the parameters by the table and calls the method's handler; it is the one layer that
- * makes wire errors. Owned by struct daemon. Arguments and results pass as the bytes that they are.
+ * The rpc layer: between the whole messages of clients, and of tasks that ask for something, and the core. It
+ * takes the envelope off, finds the method, checks the shape of the parameters by the table and calls the
+ * method's handler; it is the one layer that makes wire errors. Owned by struct daemon. Arguments and results
+ * pass as the bytes that they are.
  *
  * A request is answered exactly once: by its handler, or later by the core through backend_ops.
  */
@@ -20,6 +21,11 @@ struct rpc;
 int rpc_new(struct daemon *, struct rpc **ret);
 /* Takes NULL; returns NULL. */
 struct rpc *rpc_free(struct rpc *);
+
+/* What a worker asks for its task: one request or notification of a method. NULL, or how it broke the
+ * protocol. */
+struct envelope;
+const char *rpc_serve_task(struct rpc *, struct connection *, const struct envelope *);
 
 /* userdata: struct rpc. */
 extern const struct connection_callbacks rpc_connection_callbacks;

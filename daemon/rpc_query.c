@@ -81,6 +81,9 @@ void rpc_on_HELLO(struct rpc_call *call)
                 return;
         if (options[HELLO_PROTOCOL].given && options[HELLO_PROTOCOL].count != PROTOCOL_VERSION)
                 return other_protocol(call);
+        if (options[HELLO_DESCRIPTORS].flag && connection->channel)
+                return rpc_error(call, ERROR_INVALID_PARAMS,
+                                 "option descriptors of hello: what a task asks for carries none");
         int r = permission_prepare(call->daemon->config, connection);
         if (r < 0)
                 return rpc_refuse(call, r);

@@ -238,6 +238,7 @@ static int take_args(struct rpc_call *call, uint32_t i, bool are_items, struct c
                 rpc_refuse(call, r);
         if (r < 0)
                 return r;
+        payload_set_rights(payloads, spec->args, call->connection->rights);
         spec->n_descriptors = call->n_fds;
         spec->args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds);
         call->n_fds = 0;
@@ -434,6 +435,7 @@ static int feed_items(struct rpc_call *call, struct core_request request, bool l
                         end_map(call, request, ERROR_NONE, NULL, r);
                 if (r < 0)
                         return r;
+                payload_set_rights(daemon->payloads, spec.args, call->connection->rights);
                 spec.n_descriptors = call->n_fds;
                 spec.args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds);
                 call->n_fds = 0;

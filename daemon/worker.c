@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "daemon/configuration.h"
+#include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
@@ -288,5 +289,18 @@ static void on_end(struct channel *channel)
         worker_on(worker, EVENT_HANGUP, 0);
 }
 
+struct connection *worker_asks_by(const struct worker *worker)
+{
+        struct connection *c = connection_by_index(worker->owner->daemon->connections, worker->asks_by);
+        return c && c->channel == &worker->channel ? c : NULL;
+}
+
+static void on_flushed(struct channel *channel)
+{
+        struct connection *c = worker_asks_by(CONTAINER_OF(channel, struct worker, channel));
+        if (c)
+                connection_task_flushed(c);
+}
+
 const struct channel_callbacks worker_channel_callbacks = {
-        .on_message = on_message, .on_bad = on_bad, .on_end = on_end};
+        .on_message = on_message, .on_bad = on_bad, .on_end = on_end, .on_flushed = on_flushed};

@@ -59,6 +59,10 @@ struct worker {
         int pidfd; /* -1: not open */
         struct area *area;
         bool shares_area; /* its hello said so */
+        uint32_t n_asked; /* requests, over all */
+        uint32_t asks_by; /* number of the connection by which its task asks, if worker_asks_by() finds it */
+        struct rights *rights[LIMIT_SLOTS]; /* of those who brought what was last sent there, or NULL */
+        uint64_t task_at[LIMIT_SLOTS];      /* which was that */
         /* without an area: what it was sent last */
         uint64_t lone_task;
         int64_t lone_since;
@@ -105,6 +109,8 @@ void worker_doom(struct worker *);
 bool workers_expect_newborn(const struct workers *);
 /* Ends every child that is no worker and no zygote, unless it may be a newborn. */
 void workers_end_orphans(struct workers *);
+/* The connection of the task that it runs, if that has asked for something; else NULL. */
+struct connection *worker_asks_by(const struct worker *);
 /* What its message means. NULL, or why it makes no sense. */
 const char *worker_on_message(struct worker *, const struct envelope *);
 

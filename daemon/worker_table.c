@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/rights.h"
 #include "daemon/worker_private.h"
 #include "daemon/zygote.h"
 
@@ -55,6 +56,8 @@ static struct worker *worker_free(struct worker *worker)
                 return NULL;
         event_del(&worker->hung_timer);
         channel_deinit(&worker->channel);
+        for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
+                rights_unref(worker->rights[i]);
         if (worker->area)
                 munmap(worker->area, AREA_SIZE_BYTES);
         free(worker);

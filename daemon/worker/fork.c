@@ -129,6 +129,7 @@ __attribute__((noreturn)) static void worker_main(const struct pool *pool, pid_t
         int r;
 
         reset_signals();
+        worker.pid = getpid();
         worker.area = map_area(area);
         if (!worker.area)
                 worker_dies(pool, "its area cannot be mapped");
