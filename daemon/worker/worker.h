@@ -40,10 +40,10 @@ struct worker {
         int channel;
         struct area *area;
         struct inbox inbox;
-        struct buffer head;               /* of the message being sent; reused */
-        struct buffer result;             /* of the task; reused */
-        struct buffer request, reply;     /* what the task asks, and the whole message of the answer */
-        uint32_t last_msgid;              /* of what was asked */
+        struct buffer head;           /* of the message being sent; reused */
+        struct buffer result;         /* of the task; reused */
+        struct buffer request, reply; /* what the task asks, and the whole message of the answer */
+        uint32_t last_msgid;          /* of what was asked */
         struct refusal refusal;
         struct confine_refusals refusals; /* told in the hello */
         bool leaving; /* something is left of a task that cannot be killed: exit, gangerd sees to it */
