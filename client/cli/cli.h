@@ -72,15 +72,20 @@ void cli_request_deinit(struct cli_request *);
 /* The on_reply callback: userdata is a struct cli_request. */
 void cli_on_reply(void *userdata, int r, struct ganger_reply *reply);
 
-/* Runs the connection until *done. When SIGINT or SIGTERM comes, on_signal (may be NULL) is called, to cancel
- * what is waited for; the next one ends the wait at once. prepare (may be NULL) is called before each poll
- * and says what else to poll for reading, or -1. Returns 0, the signal that ended it (> 0), or -errno when
- * the connection is lost. */
+/* Runs the connection until *done. When SIGINT, SIGTERM, SIGHUP or SIGQUIT comes, on_signal is called, to
+ * cancel what is waited for; NULL: there is nothing to cancel, and the wait is over. Then the daemon has some
+ * seconds to give a sign that it knows. The next signal ends the wait at once. prepare (may be NULL) is
+ * called before each poll and says what else to poll for reading, or -1. Returns 0, the signal that ended it
+ * (> 0), or -errno when the connection is lost. */
 struct cli_wait {
         void (*on_signal)(struct cli *, void *userdata);
         int (*prepare)(struct cli *, void *userdata);
         void *userdata;
-        int signal; /* the first one that came; 0 */
+        const char *left; /* what becomes of it where the daemon gives none; NULL: it is cancelled */
+        int signal;       /* the first one that came; 0 */
+        /* After it: */
+        struct cli_request sign; /* of a ping behind the cancel */
+        int64_t patient_until_ms;
 };
 int cli_wait(struct cli *, const bool *done, struct cli_wait *);
 /* A request without streams: start, wait. Returns r as ganger_call() does; *ret is to be freed. Format as in

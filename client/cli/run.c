@@ -222,7 +222,8 @@ static int run(struct cli *cli, struct run_line *line)
 {
         struct following f = {0};
         struct cli_request request = {0};
-        struct cli_wait wait = {.on_signal = keep_waiting};
+        struct cli_wait wait = {.on_signal = keep_waiting,
+                                .left = "it may run the command all the same: see `ganger list`"};
         int status = EXIT_DONE;
 
         cli_connect(cli);
