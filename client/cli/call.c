@@ -74,10 +74,10 @@ static int call_pack(struct cli *cli, struct call_line *line, int argc, char **a
         pack_array(&p, line->arguments.n);
         pack_raw(&p, buffer_at(&line->arguments.bytes), buffer_size(&line->arguments.bytes));
         if (pack_end(&p) < 0)
-                return cli_lost("arguments", -ENOMEM);
+                return cli_lost(cli, "arguments", -ENOMEM);
         pack_begin(&p, &line->packed);
         task_options_pack(&line->options, &p);
-        return pack_end(&p) < 0 ? cli_lost("options", -ENOMEM) : 0;
+        return pack_end(&p) < 0 ? cli_lost(cli, "options", -ENOMEM) : 0;
 }
 
 static int call_line_read(struct cli *cli, struct call_line *line, int argc, char **argv)
@@ -114,13 +114,13 @@ static int finish(struct cli *cli, const struct cli_request *request, const stru
         if (r > 0)
                 return EXIT_SIGNAL + r;
         if (r < 0)
-                return cli_lost(cli->verb->name, r);
+                return cli_lost(cli, cli->verb->name, r);
         if (request->r == 0) {
                 print_value(request->reply, raw);
                 return EXIT_DONE;
         }
         if (request->r < 0)
-                return cli_lost(cli->verb->name, request->r);
+                return cli_lost(cli, cli->verb->name, request->r);
         if (cli->json)
                 print_value(request->reply, false);
         int status = cli_refused(cli, request->r, request->reply);
@@ -264,7 +264,7 @@ static int pack_ids(struct cli *cli, struct buffer *ret, int argc, char **argv)
                         return cli_usage_error(cli, "'%s' is no task id", argv[i]);
                 pack_uint(&p, id);
         }
-        return pack_end(&p) < 0 ? cli_lost("ids", -ENOMEM) : 0;
+        return pack_end(&p) < 0 ? cli_lost(cli, "ids", -ENOMEM) : 0;
 }
 
 /* Prints [[id, state]...]. Returns the worst: all succeeded, some did not, some have not ended. */
@@ -277,14 +277,14 @@ static int print_states(const struct cli *cli, const struct ganger_reply *reply,
         int status = EXIT_DONE;
 
         if (reader_array(&r, &n) < 0)
-                return cli_lost(cli->verb->name, -EPROTO);
+                return cli_lost(cli, cli->verb->name, -EPROTO);
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t id;
                 const char *state;
                 size_t state_size;
                 if (reader_array(&r, &two) < 0 || two != 2 || reader_uint(&r, &id) < 0 ||
                     reader_str(&r, &state, &state_size) < 0)
-                        return cli_lost(cli->verb->name, -EPROTO);
+                        return cli_lost(cli, cli->verb->name, -EPROTO);
                 if (!cli->json)
                         printf("%llu %.*s\n", (unsigned long long)id, (int)state_size, state);
                 if (state_size != 9 || memcmp(state, "succeeded", 9) != 0)
@@ -353,7 +353,7 @@ int verb_cancel(struct cli *cli, int argc, char **argv)
                 cli_connect(cli);
                 int r = cli_request(cli, &reply, "cancel", "[m]", buffer_at(&ids), buffer_size(&ids));
                 if (r < 0)
-                        status = cli_lost("cancel", r);
+                        status = cli_lost(cli, "cancel", r);
                 else if (r > 0)
                         status = cli_refused(cli, r, reply);
                 else if (ganger_read(reply, "u", &n) == 0)

@@ -53,8 +53,9 @@ void cli_connect(struct cli *);
 __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct cli *, const char *format, ...);
 /* getopt has said which option it does not know: says how to see what is right, and returns EXIT_USAGE. */
 int cli_bad_option(const struct cli *);
-/* Says what went wrong with ganger itself (r < 0: -errno) and returns EXIT_GANGER. */
-int cli_lost(const char *doing, int r);
+/* Says what went wrong with ganger itself (r < 0: -errno), in the daemon's last words if it had any, and
+ * returns EXIT_GANGER. */
+int cli_lost(const struct cli *, const char *doing, int r);
 /* Writes what is buffered for standard output. Returns the errno of the first write to it that failed, ever;
  * 0. */
 int cli_flush(void);

@@ -87,13 +87,15 @@ int cli_flush(void)
 
 void cli_say(const char *format, ...)
 {
+        char *text;
         va_list ap;
 
         cli_flush();
         va_start(ap, format);
-        fputs("ganger: ", stderr);
-        vfprintf(stderr, format, ap);
-        fputc('\n', stderr);
+        if (vasprintf(&text, format, ap) >= 0) {
+                fprintf(stderr, "ganger: %s\n", text); /* one write: others write there, too */
+                free(text);
+        }
         va_end(ap);
 }
 
@@ -117,10 +119,24 @@ int cli_bad_option(const struct cli *cli)
         return EXIT_USAGE;
 }
 
-int cli_lost(const char *doing, int r)
+static const char *lost_text(int r)
 {
-        cli_say("%s: %s", doing,
-                r == -ECONNRESET || r == -EPIPE ? "the connection to the daemon was lost" : strerror(-r));
+        switch (r) {
+        case -ECONNRESET:
+        case -EPIPE:
+                return "the connection to the daemon was lost";
+        case -EPROTO:
+                return "whoever listens there does not speak ganger's protocol";
+        default:
+                return strerror(-r);
+        }
+}
+
+int cli_lost(const struct cli *cli, const char *doing, int r)
+{
+        const struct ganger_reply *last_words = cli->g ? ganger_error(cli->g) : NULL;
+
+        cli_say("%s: %s", doing, last_words ? ganger_message(last_words) : lost_text(r));
         return EXIT_GANGER;
 }
 
@@ -133,8 +149,8 @@ static const char *connect_remedy(int r)
                 return "; is gangerd running? (--socket names another socket)";
         case -EACCES:
                 return "; the socket is not for this user (see its mode and group)";
-        case -EPROTO:
-                return "; whoever listens there does not speak ganger's protocol";
+        case -EPROTOTYPE:
+                return "; it is a socket of another kind, so not gangerd's";
         case -ENAMETOOLONG:
                 return "; a socket's path has at most 107 bytes";
         default:

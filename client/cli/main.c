@@ -215,6 +215,8 @@ static int global_options(struct cli *cli, int argc, char **argv)
                         return EXIT_USAGE;
                 }
         }
+        if (cli->socket && !*cli->socket)
+                return cli_usage_error(cli, "--socket takes a path, not ''");
         if ((cli->socket != NULL) + cli->user_only + cli->system_only > 1)
                 return cli_usage_error(cli, "--socket, --user and --system exclude each other");
         return -1;

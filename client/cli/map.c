@@ -174,7 +174,7 @@ static int finish(struct map_line *line, const struct cli_wait *wait, int r)
         if (cli_flush() != 0)
                 return EXIT_GANGER; /* main() says it */
         if (result < 0)
-                return cli_lost("map", result);
+                return cli_lost(line->cli, "map", result);
         if (line->n_failed > 0)
                 cli_say("%" PRIu64 " of %" PRIu64 " items failed", line->n_failed, map_ended(line->map));
         return line->n_failed > 0 ? EXIT_ITEMS : EXIT_DONE;
@@ -195,7 +195,7 @@ static int run(struct map_line *line)
         int r = map_new(line->cli->g, &options, line->exec ? "exec" : line->function, map_line_next_item,
                         map_line_on_item, line, &line->map);
         if (r < 0)
-                return cli_lost("map", r);
+                return cli_lost(line->cli, "map", r);
         progress_init(&line->progress, line->show_progress);
         r = cli_wait(line->cli, &line->done, &wait);
         status = finish(line, &wait, r);

@@ -27,7 +27,7 @@ static struct ganger_reply *look(struct cli *cli, int *status, const char *metho
         int r = params ? cli_request(cli, &reply, method, "[m]", params, size_bytes)
                        : cli_request(cli, &reply, method, "[]");
         if (r != 0) {
-                *status = r < 0 ? cli_lost(cli->verb->name, r) : cli_refused(cli, r, reply);
+                *status = r < 0 ? cli_lost(cli, cli->verb->name, r) : cli_refused(cli, r, reply);
                 return ganger_reply_free(reply);
         }
         *status = EXIT_DONE;
@@ -287,7 +287,7 @@ int verb_ping(struct cli *cli, int argc, char **argv)
         else if (r == 0)
                 printf("pong in %.3f ms\n",
                        (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6);
-        status = r == 0 ? EXIT_DONE : r < 0 ? cli_lost("ping", r) : cli_refused(cli, r, reply);
+        status = r == 0 ? EXIT_DONE : r < 0 ? cli_lost(cli, "ping", r) : cli_refused(cli, r, reply);
         ganger_reply_free(reply);
         return status;
 }

@@ -267,7 +267,7 @@ int verb_why(struct cli *cli, int argc, char **argv)
         cli_connect(cli);
         int r = cli_request(cli, &reply, "task", "[u]", id);
         if (r != 0) {
-                int status = r < 0 ? cli_lost(cli->verb->name, r) : cli_refused(cli, r, reply);
+                int status = r < 0 ? cli_lost(cli, cli->verb->name, r) : cli_refused(cli, r, reply);
                 ganger_reply_free(reply);
                 return status;
         }

@@ -110,5 +110,65 @@ class Interrupted(unittest.TestCase):
                     g.all_idle()
 
 
+class Refused(unittest.TestCase):
+    def says(self, done, status, *words):
+        self.assertEqual((done.returncode, done.stdout), (status, b""), done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr.decode())
+        self.assertNotIn("ganger: ganger:", done.stderr.decode())
+
+    def test_last_words(self):
+        """A daemon that ends the connection says why, and so does the command line."""
+        with Gangerd(daemon={"user_connections": 1}) as g, g.connect():
+            for arguments in (["ping"], ["call", "echo", "1"], ["map", "echo", "1"], ["run", "true"], ["list"], ["wait", "1"]):
+                self.says(g.ganger(*arguments), 125, f"ganger: {arguments[0]}: ", "user_connections")
+
+    def test_not_ganger(self):
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = listener.accept()
+                    client.recv(1000)
+                    client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    client.close()
+        with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+            path = os.path.join(directory, "socket")
+            listener.bind(path)
+            listener.listen()
+            threading.Thread(target=serve, daemon=True).start()
+            for arguments in (["ping"], ["call", "echo", "1"], ["map", "echo", "1"], ["run", "true"]):
+                self.says(self.ganger(path, *arguments), 125, "does not speak ganger's protocol")
+            listener.shutdown(socket.SHUT_RDWR)
+        with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            path = os.path.join(directory, "socket")
+            other.bind(path)
+            self.says(self.ganger(path, "ping"), 125, f"ganger: {path}: ", "not gangerd's")
+        self.says(self.ganger("", "ping"), 2, "--socket takes a path")
+
+    def ganger(self, path, *arguments):
+        return subprocess.run([CLI, "--socket", path, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=environment(), timeout=20, check=False)
+
+    def test_lost(self):
+        """The daemon dies: everybody is told in one line of his own, whoever runs a command also how to ask for it."""
+        with Gangerd() as g:
+            g.expects_death = True
+            id = g.ganger("submit", "sleep", "60").stdout.decode().strip()
+            lines = [["call", "sleep", "60"], ["map", "sleep", "60"], ["run", "sleep", "60"], ["attach", id], ["wait", id], ["result", id]]
+            with contextlib.ExitStack() as stack:
+                processes = [stack.enter_context(started(g, *line)) for line in lines]
+                eventually(lambda: g.status()["connections"] == len(lines) + 1)
+                eventually(lambda: all(waits(process) for process in processes))
+                os.kill(g.pid, signal.SIGKILL)
+                for line, process in zip(lines, processes):
+                    self.assertEqual(process.wait(20), 125)
+                    process.errors.seek(0)
+                    said = process.errors.read().splitlines()
+                    self.assertEqual(said[0], f"ganger: {line[0]}: the connection to the daemon was lost")
+                    self.assertEqual(len(said), 2 if line[0] in ("run", "attach") else 1, said)
+                    if len(said) == 2:
+                        self.assertRegex(said[1], r"`ganger attach \d+`")
+
+
 if __name__ == "__main__":
     main()
