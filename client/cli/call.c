@@ -39,15 +39,18 @@ static int call_options(struct cli *cli, struct call_line *line, int argc, char 
                 {NULL, 0, NULL, 0},
         };
         struct option options[MAX_VERB_OPTIONS + N_TASK_OPTIONS + 1];
+        bool prints = cli->verb->run == verb_call;
         int c;
 
         task_options_long(own, OPTION_FOR_SINGLE, options);
-        while ((c = getopt_long(argc, argv, "sJr", options, NULL)) != -1) {
+        while ((c = getopt_long(argc, argv, prints ? "sJr" : "sJ", options, NULL)) != -1) {
                 int status = 0;
                 if (c == 's')
                         line->mode = JSON_MODE_STRING;
                 else if (c == 'J')
                         line->mode = JSON_MODE_INSIST;
+                else if (c == 'r' && !prints)
+                        status = cli_usage_error(cli, "--raw is for `ganger result`, which prints");
                 else if (c == 'r')
                         line->raw = true;
                 else if (c >= TASK_OPTION_VALUE)
@@ -142,21 +145,33 @@ static int start(struct cli *cli, struct call_line *line, const char *method, st
                                     buffer_at(&line->packed), buffer_size(&line->packed));
 }
 
+/* Asks, and waits for the answer; the exit status. */
+static int ask(struct cli *cli, struct call_line *line, const char *method, struct cli_wait *wait)
+{
+        struct cli_request request = {0};
+        int r;
+
+        wait->userdata = &request;
+        cli_connect(cli);
+        r = start(cli, line, method, &request);
+        if (r == -EINVAL || r == -EMSGSIZE)
+                return cli_usage_error(cli, "the arguments are %s",
+                                       r == -EINVAL ? "nested too deep" : "larger than the daemon takes");
+        if (r == 0)
+                r = cli_wait(cli, &request.done, wait);
+        int status = finish(cli, &request, wait, r, line->raw);
+        cli_request_deinit(&request);
+        return status;
+}
+
 int verb_call(struct cli *cli, int argc, char **argv)
 {
         struct call_line line = {.mode = JSON_MODE_GUESS};
-        struct cli_request request = {0};
-        struct cli_wait wait = {.on_signal = give_up, .userdata = &request};
+        struct cli_wait wait = {.on_signal = give_up};
         int status = call_line_read(cli, &line, argc, argv);
 
-        if (status == 0) {
-                cli_connect(cli);
-                int r = start(cli, &line, "call", &request);
-                if (r == 0)
-                        r = cli_wait(cli, &request.done, &wait);
-                status = finish(cli, &request, &wait, r, line.raw);
-        }
-        cli_request_deinit(&request);
+        if (status == 0)
+                status = ask(cli, &line, "call", &wait);
         call_line_deinit(&line);
         return status;
 }
@@ -164,18 +179,11 @@ int verb_call(struct cli *cli, int argc, char **argv)
 int verb_submit(struct cli *cli, int argc, char **argv)
 {
         struct call_line line = {.mode = JSON_MODE_GUESS};
-        struct cli_request request = {0};
         struct cli_wait wait = {0};
         int status = call_line_read(cli, &line, argc, argv);
 
-        if (status == 0) {
-                cli_connect(cli);
-                int r = start(cli, &line, "submit", &request);
-                if (r == 0)
-                        r = cli_wait(cli, &request.done, &wait);
-                status = finish(cli, &request, &wait, r, false);
-        }
-        cli_request_deinit(&request);
+        if (status == 0)
+                status = ask(cli, &line, "submit", &wait);
         call_line_deinit(&line);
         return status;
 }

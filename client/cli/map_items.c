@@ -219,7 +219,10 @@ int map_line_next_item(void *userdata, struct ganger_writer *w)
 
         if (r < 0 && r != -EAGAIN && !line->bad_item) {
                 line->bad_item = true;
-                cli_say("%s: %s", line->arg_file ? line->arg_file : "standard input", strerror(-r));
+                if (r == -EMSGSIZE)
+                        cli_say("item %" PRIu64 " is larger than the daemon takes", line->items.n_taken);
+                else
+                        cli_say("%s: %s", line->arg_file ? line->arg_file : "standard input", strerror(-r));
         }
         if (r <= 0)
                 return r;

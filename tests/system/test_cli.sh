@@ -51,6 +51,7 @@ expect 0 'hello' ganger call --raw echo hello
 expect 0 '"5"' ganger call -s echo 5
 expect 0 '{"a":*1,2.5,null,true*}' ganger call echo '{"a": [1, 2.5, null, true]}'
 expect 0 '0.1' ganger call echo 0.1
+expect 0 '[[]0.1,1795572466.0274096,1e-5,1e300,-2.5,3.0]' ganger call echo '[0.1, 1795572466.0274096, 0.00001, 1e300, -2.5, 3.0]'
 expect 0 '"@x"' ganger call echo @@x
 expect 2 '' ganger call -J echo '{broken'
 says "is no JSON"
@@ -72,6 +73,8 @@ expect 2 '' ganger call
 expect 2 '' ganger call --priority 101 echo 1
 says "-100 to 100"
 expect 2 '' ganger show x
+expect 2 '' ganger submit --raw echo 1
+expect 2 '' ganger submit -r echo 1
 expect 125 '' ganger --socket "$work/none" ping
 says "is gangerd running?"
 long=$work/$(printf '%0120d' 0)
