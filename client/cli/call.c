@@ -353,10 +353,12 @@ int verb_cancel(struct cli *cli, int argc, char **argv)
         struct ganger_reply *reply = NULL;
         uint64_t n = 0;
 
-        optind = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
+        int status = cli_no_options(cli, argc, argv);
+        if (status != 0)
+                return status;
         if (optind == argc)
                 return cli_usage_error(cli, "which task?");
-        int status = pack_ids(cli, &ids, argc, argv);
+        status = pack_ids(cli, &ids, argc, argv);
         if (status == 0) {
                 cli_connect(cli);
                 int r = cli_request(cli, &reply, "cancel", "[m]", buffer_at(&ids), buffer_size(&ids));

@@ -33,6 +33,7 @@ struct cli {
         bool json;      /* --json: for programs */
         bool closed[3]; /* which of 0, 1, 2 were closed when it began; all three are open now */
         const struct verb *verb;
+        char **words; /* what follows the verb, as it was typed */
 };
 
 struct verb {
@@ -53,6 +54,12 @@ void cli_connect(struct cli *);
 __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct cli *, const char *format, ...);
 /* getopt has said which option it does not know: says how to see what is right, and returns EXIT_USAGE. */
 int cli_bad_option(const struct cli *);
+/* For a verb without options: optind is at its first argument then. 0 or EXIT_USAGE. */
+int cli_no_options(const struct cli *, int argc, char **argv);
+/* For one without arguments, too. */
+int cli_no_arguments(const struct cli *, int argc, char **argv);
+/* For one that takes the id of one task alone. */
+int cli_one_id(const struct cli *, int argc, char **argv, uint64_t *ret);
 /* Says what went wrong with ganger itself (r < 0: -errno), in the daemon's last words if it had any, and
  * returns EXIT_GANGER. */
 int cli_lost(const struct cli *, const char *doing, int r);

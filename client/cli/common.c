@@ -112,11 +112,58 @@ int cli_usage_error(const struct cli *cli, const char *format, ...)
         return EXIT_USAGE;
 }
 
+/* The option that belongs before the verb, if there is one among the words. */
+static const char *misplaced_option(char **words)
+{
+        static const char *const names[] = {"--json", "--socket", "--user", "--system"};
+
+        for (; *words && strcmp(*words, "--") != 0; words++)
+                for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+                        if (strncmp(*words, names[i], strlen(names[i])) == 0)
+                                return names[i];
+        return NULL;
+}
+
 int cli_bad_option(const struct cli *cli)
 {
-        fprintf(stderr, "`ganger %s --help` says more; words that begin with - go behind --\n",
-                cli->verb->name);
+        const char *misplaced = misplaced_option(cli->words);
+
+        if (misplaced)
+                fprintf(stderr, "%s goes before the verb: `ganger %s ... %s`\n", misplaced, misplaced,
+                        cli->verb->name);
+        else
+                fprintf(stderr, "`ganger %s --help` says more; words that begin with - go behind --\n",
+                        cli->verb->name);
         return EXIT_USAGE;
+}
+
+int cli_no_options(const struct cli *cli, int argc, char **argv)
+{
+        static const struct option none[] = {{NULL, 0, NULL, 0}};
+
+        return getopt_long(argc, argv, "", none, NULL) == -1 ? 0 : cli_bad_option(cli);
+}
+
+int cli_no_arguments(const struct cli *cli, int argc, char **argv)
+{
+        int status = cli_no_options(cli, argc, argv);
+
+        if (status == 0 && optind != argc)
+                return cli_usage_error(cli, "takes no arguments, not '%s'", argv[optind]);
+        return status;
+}
+
+int cli_one_id(const struct cli *cli, int argc, char **argv, uint64_t *ret)
+{
+        int status = cli_no_options(cli, argc, argv);
+
+        if (status != 0)
+                return status;
+        if (optind == argc)
+                return cli_usage_error(cli, "which task?");
+        if (optind + 1 != argc || !cli_id(argv[optind], ret))
+                return cli_usage_error(cli, "takes the id of one task, not '%s'", argv[argc - 1]);
+        return 0;
 }
 
 static const char *lost_text(int r)
@@ -339,6 +386,8 @@ int cli_refused(const struct cli *cli, int r, const struct ganger_reply *reply)
         case GANGER_UNKNOWN_TASK:
                 cli_say("`ganger list` shows the tasks that are known");
                 break;
+        case GANGER_INVALID_PARAMS: /* of what was typed: the message names the option */
+                return EXIT_USAGE;
         case GANGER_NOT_READY:
         case GANGER_TIMED_OUT:
         case GANGER_EXPIRED:

@@ -270,17 +270,10 @@ int verb_run(struct cli *cli, int argc, char **argv)
         return status;
 }
 
-static int one_id(const struct cli *cli, int argc, char **argv, uint64_t *ret)
-{
-        if (argc != 2 || !cli_id(argv[1], ret))
-                return cli_usage_error(cli, "takes the id of one task");
-        return 0;
-}
-
 int verb_attach(struct cli *cli, int argc, char **argv)
 {
         struct following f = {0};
-        int status = one_id(cli, argc, argv, &f.id);
+        int status = cli_one_id(cli, argc, argv, &f.id);
 
         if (status != 0)
                 return status;
@@ -294,7 +287,7 @@ int verb_logs(struct cli *cli, int argc, char **argv)
 {
         struct following f = {0};
         struct ganger_reply *reply = NULL;
-        int status = one_id(cli, argc, argv, &f.id);
+        int status = cli_one_id(cli, argc, argv, &f.id);
 
         if (status != 0)
                 return status;

@@ -83,6 +83,8 @@ int task_options_take(const struct cli *cli, struct task_options *o, int value, 
         double seconds;
         int64_t n;
 
+        if (o->given[option] && info->type == OPTION_FLAG)
+                return 0;
         if (o->given[option])
                 return cli_usage_error(cli, "--%s was given twice", typed_name(option));
         switch (info->type) {

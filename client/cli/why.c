@@ -262,12 +262,13 @@ int verb_why(struct cli *cli, int argc, char **argv)
         struct reader error = reader_over((const uint8_t *)"\x80", 1), found;
         uint64_t id;
 
-        if (argc != 2 || !cli_id(argv[1], &id))
-                return cli_usage_error(cli, "takes the id of one task");
+        int status = cli_one_id(cli, argc, argv, &id);
+        if (status != 0)
+                return status;
         cli_connect(cli);
         int r = cli_request(cli, &reply, "task", "[u]", id);
         if (r != 0) {
-                int status = r < 0 ? cli_lost(cli, cli->verb->name, r) : cli_refused(cli, r, reply);
+                status = r < 0 ? cli_lost(cli, cli->verb->name, r) : cli_refused(cli, r, reply);
                 ganger_reply_free(reply);
                 return status;
         }

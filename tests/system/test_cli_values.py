@@ -70,6 +70,16 @@ class Values(unittest.TestCase):
             self.assertEqual(done.returncode, 2)
             self.assertIn("item 0 is larger than", done.stderr.decode())
 
+    def test_a_list_that_is_cut_says_so(self):
+        with Gangerd() as g, g.connect() as client:
+            for submits, cut in ((1000, False), (1, True)):
+                for _ in range(submits):
+                    client.submit("echo", 1, delay=60)
+                for options, says in (([], cut), (["--since", "1h"], cut), (["-n", "5"], False), (["-n", "1000"], False)):
+                    done = g.ganger("--json", "list", *options)
+                    self.assertEqual(len(done.stdout.splitlines()), 5 if "5" in options else 1000)
+                    self.assertEqual("there are more" in done.stderr.decode(), says, (options, done.stderr))
+
 
 if __name__ == "__main__":
     main()
