@@ -20,6 +20,8 @@ static int take_option(struct cli *cli, struct map_line *line, int c)
                 line->exec = true;
                 return 0;
         case 'a':
+                if (line->arg_file)
+                        return cli_usage_error(cli, "takes --arg-file once");
                 line->arg_file = optarg;
                 return 0;
         case '0':

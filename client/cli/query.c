@@ -131,8 +131,10 @@ static void print_task_line(struct reader record)
         snprintf(id, sizeof id, "%" PRIu64, look_uint(record, "id", 0));
         look_duration(now - submitted, age, sizeof age);
         look_duration(started > 0 ? (ended > 0 ? ended : now) - started : -1, ran, sizeof ran);
-        printf("%-16s %-9.*s %-20.*s %-10.*s %8s %8s  %.*s\n", id, LOOK(state), LOOK(function), LOOK(pool),
-               age, ran, LOOK(label));
+        printf("%-16s %-9.*s %-20.*s %-10.*s %8s %8s  ", id, LOOK(state), LOOK(function), LOOK(pool), age,
+               ran);
+        look_print(label);
+        putchar('\n');
 }
 
 /* The daemon chooses by id, not by time: with --since all pages are looked through. */
@@ -206,7 +208,7 @@ int verb_list(struct cli *cli, int argc, char **argv)
         return status;
 }
 
-/* One line of show: a time as a date, a map indented below, anything else as JSON. */
+/* One line of show: a time as a date, a map indented below, a clean text as it is, anything else as JSON. */
 static void print_field(struct reader key, struct reader value, int indent)
 {
         struct look_text name = look_whole_text(key);
@@ -229,9 +231,12 @@ static void print_field(struct reader key, struct reader value, int indent)
                                 print_field(k, v, 2);
                 return;
         }
-        json_write_raw(stdout, value.at, (size_t)(value.end - value.at));
-        if (head.type == VALUE_STR || head.type == VALUE_BIN)
-                putchar('\n');
+        struct look_text text = look_whole_text(value);
+        if (text.size_bytes > 0 && look_is_clean(text))
+                look_print(text);
+        else
+                json_write(stdout, value.at, (size_t)(value.end - value.at));
+        putchar('\n');
 }
 
 int verb_show(struct cli *cli, int argc, char **argv)

@@ -237,6 +237,7 @@ expect 0 1 ganger map -k --ordered -k -j 0 echo 1
 expect 2 '' ganger map -j 2 -j 3 echo 1
 says "once"
 expect 2 '' ganger map --limit 2 -j 3 echo 1
+expect 2 '' ganger map -a abc -a plain echo
 expect 2 '' ganger map --array --string echo '[1]'
 expect 2 '' ganger map --env A=1 echo 1
 says "--exec"
@@ -244,9 +245,14 @@ for option in --array --string --insist-json; do
         expect 2 '' ganger map --exec $option -- echo
 done
 expect 2 '' ganger map -J echo '{broken'
+expect 123 '' ganger map digest.sha256 "$(printf '/no\n\033[2Jsuch')"
+says "item 0 (\$'/no\n\033[2Jsuch'): "
 expect 125 '' ganger map no.such 1
 
-# Looking.
+# Looking. Whoever names a task does not write on the terminal of whoever looks.
+id=$(ganger submit --label "$(printf '\033[2Jfoul')" echo 1)
+expect 0 '*[?]?2Jfoul' ganger list --function echo
+expect 0 '*"?u001B?2Jfoul"*' ganger show "$id"
 expect 0 'pong in * ms' ganger ping
 expect 0 '*echo*digest.sha256*' ganger functions
 expect 0 '*default*' ganger status
