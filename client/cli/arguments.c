@@ -69,6 +69,33 @@ static json_t *parse(const char *text, size_t size_bytes, json_error_t *error)
         return json_loadb(text, size_bytes, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, error);
 }
 
+/* Of what did not parse: whether it is JSON all the same, which then is no string. *ret_u: it is this
+ * integer, which jansson cannot hold. */
+enum unparsed { NO_JSON, JSON_TOO_BIG, JSON_DUPLICATE, JSON_UINT };
+
+static enum unparsed why_unparsed(const char *text, size_t size_bytes, const json_error_t *error,
+                                  uint64_t *ret_u)
+{
+        bool is_twice = json_error_code(error) == json_error_duplicate_key;
+        size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
+        json_t *json;
+        char *end;
+
+        if (!is_twice && json_error_code(error) != json_error_numeric_overflow)
+                return NO_JSON;
+        json = json_loadb(text, size_bytes, flags, NULL);
+        bool is_number = json_is_real(json);
+        json_decref(json);
+        if (!json)
+                return NO_JSON;
+        if (is_twice)
+                return JSON_DUPLICATE;
+        text += strspn(text, " \t\r\n"); /* an integer follows, and something that ends it, or the end */
+        errno = 0;
+        *ret_u = is_number && *text != '-' ? strtoull(text, &end, 10) : 0;
+        return *ret_u > 0 && errno == 0 ? JSON_UINT : JSON_TOO_BIG;
+}
+
 static int end(struct arguments *a, char *why, size_t why_size_bytes)
 {
         int r = pack_end(&a->packer);
@@ -121,10 +148,24 @@ static int add_json(struct arguments *a, json_t *json, char *why, size_t why_siz
         return end(a, why, why_size_bytes);
 }
 
+/* How much of a text is shown in a message. */
+static int shown(size_t size_bytes)
+{
+        return size_bytes < 60 ? (int)size_bytes : 60;
+}
+
+static int refuse(const char *text, size_t size_bytes, const char *what, char *why, size_t why_size_bytes)
+{
+        snprintf(why, why_size_bytes, "'%.*s' is JSON that %s (-s takes it as a string)", shown(size_bytes),
+                 text, what);
+        return -EINVAL;
+}
+
 int arguments_add(struct arguments *a, enum json_mode mode, const char *text, size_t size_bytes, char *why,
                   size_t why_size_bytes)
 {
         json_error_t error;
+        uint64_t u;
 
         if (mode == JSON_MODE_STRING)
                 return add_string(a, text, size_bytes, why, why_size_bytes);
@@ -139,9 +180,20 @@ int arguments_add(struct arguments *a, enum json_mode mode, const char *text, si
         json_t *json = parse(text, size_bytes, &error);
         if (json)
                 return add_json(a, json, why, why_size_bytes);
+        switch (why_unparsed(text, size_bytes, &error, &u)) {
+        case JSON_UINT:
+                pack_begin(&a->packer, &a->bytes);
+                pack_uint(&a->packer, u);
+                return end(a, why, why_size_bytes);
+        case JSON_TOO_BIG:
+                return refuse(text, size_bytes, "has an integer that is too big", why, why_size_bytes);
+        case JSON_DUPLICATE:
+                return refuse(text, size_bytes, "has a duplicate key", why, why_size_bytes);
+        case NO_JSON:
+                break;
+        }
         if (mode == JSON_MODE_INSIST) {
-                snprintf(why, why_size_bytes, "'%.*s' is no JSON: %s",
-                         (int)(size_bytes < 60 ? size_bytes : 60), text, error.text);
+                snprintf(why, why_size_bytes, "'%.*s' is no JSON: %s", shown(size_bytes), text, error.text);
                 return -EINVAL;
         }
         return add_string(a, text, size_bytes, why, why_size_bytes);
@@ -154,9 +206,8 @@ int arguments_add_array(struct arguments *a, const char *text, size_t size_bytes
         json_t *json = parse(text, size_bytes, &error);
 
         if (!json || !json_is_array(json)) {
-                snprintf(why, why_size_bytes, "'%.*s' is no JSON array%s%s",
-                         (int)(size_bytes < 60 ? size_bytes : 60), text, json ? "" : ": ",
-                         json ? "" : error.text);
+                snprintf(why, why_size_bytes, "'%.*s' is no JSON array%s%s", shown(size_bytes), text,
+                         json ? "" : ": ", json ? "" : error.text);
                 json_decref(json);
                 return -EINVAL;
         }

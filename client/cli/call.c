@@ -39,15 +39,18 @@ static int call_options(struct cli *cli, struct call_line *line, int argc, char 
                 {NULL, 0, NULL, 0},
         };
         struct option options[MAX_VERB_OPTIONS + N_TASK_OPTIONS + 1];
+        bool prints = cli->verb->run == verb_call;
         int c;
 
         task_options_long(own, OPTION_FOR_SINGLE, options);
-        while ((c = getopt_long(argc, argv, "sJr", options, NULL)) != -1) {
+        while ((c = getopt_long(argc, argv, prints ? "sJr" : "sJ", options, NULL)) != -1) {
                 int status = 0;
                 if (c == 's')
                         line->mode = JSON_MODE_STRING;
                 else if (c == 'J')
                         line->mode = JSON_MODE_INSIST;
+                else if (c == 'r' && !prints)
+                        status = cli_usage_error(cli, "--raw is for `ganger result`, which prints");
                 else if (c == 'r')
                         line->raw = true;
                 else if (c >= TASK_OPTION_VALUE)
@@ -74,10 +77,10 @@ static int call_pack(struct cli *cli, struct call_line *line, int argc, char **a
         pack_array(&p, line->arguments.n);
         pack_raw(&p, buffer_at(&line->arguments.bytes), buffer_size(&line->arguments.bytes));
         if (pack_end(&p) < 0)
-                return cli_lost("arguments", -ENOMEM);
+                return cli_lost(cli, "arguments", -ENOMEM);
         pack_begin(&p, &line->packed);
         task_options_pack(&line->options, &p);
-        return pack_end(&p) < 0 ? cli_lost("options", -ENOMEM) : 0;
+        return pack_end(&p) < 0 ? cli_lost(cli, "options", -ENOMEM) : 0;
 }
 
 static int call_line_read(struct cli *cli, struct call_line *line, int argc, char **argv)
@@ -114,13 +117,13 @@ static int finish(struct cli *cli, const struct cli_request *request, const stru
         if (r > 0)
                 return EXIT_SIGNAL + r;
         if (r < 0)
-                return cli_lost(cli->verb->name, r);
+                return cli_lost(cli, cli->verb->name, r);
         if (request->r == 0) {
                 print_value(request->reply, raw);
                 return EXIT_DONE;
         }
         if (request->r < 0)
-                return cli_lost(cli->verb->name, request->r);
+                return cli_lost(cli, cli->verb->name, request->r);
         if (cli->json)
                 print_value(request->reply, false);
         int status = cli_refused(cli, request->r, request->reply);
@@ -142,21 +145,33 @@ static int start(struct cli *cli, struct call_line *line, const char *method, st
                                     buffer_at(&line->packed), buffer_size(&line->packed));
 }
 
+/* Asks, and waits for the answer; the exit status. */
+static int ask(struct cli *cli, struct call_line *line, const char *method, struct cli_wait *wait)
+{
+        struct cli_request request = {0};
+        int r;
+
+        wait->userdata = &request;
+        cli_connect(cli);
+        r = start(cli, line, method, &request);
+        if (r == -EINVAL || r == -EMSGSIZE)
+                return cli_usage_error(cli, "the arguments are %s",
+                                       r == -EINVAL ? "nested too deep" : "larger than the daemon takes");
+        if (r == 0)
+                r = cli_wait(cli, &request.done, wait);
+        int status = finish(cli, &request, wait, r, line->raw);
+        cli_request_deinit(&request);
+        return status;
+}
+
 int verb_call(struct cli *cli, int argc, char **argv)
 {
         struct call_line line = {.mode = JSON_MODE_GUESS};
-        struct cli_request request = {0};
-        struct cli_wait wait = {.on_signal = give_up, .userdata = &request};
+        struct cli_wait wait = {.on_signal = give_up};
         int status = call_line_read(cli, &line, argc, argv);
 
-        if (status == 0) {
-                cli_connect(cli);
-                int r = start(cli, &line, "call", &request);
-                if (r == 0)
-                        r = cli_wait(cli, &request.done, &wait);
-                status = finish(cli, &request, &wait, r, line.raw);
-        }
-        cli_request_deinit(&request);
+        if (status == 0)
+                status = ask(cli, &line, "call", &wait);
         call_line_deinit(&line);
         return status;
 }
@@ -164,18 +179,11 @@ int verb_call(struct cli *cli, int argc, char **argv)
 int verb_submit(struct cli *cli, int argc, char **argv)
 {
         struct call_line line = {.mode = JSON_MODE_GUESS};
-        struct cli_request request = {0};
         struct cli_wait wait = {0};
         int status = call_line_read(cli, &line, argc, argv);
 
-        if (status == 0) {
-                cli_connect(cli);
-                int r = start(cli, &line, "submit", &request);
-                if (r == 0)
-                        r = cli_wait(cli, &request.done, &wait);
-                status = finish(cli, &request, &wait, r, false);
-        }
-        cli_request_deinit(&request);
+        if (status == 0)
+                status = ask(cli, &line, "submit", &wait);
         call_line_deinit(&line);
         return status;
 }
@@ -264,7 +272,7 @@ static int pack_ids(struct cli *cli, struct buffer *ret, int argc, char **argv)
                         return cli_usage_error(cli, "'%s' is no task id", argv[i]);
                 pack_uint(&p, id);
         }
-        return pack_end(&p) < 0 ? cli_lost("ids", -ENOMEM) : 0;
+        return pack_end(&p) < 0 ? cli_lost(cli, "ids", -ENOMEM) : 0;
 }
 
 /* Prints [[id, state]...]. Returns the worst: all succeeded, some did not, some have not ended. */
@@ -277,14 +285,14 @@ static int print_states(const struct cli *cli, const struct ganger_reply *reply,
         int status = EXIT_DONE;
 
         if (reader_array(&r, &n) < 0)
-                return cli_lost(cli->verb->name, -EPROTO);
+                return cli_lost(cli, cli->verb->name, -EPROTO);
         for (uint32_t i = 0; i < n; i++) {
                 uint64_t id;
                 const char *state;
                 size_t state_size;
                 if (reader_array(&r, &two) < 0 || two != 2 || reader_uint(&r, &id) < 0 ||
                     reader_str(&r, &state, &state_size) < 0)
-                        return cli_lost(cli->verb->name, -EPROTO);
+                        return cli_lost(cli, cli->verb->name, -EPROTO);
                 if (!cli->json)
                         printf("%llu %.*s\n", (unsigned long long)id, (int)state_size, state);
                 if (state_size != 9 || memcmp(state, "succeeded", 9) != 0)
@@ -345,15 +353,17 @@ int verb_cancel(struct cli *cli, int argc, char **argv)
         struct ganger_reply *reply = NULL;
         uint64_t n = 0;
 
-        optind = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
+        int status = cli_no_options(cli, argc, argv);
+        if (status != 0)
+                return status;
         if (optind == argc)
                 return cli_usage_error(cli, "which task?");
-        int status = pack_ids(cli, &ids, argc, argv);
+        status = pack_ids(cli, &ids, argc, argv);
         if (status == 0) {
                 cli_connect(cli);
                 int r = cli_request(cli, &reply, "cancel", "[m]", buffer_at(&ids), buffer_size(&ids));
                 if (r < 0)
-                        status = cli_lost("cancel", r);
+                        status = cli_lost(cli, "cancel", r);
                 else if (r > 0)
                         status = cli_refused(cli, r, reply);
                 else if (ganger_read(reply, "u", &n) == 0)

@@ -33,6 +33,7 @@ struct cli {
         bool json;      /* --json: for programs */
         bool closed[3]; /* which of 0, 1, 2 were closed when it began; all three are open now */
         const struct verb *verb;
+        char **words; /* what follows the verb, as it was typed */
 };
 
 struct verb {
@@ -53,8 +54,15 @@ void cli_connect(struct cli *);
 __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct cli *, const char *format, ...);
 /* getopt has said which option it does not know: says how to see what is right, and returns EXIT_USAGE. */
 int cli_bad_option(const struct cli *);
-/* Says what went wrong with ganger itself (r < 0: -errno) and returns EXIT_GANGER. */
-int cli_lost(const char *doing, int r);
+/* For a verb without options: optind is at its first argument then. 0 or EXIT_USAGE. */
+int cli_no_options(const struct cli *, int argc, char **argv);
+/* For one without arguments, too. */
+int cli_no_arguments(const struct cli *, int argc, char **argv);
+/* For one that takes the id of one task alone. */
+int cli_one_id(const struct cli *, int argc, char **argv, uint64_t *ret);
+/* Says what went wrong with ganger itself (r < 0: -errno), in the daemon's last words if it had any, and
+ * returns EXIT_GANGER. */
+int cli_lost(const struct cli *, const char *doing, int r);
 /* Writes what is buffered for standard output. Returns the errno of the first write to it that failed, ever;
  * 0. */
 int cli_flush(void);
@@ -72,15 +80,20 @@ void cli_request_deinit(struct cli_request *);
 /* The on_reply callback: userdata is a struct cli_request. */
 void cli_on_reply(void *userdata, int r, struct ganger_reply *reply);
 
-/* Runs the connection until *done. When SIGINT or SIGTERM comes, on_signal (may be NULL) is called, to cancel
- * what is waited for; the next one ends the wait at once. prepare (may be NULL) is called before each poll
- * and says what else to poll for reading, or -1. Returns 0, the signal that ended it (> 0), or -errno when
- * the connection is lost. */
+/* Runs the connection until *done. When SIGINT, SIGTERM, SIGHUP or SIGQUIT comes, on_signal is called, to
+ * cancel what is waited for; NULL: there is nothing to cancel, and the wait is over. Then the daemon has some
+ * seconds to give a sign that it knows. The next signal ends the wait at once. prepare (may be NULL) is
+ * called before each poll and says what else to poll for reading, or -1. Returns 0, the signal that ended it
+ * (> 0), or -errno when the connection is lost. */
 struct cli_wait {
         void (*on_signal)(struct cli *, void *userdata);
         int (*prepare)(struct cli *, void *userdata);
         void *userdata;
-        int signal; /* the first one that came; 0 */
+        const char *left; /* what becomes of it where the daemon gives none; NULL: it is cancelled */
+        int signal;       /* the first one that came; 0 */
+        /* After it: */
+        struct cli_request sign; /* of a ping behind the cancel */
+        int64_t patient_until_ms;
 };
 int cli_wait(struct cli *, const bool *done, struct cli_wait *);
 /* A request without streams: start, wait. Returns r as ganger_call() does; *ret is to be freed. Format as in

@@ -33,7 +33,7 @@ int command_env(const struct cli *cli, struct command *command, const char *text
         command_pack_word(&p, text, name_size);
         command_pack_word(&p, value, strlen(value));
         if (pack_end(&p) < 0)
-                return cli_lost("env", -ENOMEM);
+                return cli_lost(cli, "env", -ENOMEM);
         command->n_env++;
         return 0;
 }

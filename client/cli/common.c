@@ -2,7 +2,7 @@
 /*
  * What the verbs share: connecting, waiting with signals, saying what went wrong.
  *
- * Signals: until there is a connection, SIGINT and SIGTERM end the program as they end any other. Then they
+ * Signals: until there is a connection, SIGINT and its like end the program as they end any other. Then they
  * are noted, and cli_wait() cancels what is waited for. Nothing else is interrupted; but where the program
  * does not come back to cli_wait() soon, because nobody reads what it writes, it ends.
  */
@@ -20,7 +20,12 @@
 #include "client/connection.h"
 #include "proto/limits.h"
 
-#define SIGNAL_PATIENCE_SECONDS 2 /* from a signal to cli_wait(), which takes it */
+#define SIGNAL_PATIENCE_SECONDS 2    /* from a signal to cli_wait(), which takes it */
+#define ANSWER_PATIENCE_MS      3000 /* from there to a sign of the daemon */
+
+/* Those that are to cancel what is waited for: whoever is gone has no use for it. */
+static const int handled_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+#define N_HANDLED_SIGNALS (sizeof handled_signals / sizeof *handled_signals)
 
 static volatile sig_atomic_t signal_seen;
 
@@ -48,11 +53,11 @@ static void handle(int number, void (*handler)(int))
         sigaction(number, &action, NULL);
 }
 
-static void handled_signals(sigset_t *ret)
+static void handled_set(sigset_t *ret)
 {
         sigemptyset(ret);
-        sigaddset(ret, SIGINT);
-        sigaddset(ret, SIGTERM);
+        for (size_t i = 0; i < N_HANDLED_SIGNALS; i++)
+                sigaddset(ret, handled_signals[i]);
 }
 
 static void signals_init(void)
@@ -60,9 +65,9 @@ static void signals_init(void)
         sigset_t set;
 
         handle(SIGALRM, on_alarm);
-        handle(SIGINT, on_signal);
-        handle(SIGTERM, on_signal);
-        handled_signals(&set);
+        for (size_t i = 0; i < N_HANDLED_SIGNALS; i++)
+                handle(handled_signals[i], on_signal);
+        handled_set(&set);
         sigaddset(&set, SIGALRM);
         sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
@@ -82,13 +87,15 @@ int cli_flush(void)
 
 void cli_say(const char *format, ...)
 {
+        char *text;
         va_list ap;
 
         cli_flush();
         va_start(ap, format);
-        fputs("ganger: ", stderr);
-        vfprintf(stderr, format, ap);
-        fputc('\n', stderr);
+        if (vasprintf(&text, format, ap) >= 0) {
+                fprintf(stderr, "ganger: %s\n", text); /* one write: others write there, too */
+                free(text);
+        }
         va_end(ap);
 }
 
@@ -105,17 +112,78 @@ int cli_usage_error(const struct cli *cli, const char *format, ...)
         return EXIT_USAGE;
 }
 
+/* The option that belongs before the verb, if there is one among the words. */
+static const char *misplaced_option(char **words)
+{
+        static const char *const names[] = {"--json", "--socket", "--user", "--system"};
+
+        for (; *words && strcmp(*words, "--") != 0; words++)
+                for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+                        if (strncmp(*words, names[i], strlen(names[i])) == 0)
+                                return names[i];
+        return NULL;
+}
+
 int cli_bad_option(const struct cli *cli)
 {
-        fprintf(stderr, "`ganger %s --help` says more; words that begin with - go behind --\n",
-                cli->verb->name);
+        const char *misplaced = misplaced_option(cli->words);
+
+        if (misplaced)
+                fprintf(stderr, "%s goes before the verb: `ganger %s ... %s`\n", misplaced, misplaced,
+                        cli->verb->name);
+        else
+                fprintf(stderr, "`ganger %s --help` says more; words that begin with - go behind --\n",
+                        cli->verb->name);
         return EXIT_USAGE;
 }
 
-int cli_lost(const char *doing, int r)
+int cli_no_options(const struct cli *cli, int argc, char **argv)
 {
-        cli_say("%s: %s", doing,
-                r == -ECONNRESET || r == -EPIPE ? "the connection to the daemon was lost" : strerror(-r));
+        static const struct option none[] = {{NULL, 0, NULL, 0}};
+
+        return getopt_long(argc, argv, "", none, NULL) == -1 ? 0 : cli_bad_option(cli);
+}
+
+int cli_no_arguments(const struct cli *cli, int argc, char **argv)
+{
+        int status = cli_no_options(cli, argc, argv);
+
+        if (status == 0 && optind != argc)
+                return cli_usage_error(cli, "takes no arguments, not '%s'", argv[optind]);
+        return status;
+}
+
+int cli_one_id(const struct cli *cli, int argc, char **argv, uint64_t *ret)
+{
+        int status = cli_no_options(cli, argc, argv);
+
+        if (status != 0)
+                return status;
+        if (optind == argc)
+                return cli_usage_error(cli, "which task?");
+        if (optind + 1 != argc || !cli_id(argv[optind], ret))
+                return cli_usage_error(cli, "takes the id of one task, not '%s'", argv[argc - 1]);
+        return 0;
+}
+
+static const char *lost_text(int r)
+{
+        switch (r) {
+        case -ECONNRESET:
+        case -EPIPE:
+                return "the connection to the daemon was lost";
+        case -EPROTO:
+                return "whoever listens there does not speak ganger's protocol";
+        default:
+                return strerror(-r);
+        }
+}
+
+int cli_lost(const struct cli *cli, const char *doing, int r)
+{
+        const struct ganger_reply *last_words = cli->g ? ganger_error(cli->g) : NULL;
+
+        cli_say("%s: %s", doing, last_words ? ganger_message(last_words) : lost_text(r));
         return EXIT_GANGER;
 }
 
@@ -128,8 +196,8 @@ static const char *connect_remedy(int r)
                 return "; is gangerd running? (--socket names another socket)";
         case -EACCES:
                 return "; the socket is not for this user (see its mode and group)";
-        case -EPROTO:
-                return "; whoever listens there does not speak ganger's protocol";
+        case -EPROTOTYPE:
+                return "; it is a socket of another kind, so not gangerd's";
         case -ENAMETOOLONG:
                 return "; a socket's path has at most 107 bytes";
         default:
@@ -163,24 +231,43 @@ void cli_connect(struct cli *cli)
         exit(EXIT_GANGER);
 }
 
-static void timeout_to_timespec(int64_t ms, struct timespec *ret)
+static int64_t now_ms(void)
 {
-        ret->tv_sec = ms / 1000;
-        ret->tv_nsec = ms % 1000 * 1000000;
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool awaits_sign(const struct cli_wait *wait)
+{
+        return wait->signal != 0 && !wait->sign.done;
+}
+
+/* How long to poll at most; < 0: without end. */
+static int64_t poll_timeout_ms(const struct cli *cli, const struct cli_wait *wait)
+{
+        int64_t timeout_ms = ganger_timeout_ms(cli->g), left_ms;
+
+        if (!awaits_sign(wait))
+                return timeout_ms;
+        left_ms = wait->patient_until_ms - now_ms();
+        if (left_ms < 0)
+                left_ms = 0;
+        return timeout_ms < 0 || left_ms < timeout_ms ? left_ms : timeout_ms;
 }
 
 /* Polls; a signal that came before or comes meanwhile ends it. 0 or -errno. */
-static int poll_with_signals(struct cli *cli, int input)
+static int poll_with_signals(struct cli *cli, const struct cli_wait *wait, int input)
 {
         struct pollfd p[2] = {{.fd = ganger_fd(cli->g), .events = (short)ganger_events(cli->g)},
                               {.fd = input, .events = POLLIN}};
-        int64_t timeout_ms = ganger_timeout_ms(cli->g);
-        struct timespec timeout;
+        int64_t timeout_ms = poll_timeout_ms(cli, wait);
+        struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
         sigset_t handled, before;
         int r = 0;
 
-        timeout_to_timespec(timeout_ms < 0 ? 0 : timeout_ms, &timeout);
-        handled_signals(&handled);
+        handled_set(&handled);
         sigprocmask(SIG_BLOCK, &handled, &before);
         if (signal_seen == 0 && ppoll(p, 2, timeout_ms < 0 ? NULL : &timeout, &before) < 0 && errno != EINTR)
                 r = -errno;
@@ -188,33 +275,66 @@ static int poll_with_signals(struct cli *cli, int input)
         return r;
 }
 
+/* The daemon takes requests in turn: an answer to this one means that it knows of the cancel before. */
+static int ask_for_sign(struct cli *cli, struct cli_wait *wait)
+{
+        wait->patient_until_ms = now_ms() + ANSWER_PATIENCE_MS;
+        return ganger_start_request(cli->g, &wait->sign.msgid, "ping", NULL, cli_on_reply, &wait->sign, "[]");
+}
+
+/* Whether the wait is to go on: 0; else the signal, or -errno. */
+static int take_signal(struct cli *cli, struct cli_wait *wait)
+{
+        bool first = wait->signal == 0;
+
+        if (signal_seen == 0) {
+                if (!awaits_sign(wait) || now_ms() < wait->patient_until_ms)
+                        return 0;
+                cli_say("the daemon does not answer; when it goes on, %s",
+                        wait->left ? wait->left : "what it was asked for is cancelled");
+                return wait->signal;
+        }
+        wait->signal = signal_seen;
+        signal_seen = 0;
+        alarm(0);
+        if (!first || !wait->on_signal)
+                return wait->signal;
+        wait->on_signal(cli, wait->userdata);
+        return ask_for_sign(cli, wait);
+}
+
+/* 0: once more. */
+static int wait_turn(struct cli *cli, struct cli_wait *wait, const bool *done, int input)
+{
+        int r = poll_with_signals(cli, wait, input);
+
+        if (r == 0)
+                r = take_signal(cli, wait);
+        if (r != 0)
+                return r;
+        r = ganger_dispatch(cli->g);
+        if (r > 0)
+                wait->patient_until_ms = now_ms() + ANSWER_PATIENCE_MS; /* it is at work, and comes to it */
+        return r < 0 && !*done ? r : 0;
+}
+
 int cli_wait(struct cli *cli, const bool *done, struct cli_wait *wait)
 {
-        for (;;) {
+        int r = wait->signal != 0 ? ask_for_sign(cli, wait) : 0;
+
+        while (r == 0) {
                 int input = wait->prepare ? wait->prepare(cli, wait->userdata) : -1;
-
                 if (*done)
-                        return 0;
-                int r = poll_with_signals(cli, input);
-                if (r < 0)
-                        return r;
-                if (signal_seen != 0) {
-                        bool first = wait->signal == 0;
-
-                        wait->signal = signal_seen;
-                        signal_seen = 0;
-                        alarm(0);
-                        if (!first || !wait->on_signal) {
-                                /* Open requests are told now, while those whom they tell are there. */
-                                cli->g = ganger_close(cli->g);
-                                return wait->signal;
-                        }
-                        wait->on_signal(cli, wait->userdata);
-                }
-                r = ganger_dispatch(cli->g);
-                if (r < 0 && !*done)
-                        return r;
+                        break;
+                r = wait_turn(cli, wait, done, input);
         }
+        if (r > 0)
+                cli->g = ganger_close(
+                        cli->g); /* open requests are told now, while those whom they tell are there */
+        else if (awaits_sign(wait))
+                request_forget(cli->g, wait->sign.msgid);
+        cli_request_deinit(&wait->sign);
+        return r;
 }
 
 void cli_on_reply(void *userdata, int r, struct ganger_reply *reply)
@@ -266,6 +386,8 @@ int cli_refused(const struct cli *cli, int r, const struct ganger_reply *reply)
         case GANGER_UNKNOWN_TASK:
                 cli_say("`ganger list` shows the tasks that are known");
                 break;
+        case GANGER_INVALID_PARAMS: /* of what was typed: the message names the option */
+                return EXIT_USAGE;
         case GANGER_NOT_READY:
         case GANGER_TIMED_OUT:
         case GANGER_EXPIRED:

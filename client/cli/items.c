@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/limits.h"
+
 #define READ_BYTES (64u << 10)
 
 int items_init(struct items *items, char **words, const char *path, char separator)
@@ -86,6 +88,8 @@ int items_next(struct items *items, const char **ret, size_t *ret_size_bytes)
                         return take(items, size_bytes, 0, ret, ret_size_bytes);
                 if (items->ended)
                         return 0;
+                if (size_bytes > LIMIT_MESSAGE_BYTES)
+                        return -EMSGSIZE;
                 int r = fill(items);
                 if (r < 0)
                         return r;

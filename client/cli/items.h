@@ -25,7 +25,8 @@ struct items {
  * it. */
 int items_init(struct items *, char **words, const char *path, char separator);
 void items_deinit(struct items *);
-/* The next item: 1, valid until the next call; 0: there are no more; -EAGAIN: none yet; another -errno. */
+/* The next item: 1, valid until the next call; 0: there are no more; -EAGAIN: none yet; -EMSGSIZE: it is
+ * larger than any that can be sent; another -errno. */
 int items_next(struct items *, const char **ret, size_t *ret_size_bytes);
 /* What to poll for reading after -EAGAIN. */
 int items_fd(const struct items *);

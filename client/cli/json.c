@@ -11,7 +11,17 @@
 
 #include "proto/reader.h"
 
-/* The fewest digits, of those that jansson is to print, that give back this number. */
+/* Takes the value, which is no array or object. */
+static int write_leaf(FILE *file, json_t *leaf, int digits)
+{
+        if (!leaf)
+                return -ENOMEM;
+        int error = json_dumpf(leaf, file, JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits));
+        json_decref(leaf);
+        return error < 0 ? -EIO : 0;
+}
+
+/* The fewest digits that give back this number. */
 static int digits_of(double d)
 {
         char text[40];
@@ -24,16 +34,13 @@ static int digits_of(double d)
         return 17;
 }
 
-static json_t *from_double(double d, int *digits)
+static int write_double(FILE *file, double d)
 {
         if (isnan(d))
-                return json_string("NaN");
+                return write_leaf(file, json_string("NaN"), 0);
         if (isinf(d))
-                return json_string(d > 0 ? "Infinity" : "-Infinity");
-        int n = digits_of(d);
-        if (n > *digits)
-                *digits = n;
-        return json_real(d);
+                return write_leaf(file, json_string(d > 0 ? "Infinity" : "-Infinity"), 0);
+        return write_leaf(file, json_real(d), digits_of(d));
 }
 
 static json_t *from_uint(uint64_t u)
@@ -46,134 +53,135 @@ static json_t *from_uint(uint64_t u)
         return json_string(text);
 }
 
-static json_t *base64(const uint8_t *data, size_t size_bytes)
+static int write_base64(FILE *file, const uint8_t *data, size_t size_bytes)
 {
         unsigned char *text = malloc((size_bytes + 2) / 3 * 4 + 1);
 
         if (!text)
-                return NULL;
+                return -ENOMEM;
         int n = EVP_EncodeBlock(text, data, (int)size_bytes);
-        json_t *ret = json_stringn((const char *)text, (size_t)n);
+        int r = write_leaf(file, json_stringn((const char *)text, (size_t)n), 0);
         free(text);
-        return ret;
+        return r;
 }
 
-static json_t *from_bytes(const struct value *value)
+static int write_bytes(FILE *file, const uint8_t *data, size_t size_bytes)
 {
         /* jansson takes valid UTF-8 alone, 0 bytes included. */
-        json_t *text = json_stringn((const char *)value->as.data, value->size);
+        json_t *text = json_stringn((const char *)data, size_bytes);
 
-        return text ? text : json_pack("{s:o}", "$bin", base64(value->as.data, value->size));
+        if (text)
+                return write_leaf(file, text, 0);
+        fputs("{\"$bin\":", file);
+        int r = write_base64(file, data, size_bytes);
+        putc('}', file);
+        return r;
 }
 
-static json_t *from_reader(struct reader *r, int *digits);
+static int write_value(FILE *file, struct reader *r);
 
-static json_t *from_array(struct reader *r, uint32_t n, int *digits)
+static int write_array(FILE *file, struct reader *r, uint32_t n)
 {
-        json_t *array = json_array();
+        int error = 0;
 
-        for (uint32_t i = 0; array && i < n; i++) {
-                json_t *element = from_reader(r, digits);
-                if (!element || json_array_append_new(array, element) < 0) {
-                        json_decref(array);
-                        return NULL;
-                }
+        putc('[', file);
+        for (uint32_t i = 0; error == 0 && i < n; i++) {
+                if (i > 0)
+                        putc(',', file);
+                error = write_value(file, r);
         }
-        return array;
+        putc(']', file);
+        return error;
 }
 
 /* JSON's keys are strings: another key is its own JSON text. */
-static char *key_text(struct reader *r, int *digits, size_t *ret_size_bytes)
+static int write_key(FILE *file, struct reader *r)
 {
-        json_t *key = from_reader(r, digits);
+        struct reader peek = *r;
+        struct value value;
         char *text = NULL;
+        size_t size_bytes = 0;
 
-        if (json_is_string(key)) {
-                *ret_size_bytes = json_string_length(key);
-                text = malloc(*ret_size_bytes + 1);
-                if (text)
-                        memcpy(text, json_string_value(key), *ret_size_bytes + 1);
-        } else if (key) {
-                text = json_dumps(key, JSON_ENCODE_ANY | JSON_COMPACT);
-                *ret_size_bytes = text ? strlen(text) : 0;
-        }
-        json_decref(key);
-        return text;
+        if (reader_next(&peek, &value) == 0 && (value.type == VALUE_STR || value.type == VALUE_BIN) &&
+            utf8_valid(value.as.data, value.size))
+                return write_value(file, r);
+        FILE *own = open_memstream(&text, &size_bytes);
+        if (!own)
+                return -ENOMEM;
+        int error = write_value(own, r);
+        if (fclose(own) != 0 && error == 0)
+                error = -ENOMEM;
+        if (error == 0)
+                error = json_write_text(file, text, size_bytes);
+        free(text);
+        return error;
 }
 
-static json_t *from_map(struct reader *r, uint32_t n, int *digits)
+static int write_map(FILE *file, struct reader *r, uint32_t n)
 {
-        json_t *object = json_object();
+        int error = 0;
 
-        for (uint32_t i = 0; object && i < n; i++) {
-                size_t size_bytes = 0;
-                char *key = key_text(r, digits, &size_bytes);
-                json_t *element = key ? from_reader(r, digits) : NULL;
-                int error = !element || json_object_setn_new(object, key, size_bytes, element) < 0;
-                free(key);
-                if (error) {
-                        json_decref(object);
-                        return NULL;
-                }
+        putc('{', file);
+        for (uint32_t i = 0; error == 0 && i < n; i++) {
+                if (i > 0)
+                        putc(',', file);
+                error = write_key(file, r);
+                putc(':', file);
+                if (error == 0)
+                        error = write_value(file, r);
         }
-        return object;
+        putc('}', file);
+        return error;
 }
 
-static json_t *from_reader(struct reader *r, int *digits)
+static int write_ext(FILE *file, const struct value *value)
+{
+        fprintf(file, "{\"$ext\":[%d,", value->ext_type);
+        int error = write_base64(file, value->as.data, value->size);
+        fputs("]}", file);
+        return error;
+}
+
+static int write_value(FILE *file, struct reader *r)
 {
         struct value value;
 
         if (reader_next(r, &value) < 0)
-                return NULL;
+                return -EINVAL;
         switch (value.type) {
         case VALUE_NIL:
-                return json_null();
+                return write_leaf(file, json_null(), 0);
         case VALUE_BOOL:
-                return json_boolean(value.as.boolean);
+                return write_leaf(file, json_boolean(value.as.boolean), 0);
         case VALUE_UINT:
-                return from_uint(value.as.u);
+                return write_leaf(file, from_uint(value.as.u), 0);
         case VALUE_INT:
-                return json_integer(value.as.i);
+                return write_leaf(file, json_integer(value.as.i), 0);
         case VALUE_DOUBLE:
-                return from_double(value.as.d, digits);
+                return write_double(file, value.as.d);
         case VALUE_STR:
         case VALUE_BIN:
-                return from_bytes(&value);
+                return write_bytes(file, value.as.data, value.size);
         case VALUE_ARRAY:
-                return from_array(r, value.size, digits);
+                return write_array(file, r, value.size);
         case VALUE_MAP:
-                return from_map(r, value.size, digits);
+                return write_map(file, r, value.size);
         case VALUE_EXT:
-                return json_pack("{s:[i,o]}", "$ext", value.ext_type, base64(value.as.data, value.size));
+                return write_ext(file, &value);
         }
-        return NULL;
+        return -EINVAL;
 }
 
 int json_write(FILE *file, const void *data, size_t size_bytes)
 {
         struct reader r = reader_over(data, size_bytes);
-        int digits = 15;
-        json_t *json = from_reader(&r, &digits);
 
-        if (!json)
-                return -EINVAL;
-        int error =
-                json_dumpf(json, file, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION((size_t)digits));
-        json_decref(json);
-        return error < 0 ? -EIO : 0;
+        return write_value(file, &r);
 }
 
 int json_write_text(FILE *file, const char *text, size_t size_bytes)
 {
-        struct value value = {
-                .type = VALUE_STR, .size = (uint32_t)size_bytes, .as.data = (const uint8_t *)text};
-        json_t *json = from_bytes(&value);
-
-        if (!json)
-                return -ENOMEM;
-        int error = json_dumpf(json, file, JSON_ENCODE_ANY | JSON_COMPACT);
-        json_decref(json);
-        return error < 0 ? -EIO : 0;
+        return write_bytes(file, (const uint8_t *)text, size_bytes);
 }
 
 int json_write_raw(FILE *file, const void *data, size_t size_bytes)

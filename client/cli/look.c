@@ -111,6 +111,25 @@ bool look_is_nil(struct reader value)
         return reader_nil(&value);
 }
 
+static bool is_clean(char c)
+{
+        return ((unsigned char)c >= 0x20 && c != 0x7f) || c == '\t';
+}
+
+bool look_is_clean(struct look_text text)
+{
+        for (size_t i = 0; i < text.size_bytes; i++)
+                if (!is_clean(text.data[i]))
+                        return false;
+        return true;
+}
+
+void look_print(struct look_text text)
+{
+        for (size_t i = 0; i < text.size_bytes; i++)
+                putchar(is_clean(text.data[i]) ? text.data[i] : '?');
+}
+
 double look_now(void)
 {
         struct timespec now;

@@ -39,6 +39,11 @@ double look_double(struct reader map, const char *key, double otherwise);
 bool look_true(struct reader map, const char *key);
 bool look_is_nil(struct reader value);
 
+/* Whether it is for a terminal as it is: it holds no control characters but tabs. */
+bool look_is_clean(struct look_text);
+/* Writes it, with a question mark for each control character: what tasks and labels say is anybody's. */
+void look_print(struct look_text);
+
 /* Now, as Unix seconds. */
 double look_now(void);
 /* Whether a field of a task record is a point in time. */

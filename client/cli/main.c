@@ -22,7 +22,7 @@
 
 const struct verb verbs[] = {
         {.name = "run",
-         .arguments = "[-d] [OPTIONS] -- COMMAND [ARG...]",
+         .arguments = "[OPTIONS] [--] COMMAND [ARG...]",
          .summary = "run a command in a worker, as if here",
          .run = verb_run,
          .task_options = OPTION_FOR_SINGLE,
@@ -40,33 +40,33 @@ const struct verb verbs[] = {
          .summary = "print what a detached command has written (the last 64 KiB of each output)",
          .run = verb_logs},
         {.name = "call",
-         .arguments = "FUNCTION [ARG...]",
+         .arguments = "[OPTIONS] FUNCTION [ARG...]",
          .summary = "run a function and print its result",
          .run = verb_call,
          .task_options = OPTION_FOR_SINGLE,
          .help = VALUES_HELP "  -r, --raw             write a string's or bytes' content, not JSON\n"},
         {.name = "submit",
-         .arguments = "FUNCTION [ARG...]",
+         .arguments = "[OPTIONS] FUNCTION [ARG...]",
          .summary = "queue a function and print the task's id",
          .run = verb_submit,
          .task_options = OPTION_FOR_SINGLE,
          .help = VALUES_HELP},
         {.name = "result",
-         .arguments = "ID",
+         .arguments = "[OPTIONS] ID",
          .summary = "print the result of a submitted task (once, unless --keep)",
          .run = verb_result,
          .help = "  -k, --keep            leave the result for others\n"
                  "  -t, --timeout TIME    wait no longer than that (default: as long as it takes)\n"
                  "  -r, --raw             write a string's or bytes' content, not JSON\n"},
         {.name = "wait",
-         .arguments = "ID...",
+         .arguments = "[OPTIONS] ID...",
          .summary = "wait until tasks have ended and print their states",
          .run = verb_wait,
          .help = "  -n, --count N         until N of them have ended (default: all)\n"
                  "  -t, --timeout TIME    wait no longer than that\n"},
         {.name = "cancel", .arguments = "ID...", .summary = "cancel tasks", .run = verb_cancel},
         {.name = "map",
-         .arguments = "FUNCTION [ITEM...] | --exec -- COMMAND [ARG...]",
+         .arguments = "[OPTIONS] FUNCTION [ITEM...] | [OPTIONS] --exec [--] COMMAND [ARG...]",
          .summary = "run a function, or a command, on every item, in all workers",
          .run = verb_map,
          .task_options = OPTION_FOR_MAP,
@@ -74,7 +74,8 @@ const struct verb verbs[] = {
                  "  -x, --exec            run COMMAND for each item, {} replaced by it (appended if absent)\n"
                  "  -a, --arg-file FILE   read the items from FILE\n"
                  "  -0, --null            items end with a 0 byte, not a newline\n"
-                 "  -j, --jobs N          at most N items at once (as --limit)\n"
+                 "  -j, --jobs N          at most N items at once (as --limit); 0: as many as there are "
+                 "workers\n"
                  "  -k, --keep-order      results in input order (as --ordered)\n"
                  "  -A, --array           each item is a JSON array: all the arguments of one call\n"
                  "  -s, --string          take every item as a string\n"
@@ -101,7 +102,7 @@ const struct verb verbs[] = {
                  "same\n"
                  "items and command again: what differs from FILE is an error.\n"},
         {.name = "list",
-         .arguments = "",
+         .arguments = "[OPTIONS]",
          .summary = "list tasks",
          .run = verb_list,
          .help = "  --state STATE         delayed, ready, running, unended, succeeded, failed, cancelled, "
@@ -118,7 +119,7 @@ const struct verb verbs[] = {
          .run = verb_why,
          .help = "A crash's backtrace is resolved by addr2line, if that is installed.\n"},
         {.name = "status",
-         .arguments = "",
+         .arguments = "[OPTIONS]",
          .summary = "show the daemon's pools and workers",
          .run = verb_status,
          .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded or paused\n"},
@@ -141,15 +142,24 @@ static void print_usage(FILE *file)
               "  --version       print the version\n"
               "\n"
               "`ganger VERB --help` says more about one. Times take s, ms, m, h, d.\n"
-              "Exit status: 0 done; 1 a task did not succeed; 2 wrong usage; 123 an item of a map failed; "
-              "124 time ran\n"
-              "out; 125 ganger itself could not; run and attach: the command's own.\n",
+              "\n"
+              "Exit status:\n"
+              "  0         done\n"
+              "  1         a task did not succeed\n"
+              "  2         wrong usage\n"
+              "  123       map: some item failed\n"
+              "  124       time ran out\n"
+              "  125       ganger itself could not: no daemon, refused, connection lost\n"
+              "  130, 143  a signal to ganger, which cancels what it waits for (result, wait: ends the "
+              "wait)\n"
+              "run and attach have the command's own: 126 it is not executable, 127 it is not found, 128+n\n"
+              "signal n ended it.\n",
               file);
 }
 
 static void print_verb_help(const struct verb *v)
 {
-        printf("usage: ganger %s %s\n\n%s\n", v->name, v->arguments, v->summary);
+        printf("usage: ganger %s%s%s\n\n%s\n", v->name, *v->arguments ? " " : "", v->arguments, v->summary);
         if (v->help)
                 printf("\n%s", v->help);
         if (v->task_options) {
@@ -215,6 +225,8 @@ static int global_options(struct cli *cli, int argc, char **argv)
                         return EXIT_USAGE;
                 }
         }
+        if (cli->socket && !*cli->socket)
+                return cli_usage_error(cli, "--socket takes a path, not ''");
         if ((cli->socket != NULL) + cli->user_only + cli->system_only > 1)
                 return cli_usage_error(cli, "--socket, --user and --system exclude each other");
         return -1;
@@ -230,6 +242,16 @@ static void standard_files_init(struct cli *cli)
         }
 }
 
+static int leave(int status)
+{
+        int error = cli_flush();
+
+        if (error == 0)
+                return status;
+        cli_say("standard output: %s", strerror(error));
+        return EXIT_GANGER;
+}
+
 int main(int argc, char **argv)
 {
         struct cli cli = {0};
@@ -238,7 +260,7 @@ int main(int argc, char **argv)
         standard_files_init(&cli);
         int status = global_options(&cli, argc, argv);
         if (status >= 0)
-                return status;
+                return leave(status);
         if (optind == argc) {
                 print_usage(stderr);
                 return EXIT_USAGE;
@@ -255,14 +277,10 @@ int main(int argc, char **argv)
         argv[0] = name; /* as getopt's messages begin with it */
         if (wants_help(argc, argv)) {
                 print_verb_help(cli.verb);
-                return EXIT_DONE;
+                return leave(EXIT_DONE);
         }
+        cli.words = argv + 1;
         status = cli.verb->run(&cli, argc, argv);
         ganger_close(cli.g);
-        int error = cli_flush();
-        if (error != 0) {
-                cli_say("standard output: %s", strerror(error));
-                return EXIT_GANGER;
-        }
-        return status;
+        return leave(status);
 }

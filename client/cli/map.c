@@ -20,15 +20,20 @@ static int take_option(struct cli *cli, struct map_line *line, int c)
                 line->exec = true;
                 return 0;
         case 'a':
+                if (line->arg_file)
+                        return cli_usage_error(cli, "takes --arg-file once");
                 line->arg_file = optarg;
                 return 0;
         case '0':
                 line->null = true;
                 return 0;
         case 'j':
-                if (!cli_integer(optarg, 1, UINT32_MAX, &n))
-                        return cli_usage_error(cli, "--jobs takes an integer of 1 or more, not '%s'", optarg);
-                task_options_add_count(&line->options, TASK_OPTION_LIMIT, (uint64_t)n);
+                if (!cli_integer(optarg, 0, UINT32_MAX, &n))
+                        return cli_usage_error(cli, "--jobs takes an integer of 0 or more, not '%s'", optarg);
+                if (line->options.given[TASK_OPTION_LIMIT])
+                        return cli_usage_error(cli, "takes one of --jobs and --limit, once");
+                if (n > 0)
+                        task_options_add_count(&line->options, TASK_OPTION_LIMIT, (uint64_t)n);
                 return 0;
         case 'k':
                 task_options_add_flag(&line->options, TASK_OPTION_ORDERED);
@@ -97,6 +102,23 @@ static int scan_options(struct cli *cli, struct map_line *line, int argc, char *
                 if (status != 0)
                         return status;
         }
+        return 0;
+}
+
+/* What does not go together is refused: an option that does nothing would be believed. */
+static int check_options(const struct cli *cli, const struct map_line *line)
+{
+        if (line->exec && (line->array || line->mode != JSON_MODE_GUESS))
+                return cli_usage_error(cli,
+                                       "--array, --string and --insist-json are for functions: to a command "
+                                       "its item is a word");
+        if (line->array && line->mode == JSON_MODE_STRING)
+                return cli_usage_error(cli, "takes one of --array and --string");
+        if (!line->exec && line->command.n_env > 0)
+                return cli_usage_error(cli,
+                                       "--env goes with --exec: a function has its worker's environment");
+        if (line->log_mode != JOBLOG_NEW && !line->log_path)
+                return cli_usage_error(cli, "--resume goes with --joblog, which says what is done");
         return 0;
 }
 
@@ -174,7 +196,7 @@ static int finish(struct map_line *line, const struct cli_wait *wait, int r)
         if (cli_flush() != 0)
                 return EXIT_GANGER; /* main() says it */
         if (result < 0)
-                return cli_lost("map", result);
+                return cli_lost(line->cli, "map", result);
         if (line->n_failed > 0)
                 cli_say("%" PRIu64 " of %" PRIu64 " items failed", line->n_failed, map_ended(line->map));
         return line->n_failed > 0 ? EXIT_ITEMS : EXIT_DONE;
@@ -195,7 +217,7 @@ static int run(struct map_line *line)
         int r = map_new(line->cli->g, &options, line->exec ? "exec" : line->function, map_line_next_item,
                         map_line_on_item, line, &line->map);
         if (r < 0)
-                return cli_lost("map", r);
+                return cli_lost(line->cli, "map", r);
         progress_init(&line->progress, line->show_progress);
         r = cli_wait(line->cli, &line->done, &wait);
         status = finish(line, &wait, r);
@@ -209,8 +231,8 @@ int verb_map(struct cli *cli, int argc, char **argv)
         struct map_line line = {.cli = cli, .mode = JSON_MODE_GUESS};
         int status = map_options(cli, &line, argc, argv);
 
-        if (status == 0 && line.log_mode != JOBLOG_NEW && !line.log_path)
-                status = cli_usage_error(cli, "--resume goes with --joblog, which says what is done");
+        if (status == 0)
+                status = check_options(cli, &line);
         if (status == 0 && line.exec)
                 status = command_here(&line.command);
         if (status == 0) {

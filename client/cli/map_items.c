@@ -87,11 +87,6 @@ static int fill(const struct filling *f, size_t i, struct buffer *ret)
         return fill_word(ret, f->line->words[i], f->item, f->item_size);
 }
 
-static const char *text_of(const struct buffer *b)
-{
-        return buffer_size(b) > 0 ? (const char *)buffer_at(b) : "";
-}
-
 /* [[word...], {options}]: what exec takes. */
 static int pack_command(const struct map_line *line, struct buffer *ret, const char *item, size_t item_size)
 {
@@ -105,7 +100,7 @@ static int pack_command(const struct map_line *line, struct buffer *ret, const c
         pack_array(&p, f.n);
         for (size_t i = 0; r == 0 && i < f.n; i++) {
                 r = fill(&f, i, &word);
-                command_pack_word(&p, text_of(&word), buffer_size(&word));
+                command_pack_word(&p, quote_text(&word), buffer_size(&word));
         }
         command_pack_options(&line->command, &p, 0);
         int error = pack_end(&p);
@@ -126,7 +121,7 @@ int map_line_command(const struct map_line *line, const char *text, size_t size_
                         if (r == 0 && i > 0)
                                 r = buffer_append(ret, " ", 1);
                         if (r == 0)
-                                r = quote_word(ret, text_of(&word), buffer_size(&word));
+                                r = quote_word(ret, quote_text(&word), buffer_size(&word));
                 }
         } else {
                 r = quote_word(ret, line->function, strlen(line->function));
@@ -182,7 +177,8 @@ static int is_done(struct map_line *line, const char *text, size_t size_bytes)
         int r = map_line_command(line, text, size_bytes, &command);
 
         if (r == 0) {
-                r = joblog_is_done(&line->log, line->items.n_taken, text_of(&command), buffer_size(&command));
+                r = joblog_is_done(&line->log, line->items.n_taken, quote_text(&command),
+                                   buffer_size(&command));
                 line->bad_item = r < 0;
         }
         buffer_deinit(&command);
@@ -219,7 +215,10 @@ int map_line_next_item(void *userdata, struct ganger_writer *w)
 
         if (r < 0 && r != -EAGAIN && !line->bad_item) {
                 line->bad_item = true;
-                cli_say("%s: %s", line->arg_file ? line->arg_file : "standard input", strerror(-r));
+                if (r == -EMSGSIZE)
+                        cli_say("item %" PRIu64 " is larger than the daemon takes", line->items.n_taken);
+                else
+                        cli_say("%s: %s", line->arg_file ? line->arg_file : "standard input", strerror(-r));
         }
         if (r <= 0)
                 return r;

@@ -7,6 +7,9 @@
 
 #include "client/cli/look.h"
 #include "client/cli/map_line.h"
+#include "client/cli/quote.h"
+
+#define SHOWN_BYTES 200 /* of an item, in a message */
 
 /* What a command wrote, whole: outputs of items do not mix. */
 static void print_output(struct reader result)
@@ -38,12 +41,16 @@ static void print_json_item(const struct unfinished *u, int code, const struct g
 static void print_failure(const struct map_line *line, const struct unfinished *u,
                           const struct ganger_reply *reply)
 {
+        struct buffer item = BUFFER_INIT;
         struct reader detail;
 
         if (line->exec && look_key(look_reader(reply), "detail", &detail))
                 print_output(detail);
-        cli_say("item %" PRIu64 " (%.*s): %s", u->position, (int)(u->size_bytes < 200 ? u->size_bytes : 200),
-                u->text, ganger_message(reply));
+        size_t shown_bytes = u->size_bytes < SHOWN_BYTES ? u->size_bytes : SHOWN_BYTES;
+        quote_word(&item, u->text, shown_bytes);
+        cli_say("item %" PRIu64 " (%.*s%s): %s", u->position, (int)buffer_size(&item), quote_text(&item),
+                shown_bytes < u->size_bytes ? "..." : "", ganger_message(reply));
+        buffer_deinit(&item);
 }
 
 static void print_result(const struct map_line *line, const struct ganger_reply *reply)

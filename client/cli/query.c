@@ -27,7 +27,7 @@ static struct ganger_reply *look(struct cli *cli, int *status, const char *metho
         int r = params ? cli_request(cli, &reply, method, "[m]", params, size_bytes)
                        : cli_request(cli, &reply, method, "[]");
         if (r != 0) {
-                *status = r < 0 ? cli_lost(cli->verb->name, r) : cli_refused(cli, r, reply);
+                *status = r < 0 ? cli_lost(cli, cli->verb->name, r) : cli_refused(cli, r, reply);
                 return ganger_reply_free(reply);
         }
         *status = EXIT_DONE;
@@ -66,6 +66,8 @@ struct list {
         bool has_state;
         int64_t limit;
         double since; /* 0: from the first */
+        bool limited; /* by who asks: then he knows */
+        bool cut;     /* there are more than were to be listed */
 };
 
 static void list_add(struct list *list, const char *key, const char *value)
@@ -80,6 +82,7 @@ static int list_option(struct cli *cli, struct list *list, int c)
         if (c == 'n' && !cli_integer(optarg, 1, PAGE_TASKS, &list->limit))
                 return cli_usage_error(cli, "--limit takes an integer from 1 to %d, not '%s'", PAGE_TASKS,
                                        optarg);
+        list->limited = list->limited || c == 'n';
         if (c == 'S' && !look_since(optarg, &list->since))
                 return cli_usage_error(cli,
                                        "--since takes a time ago (2h, 3d), 'today', 'yesterday' or a date "
@@ -128,8 +131,10 @@ static void print_task_line(struct reader record)
         snprintf(id, sizeof id, "%" PRIu64, look_uint(record, "id", 0));
         look_duration(now - submitted, age, sizeof age);
         look_duration(started > 0 ? (ended > 0 ? ended : now) - started : -1, ran, sizeof ran);
-        printf("%-16s %-9.*s %-20.*s %-10.*s %8s %8s  %.*s\n", id, LOOK(state), LOOK(function), LOOK(pool),
-               age, ran, LOOK(label));
+        printf("%-16s %-9.*s %-20.*s %-10.*s %8s %8s  ", id, LOOK(state), LOOK(function), LOOK(pool), age,
+               ran);
+        look_print(label);
+        putchar('\n');
 }
 
 /* The daemon chooses by id, not by time: with --since all pages are looked through. */
@@ -144,7 +149,7 @@ static struct ganger_reply *list_page(struct cli *cli, const struct list *list, 
         pack_str(&p, "after");
         pack_uint(&p, after);
         pack_str(&p, "limit");
-        pack_int(&p, list->since > 0 ? PAGE_TASKS : list->limit);
+        pack_int(&p, list->since > 0 || list->limit == PAGE_TASKS ? PAGE_TASKS : list->limit + 1);
         pack_end(&p);
         struct ganger_reply *reply = look(cli, status, "tasks", buffer_at(&params), buffer_size(&params));
         buffer_deinit(&params);
@@ -152,17 +157,20 @@ static struct ganger_reply *list_page(struct cli *cli, const struct list *list, 
 }
 
 /* Prints what is recent enough, counting *left down; the last id, 0: there is no further page. */
-static uint64_t list_print(const struct cli *cli, const struct list *list, const struct ganger_reply *reply,
+static uint64_t list_print(const struct cli *cli, struct list *list, const struct ganger_reply *reply,
                            int64_t *left)
 {
         struct reader r = look_reader(reply), record;
         uint64_t last = 0;
         uint32_t n = look_array(&r), n_all = n;
 
-        for (; n > 0 && *left > 0 && look_next(&r, &record); n--) {
+        for (; n > 0 && !list->cut && look_next(&r, &record); n--) {
                 last = look_uint(record, "id", 0);
                 if (look_double(record, "ended", look_now()) < list->since)
                         continue;
+                list->cut = *left == 0;
+                if (list->cut)
+                        break;
                 --*left;
                 if (cli->json) {
                         json_write(stdout, record.at, (size_t)(record.end - record.at));
@@ -170,7 +178,7 @@ static uint64_t list_print(const struct cli *cli, const struct list *list, const
                 } else
                         print_task_line(record);
         }
-        return list->since > 0 && n_all == PAGE_TASKS && *left > 0 ? last : 0;
+        return n_all == PAGE_TASKS && !list->cut ? last : 0;
 }
 
 int verb_list(struct cli *cli, int argc, char **argv)
@@ -192,11 +200,15 @@ int verb_list(struct cli *cli, int argc, char **argv)
                 if (after == 0)
                         break;
         }
+        if (list.cut && !list.limited)
+                cli_say("there are more; --limit takes up to %d, --state, --since, --failed and others "
+                        "choose",
+                        PAGE_TASKS);
         buffer_deinit(&list.pairs);
         return status;
 }
 
-/* One line of show: a time as a date, a map indented below, anything else as JSON. */
+/* One line of show: a time as a date, a map indented below, a clean text as it is, anything else as JSON. */
 static void print_field(struct reader key, struct reader value, int indent)
 {
         struct look_text name = look_whole_text(key);
@@ -215,12 +227,16 @@ static void print_field(struct reader key, struct reader value, int indent)
                 struct reader k, v;
                 putchar('\n');
                 for (uint32_t n = head.size; n > 0 && look_next(&peek, &k) && look_next(&peek, &v); n--)
-                        print_field(k, v, 2);
+                        if (!look_is_nil(v))
+                                print_field(k, v, 2);
                 return;
         }
-        json_write_raw(stdout, value.at, (size_t)(value.end - value.at));
-        if (head.type == VALUE_STR || head.type == VALUE_BIN)
-                putchar('\n');
+        struct look_text text = look_whole_text(value);
+        if (text.size_bytes > 0 && look_is_clean(text))
+                look_print(text);
+        else
+                json_write(stdout, value.at, (size_t)(value.end - value.at));
+        putchar('\n');
 }
 
 int verb_show(struct cli *cli, int argc, char **argv)
@@ -228,10 +244,10 @@ int verb_show(struct cli *cli, int argc, char **argv)
         struct buffer params = BUFFER_INIT;
         struct packer p;
         uint64_t id;
-        int status;
+        int status = cli_one_id(cli, argc, argv, &id);
 
-        if (argc != 2 || !cli_id(argv[1], &id))
-                return cli_usage_error(cli, "takes the id of one task");
+        if (status != 0)
+                return status;
         pack_begin(&p, &params);
         pack_uint(&p, id);
         pack_end(&p);
@@ -251,10 +267,10 @@ int verb_show(struct cli *cli, int argc, char **argv)
 
 int verb_functions(struct cli *cli, int argc, char **argv)
 {
-        int status;
+        int status = cli_no_arguments(cli, argc, argv);
 
-        if (argc != 1)
-                return cli_usage_error(cli, "takes no arguments, not '%s'", argv[1]);
+        if (status != 0)
+                return status;
         struct ganger_reply *reply = look(cli, &status, "functions", NULL, 0);
         if (reply && cli->json) {
                 print_json_lines(reply);
@@ -273,10 +289,10 @@ int verb_functions(struct cli *cli, int argc, char **argv)
 int verb_ping(struct cli *cli, int argc, char **argv)
 {
         struct timespec a, b;
-        int status;
+        int status = cli_no_arguments(cli, argc, argv);
 
-        if (argc != 1)
-                return cli_usage_error(cli, "takes no arguments, not '%s'", argv[1]);
+        if (status != 0)
+                return status;
         cli_connect(cli);
         clock_gettime(CLOCK_MONOTONIC, &a);
         struct ganger_reply *reply = NULL;
@@ -287,7 +303,7 @@ int verb_ping(struct cli *cli, int argc, char **argv)
         else if (r == 0)
                 printf("pong in %.3f ms\n",
                        (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6);
-        status = r == 0 ? EXIT_DONE : r < 0 ? cli_lost("ping", r) : cli_refused(cli, r, reply);
+        status = r == 0 ? EXIT_DONE : r < 0 ? cli_lost(cli, "ping", r) : cli_refused(cli, r, reply);
         ganger_reply_free(reply);
         return status;
 }

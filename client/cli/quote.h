@@ -8,4 +8,10 @@
 /* Appends a word: as it is if it is plain, else in '…', with control characters in $'…'; 0 or -ENOMEM. */
 int quote_word(struct buffer *, const char *word, size_t size_bytes);
 
+/* What a buffer holds, also if that is nothing. */
+static inline const char *quote_text(const struct buffer *b)
+{
+        return buffer_size(b) > 0 ? (const char *)buffer_at(b) : "";
+}
+
 #endif

@@ -164,8 +164,6 @@ static int end_status(const struct cli *cli, const struct cli_request *request)
                 status = status_of(reader_over(data, size_bytes));
                 return status >= 0 ? status : EXIT_DONE;
         }
-        if (request->r < 0)
-                return cli_lost(cli->verb->name, request->r);
         if (request->r == GANGER_TASK_FAILED &&
             ganger_read_key(request->reply, "detail", "m", &data, &size_bytes) == 0) {
                 status = status_of(reader_over(data, size_bytes));
@@ -194,11 +192,13 @@ static int follow(struct cli *cli, struct following *f, bool streams, uint64_t t
                                          "[u]", f->id);
         if (r == 0)
                 r = cli_wait(cli, &f->request.done, &wait);
+        if (r == 0 && f->request.r < 0)
+                r = f->request.r;
         if (r < 0) {
-                cli_say("task %llu goes on without its output here; `ganger attach %llu` when the daemon is "
-                        "there",
-                        (unsigned long long)f->id, (unsigned long long)f->id);
-                return cli_lost(cli->verb->name, r);
+                int lost = cli_lost(cli, cli->verb->name, r);
+                cli_say("the task goes on if the daemon does; `ganger attach %llu` waits for its end",
+                        (unsigned long long)f->id);
+                return lost;
         }
         int status = r > 0 ? EXIT_SIGNAL + r : end_status(cli, &f->request);
         cli_request_deinit(&f->request);
@@ -222,7 +222,8 @@ static int run(struct cli *cli, struct run_line *line)
 {
         struct following f = {0};
         struct cli_request request = {0};
-        struct cli_wait wait = {.on_signal = keep_waiting};
+        struct cli_wait wait = {.on_signal = keep_waiting,
+                                .left = "it may run the command all the same: see `ganger list`"};
         int status = EXIT_DONE;
 
         cli_connect(cli);
@@ -235,11 +236,11 @@ static int run(struct cli *cli, struct run_line *line)
         if (r > 0)
                 status = EXIT_SIGNAL + r;
         else if (r < 0 || request.r < 0)
-                status = cli_lost("run", r < 0 ? r : request.r);
+                status = cli_lost(cli, "run", r < 0 ? r : request.r);
         else if (request.r > 0)
                 status = cli_refused(cli, request.r, request.reply);
         else if (ganger_read(request.reply, "u", &f.id) < 0)
-                status = cli_lost("run", -EPROTO);
+                status = cli_lost(cli, "run", -EPROTO);
         else if (line->detach)
                 printf("%llu\n", (unsigned long long)f.id);
         else {
@@ -260,7 +261,7 @@ int verb_run(struct cli *cli, int argc, char **argv)
                 status = command_here(&line.command);
         if (status == 0) {
                 int r = run_pack(cli, &line, argv + optind);
-                status = r < 0 ? cli_lost("run", r) : run(cli, &line);
+                status = r < 0 ? cli_lost(cli, "run", r) : run(cli, &line);
         }
         task_options_deinit(&line.options);
         command_deinit(&line.command);
@@ -269,17 +270,10 @@ int verb_run(struct cli *cli, int argc, char **argv)
         return status;
 }
 
-static int one_id(const struct cli *cli, int argc, char **argv, uint64_t *ret)
-{
-        if (argc != 2 || !cli_id(argv[1], ret))
-                return cli_usage_error(cli, "takes the id of one task");
-        return 0;
-}
-
 int verb_attach(struct cli *cli, int argc, char **argv)
 {
         struct following f = {0};
-        int status = one_id(cli, argc, argv, &f.id);
+        int status = cli_one_id(cli, argc, argv, &f.id);
 
         if (status != 0)
                 return status;
@@ -293,7 +287,7 @@ int verb_logs(struct cli *cli, int argc, char **argv)
 {
         struct following f = {0};
         struct ganger_reply *reply = NULL;
-        int status = one_id(cli, argc, argv, &f.id);
+        int status = cli_one_id(cli, argc, argv, &f.id);
 
         if (status != 0)
                 return status;
@@ -304,7 +298,7 @@ int verb_logs(struct cli *cli, int argc, char **argv)
         if (r == 0)
                 r = cli_request(cli, &reply, "ping", "[]");
         if (r < 0)
-                status = cli_lost("logs", r);
+                status = cli_lost(cli, "logs", r);
         else if (f.request.done &&
                  (f.request.r == GANGER_UNKNOWN_TASK || f.request.r == GANGER_INVALID_PARAMS))
                 status = cli_refused(cli, f.request.r, f.request.reply);

@@ -98,7 +98,7 @@ int verb_status(struct cli *cli, int argc, char **argv)
         cli_connect(cli);
         int r = cli_request(cli, &reply, "status", "[]");
         if (r != 0) {
-                int status = r < 0 ? cli_lost("status", r) : cli_refused(cli, r, reply);
+                int status = r < 0 ? cli_lost(cli, "status", r) : cli_refused(cli, r, reply);
                 ganger_reply_free(reply);
                 return status;
         }

@@ -83,6 +83,8 @@ int task_options_take(const struct cli *cli, struct task_options *o, int value, 
         double seconds;
         int64_t n;
 
+        if (o->given[option] && info->type == OPTION_FLAG)
+                return 0;
         if (o->given[option])
                 return cli_usage_error(cli, "--%s was given twice", typed_name(option));
         switch (info->type) {
@@ -137,7 +139,7 @@ int task_options_take(const struct cli *cli, struct task_options *o, int value, 
         case OPTION_STREAMS: /* not offered */
                 return EXIT_USAGE;
         }
-        return pack_end(&p) < 0 ? cli_lost("options", -12) : 0;
+        return pack_end(&p) < 0 ? cli_lost(cli, "options", -12) : 0;
 }
 
 void task_options_add_count(struct task_options *o, enum task_option option, uint64_t n)

@@ -25,14 +25,6 @@ static bool is_text(struct look_text text, const char *expected)
         return text.size_bytes == strlen(expected) && memcmp(text.data, expected, text.size_bytes) == 0;
 }
 
-static void print_clean(const char *data, size_t size_bytes)
-{
-        for (size_t i = 0; i < size_bytes; i++) {
-                unsigned char c = (unsigned char)data[i];
-                putchar(c < 0x20 && c != '\t' ? '?' : c == 0x7f ? '?' : c);
-        }
-}
-
 /* Takes the next line; false: there is none. */
 static bool next_line(struct look_text *rest, struct look_text *ret)
 {
@@ -98,11 +90,11 @@ static void print_line(struct look_text line)
 {
         char path[PATH_BYTES], offset[24], place[PATH_BYTES];
 
-        print_clean(line.data, line.size_bytes);
+        look_print(line);
         if (read_frame(line, path, offset) && resolve(path, offset, place, sizeof place)) {
                 place[strcspn(place, "\n")] = '\0';
                 fputs("  ", stdout);
-                print_clean(place, strlen(place));
+                look_print((struct look_text){place, strlen(place)});
         }
         putchar('\n');
 }
@@ -209,11 +201,11 @@ static void print_sentence(struct reader record, struct reader error, bool is_ba
         struct look_text message = look_text(error, "message");
         if (is_text(look_text(error, "code"), "task_failed") && message.size_bytes > 0) {
                 printf(": ");
-                print_clean(message.data, message.size_bytes);
+                look_print(message);
         }
         if (words.size_bytes > 0) {
                 printf("; its last words: ");
-                print_clean(words.data, words.size_bytes);
+                look_print(words);
         }
         puts(".");
 }
@@ -239,7 +231,7 @@ static void print_details(struct reader record, struct reader error)
         }
         if (label.size_bytes > 0) {
                 printf("%-14s ", "label");
-                print_clean(label.data, label.size_bytes);
+                look_print(label);
                 putchar('\n');
         }
         for (size_t i = 0; i < sizeof of_error / sizeof *of_error; i++) {
@@ -262,12 +254,13 @@ int verb_why(struct cli *cli, int argc, char **argv)
         struct reader error = reader_over((const uint8_t *)"\x80", 1), found;
         uint64_t id;
 
-        if (argc != 2 || !cli_id(argv[1], &id))
-                return cli_usage_error(cli, "takes the id of one task");
+        int status = cli_one_id(cli, argc, argv, &id);
+        if (status != 0)
+                return status;
         cli_connect(cli);
         int r = cli_request(cli, &reply, "task", "[u]", id);
         if (r != 0) {
-                int status = r < 0 ? cli_lost(cli->verb->name, r) : cli_refused(cli, r, reply);
+                status = r < 0 ? cli_lost(cli, cli->verb->name, r) : cli_refused(cli, r, reply);
                 ganger_reply_free(reply);
                 return status;
         }

@@ -51,6 +51,7 @@ expect 0 'hello' ganger call --raw echo hello
 expect 0 '"5"' ganger call -s echo 5
 expect 0 '{"a":*1,2.5,null,true*}' ganger call echo '{"a": [1, 2.5, null, true]}'
 expect 0 '0.1' ganger call echo 0.1
+expect 0 '[[]0.1,1795572466.0274096,1e-5,1e300,-2.5,3.0]' ganger call echo '[0.1, 1795572466.0274096, 0.00001, 1e300, -2.5, 3.0]'
 expect 0 '"@x"' ganger call echo @@x
 expect 2 '' ganger call -J echo '{broken'
 says "is no JSON"
@@ -72,12 +73,35 @@ expect 2 '' ganger call
 expect 2 '' ganger call --priority 101 echo 1
 says "-100 to 100"
 expect 2 '' ganger show x
+expect 2 '' ganger submit --raw echo 1
+expect 2 '' ganger submit -r echo 1
 expect 125 '' ganger --socket "$work/none" ping
 says "is gangerd running?"
 long=$work/$(printf '%0120d' 0)
 expect 125 '' ganger --socket "$long" ping
 says "107"
 expect 125 '' ganger show 1
+expect 2 '' ganger list --state nonsense
+says '"delayed"'
+expect 2 '' ganger call --label "$(printf '%02000d' 0)" echo 1
+says "label"
+for verb in list show 'call echo' 'map echo' ping status cancel; do
+        # shellcheck disable=SC2086 # words are wanted
+        expect 2 '' ganger $verb --json 1
+        says "--json goes before the verb"
+done
+for verb in show why attach logs result; do
+        expect 2 '' ganger $verb
+        says "which task?"
+        expect 2 '' ganger $verb 1 2
+        says "one task, not '2'"
+        expect 2 '' ganger $verb --nonsense 1
+        says "--nonsense"
+        expect 125 '' ganger $verb -- 1
+        says "no such task"
+done
+expect 2 '' ganger cancel -x
+expect 2 '' ganger ping 1
 expect 2 '' ganger --user --system ping
 says "exclude each other"
 expect 2 '' ganger call echo -5
@@ -90,6 +114,9 @@ id=$(ganger submit --label mine echo '[1, "two"]')
 expect 0 "$id succeeded" ganger wait "$id"
 expect 0 '*"mine"*' ganger --json show "$id"
 expect 0 '*succeeded*' ganger show "$id"
+failing=$(ganger submit digest.sha256 /does/not/exist)
+expect 1 "$failing failed" ganger wait -- "$failing"
+expect 0 '' sh -c "ganger show $failing | grep -w null || :" # what is not there is not shown
 expect 0 '[[]1,"two"]' ganger result --keep "$id"
 expect 0 '[[]1,"two"]' ganger result "$id"
 expect 125 '' ganger result "$id"
@@ -120,6 +147,10 @@ says "standard input: Bad file descriptor"
 expect 2 '' ganger map -a . echo
 says ".: Is a directory"
 expect 125 '' sh -c 'ganger map echo 1 >/dev/full'
+for words in --help --version 'map --help' list status 'submit echo 1' 'call echo 1'; do
+        expect 125 '' sh -c "ganger $words >/dev/full"
+        says "standard output: No space left on device"
+done
 says "No space left on device"
 expect 0 'hi' sh -c 'ganger run -- echo hi <&- 2>&-'
 expect 0 '' sh -c 'ganger run -- echo hi >&-'
@@ -202,10 +233,26 @@ expect 123 '{"index":0,"item":"/none","error":*}' ganger --json map digest.sha25
 expect 0 '50005000' sh -c 'seq 10000 | ganger map echo | awk "{ s += \$1 } END { print s }"'
 expect 0 '' sh -c 'ganger map echo </dev/null'
 expect 0 "$(seq 1000)" sh -c 'seq 1000 | ganger map -k -j 3 echo'
+expect 0 1 ganger map -k --ordered -k -j 0 echo 1
+expect 2 '' ganger map -j 2 -j 3 echo 1
+says "once"
+expect 2 '' ganger map --limit 2 -j 3 echo 1
+expect 2 '' ganger map -a abc -a plain echo
+expect 2 '' ganger map --array --string echo '[1]'
+expect 2 '' ganger map --env A=1 echo 1
+says "--exec"
+for option in --array --string --insist-json; do
+        expect 2 '' ganger map --exec $option -- echo
+done
 expect 2 '' ganger map -J echo '{broken'
+expect 123 '' ganger map digest.sha256 "$(printf '/no\n\033[2Jsuch')"
+says "item 0 (\$'/no\n\033[2Jsuch'): "
 expect 125 '' ganger map no.such 1
 
-# Looking.
+# Looking. Whoever names a task does not write on the terminal of whoever looks.
+id=$(ganger submit --label "$(printf '\033[2Jfoul')" echo 1)
+expect 0 '*[?]?2Jfoul' ganger list --function echo
+expect 0 '*"?u001B?2Jfoul"*' ganger show "$id"
 expect 0 'pong in * ms' ganger ping
 expect 0 '*echo*digest.sha256*' ganger functions
 expect 0 '*default*' ganger status
@@ -213,6 +260,7 @@ expect 0 '{*"pools":*}' ganger --json status
 expect 0 '' ganger status -q
 expect 0 'ganger *' ganger --version
 expect 0 'usage: ganger map*--fail-fast*' ganger map --help
+expect 0 'usage: ganger ping' sh -c 'ganger ping --help | head -n 1'
 
 echo "$((count - failed)) passed, $failed failed"
 [ $failed = 0 ]
