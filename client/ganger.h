@@ -165,7 +165,8 @@ typedef int (*ganger_on_item)(void *userdata, uint64_t index, int code, const st
 /* Runs the function on every item, any number of them: they are asked for as the daemon takes them, memory
  * does not grow with the input. Results come in the order in which they are ready (options.ordered: in input
  * order), and wait while next_item takes its time. 0 also if items failed: on_item was told. A map that was
- * given up is waited for until all that ran of it is over. */
+ * given up is waited for until all that ran of it is over; by next_item, then on_item is still told of what
+ * ended before the daemon knew. */
 GANGER_API int ganger_map(struct ganger *, const struct ganger_options *, const char *function,
                           ganger_next_item next_item, ganger_on_item on_item, void *userdata);
 

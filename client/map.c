@@ -41,6 +41,7 @@ struct map {
         bool input_ended;
         bool last_sent; /* the daemon knows that there are no more */
         bool cancelled;
+        bool told_enough; /* on_item gave up */
         bool ended;
         int result;
         struct ganger_reply *reply; /* of an ended map: the refusal's record */
@@ -192,7 +193,7 @@ static int map_on_item(struct map *m, struct reader *items)
             reader_skip(items, &result, &result_size_bytes, NULL) < 0)
                 return -EPROTO;
         r = map_item_ended(m, index);
-        if (r < 0 || m->cancelled || m->on_item == NULL)
+        if (r < 0 || m->told_enough || m->on_item == NULL)
                 return r;
         value = reader_over(error, error_size_bytes);
         failed = !reader_nil(&value);
@@ -201,7 +202,8 @@ static int map_on_item(struct map *m, struct reader *items)
                      failed);
         r = m->on_item(m->userdata, index, ganger_code(&reply), &reply);
         reply_deinit(&reply);
-        if (r != 0)
+        m->told_enough = r != 0;
+        if (m->told_enough)
                 map_cancel(m, r);
         return 0;
 }

@@ -28,7 +28,8 @@ struct map *map_free(struct map *);
 int map_advance(struct map *);
 /* Whether it would ask for items now. */
 bool map_wants_items(const struct map *);
-/* Cancels it; it then ends with this value when the daemon says that all of it is over. */
+/* Cancels it; it then ends with this value when the daemon says that all of it is over. on_item is still told
+ * of what ended before the daemon knew. */
 void map_cancel(struct map *, int value);
 bool map_has_ended(const struct map *);
 /* Of an ended map: 0; < 0; the refusal's code, whose record can be taken once; or what on_item or next_item

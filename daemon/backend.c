@@ -88,9 +88,19 @@ static void on_stop(void *ctx, uint32_t worker)
         worker_stop(((struct daemon *)ctx)->workers, worker);
 }
 
+static uint64_t on_rss(void *ctx, uint32_t worker)
+{
+        struct worker_usage usage;
+        return worker_usage(((struct daemon *)ctx)->workers, worker, &usage) ? usage.rss_bytes : 0;
+}
+
 static void on_credit(void *ctx, uint32_t worker, uint64_t task, uint32_t bytes)
 {
         worker_credit(((struct daemon *)ctx)->workers, worker, task, bytes);
+}
+
+static void on_connection_over(void *ctx, uint32_t connection)
+{
 }
 
 /* -- payloads -- */
@@ -208,6 +218,7 @@ static void log_ended(const struct daemon *daemon, const struct core_record *rec
 static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t worker,
                     const struct core_record *record)
 {
+        static struct log_limit over_limit;
         struct daemon *daemon = ctx;
         const char *name = pool_name(daemon, pool);
 
@@ -235,6 +246,12 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
         case NOTE_POOL_RECOVERED:
                 log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = name), "the pool has recovered");
                 return;
+        case NOTE_USER_OVER:
+                log_limited(
+                        &over_limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &record->uid},
+                        "results that nobody took are more than user_memory: what this user has submitted "
+                        "waits until some are taken");
+                return;
         case NOTE_SPAWN_TIMEOUT:
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
                          "the zygote brought no worker within start_timeout and is killed");
@@ -255,11 +272,14 @@ const struct core_ops backend_ops = {
         .kill = on_kill,
         .stop = on_stop,
         .credit = on_credit,
+        .rss = on_rss,
         .answer_result = backend_answer_result,
         .answer_record = backend_answer_record,
         .answer_states = backend_answer_states,
         .answer_map = backend_answer_map,
         .answer_refusal = backend_answer_refusal,
+        .answer_done = backend_answer_done,
+        .connection_over = on_connection_over,
         .item = backend_item,
         .stream = backend_stream,
         .stream_tail = backend_stream_tail,

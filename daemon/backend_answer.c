@@ -171,6 +171,24 @@ void backend_answer_map(void *ctx, struct core_request request, const struct cor
         connection_message_end(connection, &packer);
 }
 
+/* Of one pool: nil; of all: {pools: [name…]}. */
+void backend_answer_done(void *ctx, struct core_request request, uint32_t pool)
+{
+        struct daemon *daemon = ctx;
+        struct connection *connection = peer(daemon, request);
+        struct packer packer;
+
+        if (!connection || answer_overruled(daemon, connection, request))
+                return;
+        connection_message_begin(connection, &packer);
+        pack_response(&packer, request.msgid);
+        if (pool == CORE_NO_POOL)
+                encode_pools(&packer, daemon);
+        else
+                pack_nil(&packer);
+        connection_message_end(connection, &packer);
+}
+
 void backend_answer_refusal(void *ctx, struct core_request request, enum core_refusal refusal)
 {
         struct daemon *daemon = ctx;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,9 @@
 #include "daemon/worker.h"
 #include "proto/limits.h"
 
+/* When nothing happened for so long, the memory that nobody uses any more is given back to the system. */
+#define TRIM_AFTER (CORE_SECOND)
+
 /* After the last task has ended clients have so long to take their last answers. */
 #define LINGER (CORE_SECOND)
 
@@ -31,6 +35,9 @@ enum { ON_TERM, ON_INT, ON_HUP, ON_CHLD, N_SIGNALS };
 struct daemon_state {
         struct event signals[N_SIGNALS];
         struct event timer;
+        int64_t timer_at;     /* what the timer is set to; CORE_NEVER: it is not */
+        int64_t active_at;    /* the last turn in which something happened */
+        int64_t trim_at;      /* when to look whether all is quiet; CORE_NEVER: nothing happened since */
         bool again;           /* the next turn does not sleep */
         unsigned n_stops;     /* how often it was asked to stop */
         int64_t linger_until; /* once drained */
@@ -139,6 +146,9 @@ static void daemon_on_signal(int number, short events, void *arg)
 /* The loop looks at the time itself, after every turn. */
 static void daemon_on_timer(int fd, short events, void *arg)
 {
+        struct daemon *d = arg;
+
+        d->state->timer_at = CORE_NEVER;
 }
 
 int daemon_init(struct daemon *d)
@@ -155,6 +165,7 @@ int daemon_init(struct daemon *d)
         d->state = calloc(1, sizeof *d->state);
         if (d->base == NULL || d->state == NULL)
                 return -ENOMEM;
+        d->state->timer_at = d->state->trim_at = CORE_NEVER;
         event_assign(&d->state->timer, d->base, -1, 0, daemon_on_timer, d);
         for (unsigned i = 0; i < N_SIGNALS; i++) {
                 event_assign(&d->state->signals[i], d->base, numbers[i], EV_SIGNAL | EV_PERSIST,
@@ -184,6 +195,9 @@ static void set_timer(struct daemon *d, int64_t at)
         int64_t wait = at - d->now;
         struct timeval tv;
 
+        if (at == d->state->timer_at)
+                return;
+        d->state->timer_at = at;
         if (at == CORE_NEVER) {
                 event_del(&d->state->timer);
                 return;
@@ -197,6 +211,23 @@ static void set_timer(struct daemon *d, int64_t at)
                 tv.tv_usec = 0;
         }
         event_add(&d->state->timer, &tv);
+}
+
+/* A flood leaves behind what malloc keeps for the next one. */
+static void trim(struct daemon *d)
+{
+        struct daemon_state *s = d->state;
+
+        if (s->trim_at > d->now) {
+                s->active_at = d->now;
+                if (s->trim_at == CORE_NEVER)
+                        s->trim_at = d->now + TRIM_AFTER;
+        } else if (s->active_at + TRIM_AFTER > d->now) {
+                s->trim_at = s->active_at + TRIM_AFTER;
+        } else {
+                malloc_trim(0);
+                s->trim_at = CORE_NEVER;
+        }
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -216,6 +247,8 @@ static void turn(struct daemon *d)
         next = earlier(next, connections_expire(d->connections, d->now));
         connections_sweep(d->connections);
         workers_sweep(d->workers);
+        trim(d);
+        next = earlier(next, d->state->trim_at);
         if (d->drained)
                 next = earlier(next, d->state->linger_until);
         set_timer(d, next);

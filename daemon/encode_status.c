@@ -43,6 +43,17 @@ static void add_totals(struct core_totals *sum, const struct core_totals *totals
         sum->workers_lost += totals->workers_lost;
 }
 
+void encode_pools(struct packer *packer, const struct daemon *daemon)
+{
+        const struct configuration *config = daemon->config;
+
+        pack_map(packer, 1);
+        pack_str(packer, "pools");
+        pack_array(packer, config->n_pools);
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                pack_str(packer, config->pools[i].name);
+}
+
 static void pack_pool(struct packer *packer, const char *name, const struct core_pool_status *status)
 {
         pack_map(packer, 7);

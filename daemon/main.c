@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "daemon/config_table.h"
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
@@ -43,7 +44,12 @@ static void print_help(void)
         printf("\nWithout --socket: the socket that systemd passes, else the key `socket`, else "
                "$GANGER_SOCKET,\n"
                "else /run/ganger/ganger.sock (root) or $XDG_RUNTIME_DIR/ganger/ganger.sock.\n"
-               "Exit status: 0 stopped as asked; 78 wrong configuration; 1 anything else.\n");
+               "Exit status: 0 stopped as asked; 78 wrong configuration; 1 anything else.\n\n"
+               "What a configuration may say, and what it is unless said. Sizes are bytes, or with K, M, G; "
+               "times\n"
+               "are seconds, or with ms, s, min, h, d; lists are separated by blanks.\n\n");
+        config_table_print(stdout);
+        printf("\n[module NAME]\n  what the module knows\n");
 }
 
 static void take(struct command_line *line, const char *name, const char *argument)

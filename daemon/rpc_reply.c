@@ -84,6 +84,8 @@ static const struct {
         [CORE_CANCELLED] = {ERROR_CANCELLED, "the request was given up by cancel_request"},
         [CORE_KEY_CONFLICT] = {ERROR_KEY_CONFLICT,
                                "a task with this key is known that has another function or other arguments"},
+        [CORE_DEADLOCK] = {ERROR_DEADLOCK, "the task would wait for what waits for it"},
+        [CORE_NESTING] = {ERROR_NESTING_LIMIT, NULL},
         [CORE_TOO_LARGE] = {ERROR_TOO_LARGE,
                             "the answer would be larger than a message may be (max_message)"},
 };
@@ -95,7 +97,7 @@ void rpc_pack_refusal(struct packer *packer, const struct daemon *daemon, int r)
         assert(r != 0);
         if (r < 0)
                 r = CORE_OUT_OF_MEMORY; /* nothing else fails in the core */
-        if (r != CORE_QUOTA && r != CORE_QUEUE_FULL) {
+        if (refusals[r].message) {
                 encode_error(packer, refusals[r].code, refusals[r].message, NULL);
                 return;
         }

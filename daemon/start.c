@@ -184,11 +184,21 @@ static int begin_socket(struct daemon *d, const char *option)
         return r == LISTENER_IMPOSSIBLE ? EXIT_CONFIGURATION : r == 0 ? 0 : EXIT_FAILURE;
 }
 
+static uint64_t sum_of_nesting(const struct configuration *config)
+{
+        uint64_t sum = 0;
+
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                sum += config->pools[i].nesting_limit;
+        return sum;
+}
+
 static int settle(struct daemon *d)
 {
         struct configuration_problem problem;
         struct rlimit limit = {0};
         uint32_t max_connections = d->config->max_connections;
+        uint64_t nesting = sum_of_nesting(d->config);
 
         getrlimit(RLIMIT_NOFILE, &limit);
         if (configuration_settle(d->config, d->shared, limit.rlim_cur, &problem) != 0) {
@@ -197,6 +207,9 @@ static int settle(struct daemon *d)
         }
         if (d->config->max_connections != max_connections)
                 log_warning("RLIMIT_NOFILE has room for %u connections only", d->config->max_connections);
+        if (sum_of_nesting(d->config) != nesting)
+                log_warning("RLIMIT_NOFILE has room for nesting_limit = %llu only, all pools together",
+                            (unsigned long long)sum_of_nesting(d->config));
         return 0;
 }
 
@@ -228,6 +241,10 @@ static int begin_core(struct daemon *d)
         for (uint32_t i = 0; r == 0 && i < c->n_pools; i++) {
                 const struct pool_configuration *p = &c->pools[i];
                 const struct core_pool_config pool = {.workers = p->workers,
+                                                      .min_workers = p->workers,
+                                                      .max_workers = p->workers,
+                                                      .idle_timeout = 60 * CORE_SECOND,
+                                                      .nesting_limit = 128,
                                                       .window = 1,
                                                       .queue_limit = p->queue_limit,
                                                       .timeout = p->timeout,

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -203,19 +202,6 @@ static void shut(struct worker *worker, int value)
         worker->life = LIFE_SHUT;
 }
 
-static void come_up(struct worker *worker)
-{
-        const struct pool_configuration *pool = &worker->owner->daemon->config->pools[worker->pool];
-        int nice = getpriority(PRIO_PROCESS, 0);
-
-        if (pool->nice_said || nice < 0)
-                nice = pool->nice;
-        if (setpriority(PRIO_PROCESS, (id_t)worker->pid, nice) < 0 && errno != ESRCH)
-                log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.worker = worker->pid, .pool = pool->name),
-                         "cannot set nice %d: %s", nice, strerror(errno));
-        worker->life = LIFE_UP;
-}
-
 static bool is_our_child(const struct worker *worker)
 {
         siginfo_t info;
@@ -225,7 +211,7 @@ static bool is_our_child(const struct worker *worker)
 static void hello_first(struct worker *worker, int pid)
 {
         if (learn_pid(worker, pid) && is_our_child(worker))
-                come_up(worker);
+                worker->life = LIFE_UP;
         else
                 worker_bad(worker, "its hello comes from no child of this daemon");
 }
@@ -233,7 +219,7 @@ static void hello_first(struct worker *worker, int pid)
 static void hello(struct worker *worker, int pid)
 {
         if (pid == worker->pid)
-                come_up(worker);
+                worker->life = LIFE_UP;
         else
                 worker_bad(worker, "its hello comes from another process than was reported");
 }

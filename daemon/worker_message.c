@@ -12,9 +12,11 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/worker_private.h"
+#include "daemon/zygote.h"
 #include "proto/options.h"
 
-#define NO_SENSE "a message makes no sense"
+#define REFUSED_MOST 8 /* lines that one hello is worth */
+#define NO_SENSE     "a message makes no sense"
 
 static bool is(const char *expected, const char *text, size_t size_bytes)
 {
@@ -205,7 +207,18 @@ static const char *on_stream(struct worker *worker, struct reader reader)
 struct greeting {
         uint64_t protocol, slots;
         bool area;
+        struct reader refused; /* what it could not make of itself, and why */
+        uint32_t n_refused;
 };
+
+static int read_refused(struct reader *reader, struct greeting *ret)
+{
+        struct reader map = *reader;
+        int r = reader_map(&map, &ret->n_refused);
+
+        ret->refused = map;
+        return r < 0 ? r : reader_skip(reader, NULL, NULL, NULL);
+}
 
 static bool read_greeting(struct reader reader, struct greeting *ret)
 {
@@ -223,12 +236,34 @@ static bool read_greeting(struct reader reader, struct greeting *ret)
                         r = reader_uint(&reader, &ret->slots);
                 else if (r == 0 && is("area", key, size_bytes))
                         r = reader_bool(&reader, &ret->area);
+                else if (r == 0 && is("refused", key, size_bytes))
+                        r = read_refused(&reader, ret);
                 else if (r == 0)
                         r = reader_skip(&reader, NULL, NULL, NULL);
                 if (r < 0)
                         return false;
         }
         return true;
+}
+
+/* It works without; of all workers of a zygote the first one's word is logged. */
+static void hear_refused(struct worker *worker, struct greeting *greeting)
+{
+        const char *key, *why;
+        size_t key_size_bytes, why_size_bytes;
+
+        if (greeting->n_refused == 0 || !zygotes_hears_first(worker->owner->daemon->zygotes, worker->pool))
+                return;
+        for (uint32_t i = 0; i < greeting->n_refused && i < REFUSED_MOST; i++) {
+                if (reader_str(&greeting->refused, &key, &key_size_bytes) < 0 ||
+                    reader_str(&greeting->refused, &why, &why_size_bytes) < 0)
+                        return;
+                log_with(LOG_LEVEL_WARNING,
+                         LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker)),
+                         "the workers run without their pool's %.*s, which cannot be set: %.*s",
+                         (int)(key_size_bytes < 64 ? key_size_bytes : 64), key,
+                         (int)(why_size_bytes < 256 ? why_size_bytes : 256), why);
+        }
 }
 
 static const char *on_hello(struct worker *worker, struct reader reader)
@@ -246,6 +281,7 @@ static const char *on_hello(struct worker *worker, struct reader reader)
         if (worker->bad)
                 return NULL;
         worker->shares_area = greeting.area;
+        hear_refused(worker, &greeting);
         const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
                                                     (uint32_t)greeting.slots, daemon->now));
         if (!why)

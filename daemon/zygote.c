@@ -192,7 +192,7 @@ static int start(struct zygote *zygote)
         if (r < 0)
                 return r;
         channel_deinit(&zygote->channel);
-        zygote->refused = false;
+        zygote->refused = zygote->has_heard = false;
         r = channel_init(&zygote->channel, daemon, fd, &zygote->owner->flush, &callbacks);
         if (r < 0) {
                 close(fd);
@@ -431,6 +431,14 @@ void zygote_kill(struct zygotes *zygotes, uint32_t pool)
 void zygotes_flush(struct zygotes *zygotes)
 {
         channels_flush(&zygotes->flush);
+}
+
+bool zygotes_hears_first(struct zygotes *zygotes, uint32_t pool)
+{
+        assert(pool < zygotes->n);
+        bool is_first = !zygotes->zygotes[pool].has_heard;
+        zygotes->zygotes[pool].has_heard = true;
+        return is_first;
 }
 
 /* -- functions -- */

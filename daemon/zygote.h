@@ -50,6 +50,8 @@ void zygotes_stopped(struct zygotes *, pid_t);
 /* Reaps those that are dead. */
 void zygotes_reap(struct zygotes *);
 void zygotes_flush(struct zygotes *);
+/* True once for each start of the pool's zygote: what all its workers say is logged once. */
+bool zygotes_hears_first(struct zygotes *, uint32_t pool);
 
 /* A pool's function by its number; NULL if there is none. */
 const struct pool_function *zygotes_function(const struct zygotes *, uint32_t pool, uint32_t number);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "daemon/configuration.h"
 #include "daemon/core/core.h"
@@ -39,6 +40,28 @@ static void pack_settings(struct packer *packer, const struct configuration *con
         }
 }
 
+/* What each worker applies to itself. */
+static void pack_worker(struct packer *packer, const struct pool_configuration *pool)
+{
+        bool sets_nice = pool->nice_said || getpriority(PRIO_PROCESS, 0) < 0,
+             sets_cpus = !pool->cpu_affinity->all;
+
+        pack_map(packer, 1u + sets_nice + sets_cpus);
+        pack_str(packer, "scheduling");
+        pack_str(packer, config_scheduling_name(pool->scheduling));
+        if (sets_nice) {
+                pack_str(packer, "nice");
+                pack_int(packer, pool->nice);
+        }
+        if (!sets_cpus)
+                return;
+        pack_str(packer, "cpu_affinity");
+        pack_array(packer, config_cpus_count(pool->cpu_affinity));
+        for (uint32_t cpu = 0; cpu < LIMIT_CPUS; cpu++)
+                if (config_cpus_has(pool->cpu_affinity, cpu))
+                        pack_uint(packer, cpu);
+}
+
 int zygote_send_load(struct zygote *zygote)
 {
         const struct configuration *config = zygote->owner->daemon->config;
@@ -47,7 +70,7 @@ int zygote_send_load(struct zygote *zygote)
 
         channel_message_begin(&zygote->channel, &packer);
         pack_request(&packer, 0, "load", 1);
-        pack_map(&packer, 6);
+        pack_map(&packer, 7);
         pack_str(&packer, "pool");
         pack_str(&packer, pool->name);
         pack_str(&packer, "modules");
@@ -58,6 +81,8 @@ int zygote_send_load(struct zygote *zygote)
         pack_bool(&packer, pool->exec);
         pack_str(&packer, "kill_grace");
         pack_double(&packer, (double)pool->kill_grace / CORE_SECOND);
+        pack_str(&packer, "worker");
+        pack_worker(&packer, pool);
         pack_str(&packer, "settings");
         pack_settings(&packer, config);
         return channel_message_end(&zygote->channel, &packer, NULL, 0);

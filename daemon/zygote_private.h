@@ -32,8 +32,9 @@ struct zygote {
         struct zygotes *owner;
         uint32_t pool;
         enum zygote_state state;
-        bool refused; /* why it cannot be used was logged */
-        pid_t pid;    /* 0: none */
+        bool has_heard; /* zygotes_hears_first() */
+        bool refused;   /* why it cannot be used was logged */
+        pid_t pid;      /* 0: none */
         int64_t ready_at;
         int64_t pause;      /* before the next start */
         struct event timer; /* start_timeout while it starts, the pause while it is absent */

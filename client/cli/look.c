@@ -71,6 +71,17 @@ struct look_text look_text(struct reader map, const char *key)
         return look_key(map, key, &value) ? look_whole_text(value) : (struct look_text){"", 0};
 }
 
+struct look_text look_bytes(struct reader map, const char *key)
+{
+        struct reader reader;
+        struct value value;
+
+        if (!look_key(map, key, &reader) || reader_next(&reader, &value) < 0 ||
+            (value.type != VALUE_BIN && value.type != VALUE_STR))
+                return (struct look_text){"", 0};
+        return (struct look_text){(const char *)value.as.data, value.size};
+}
+
 uint64_t look_uint(struct reader map, const char *key, uint64_t otherwise)
 {
         struct reader value;

@@ -32,6 +32,8 @@ bool look_next(struct reader *, struct reader *ret);
 bool look_key(struct reader map, const char *key, struct reader *ret);
 struct look_text look_text(struct reader map, const char *key);
 struct look_text look_whole_text(struct reader value);
+/* Of a str or bin, whatever its bytes are: what a program wrote need not be UTF-8. */
+struct look_text look_bytes(struct reader map, const char *key);
 uint64_t look_uint(struct reader map, const char *key, uint64_t otherwise);
 double look_double(struct reader map, const char *key, double otherwise);
 bool look_true(struct reader map, const char *key);

@@ -82,7 +82,24 @@ const struct verb verbs[] = {
                  "  -r, --raw             write strings and bytes as they are, one a line\n"
                  "  -e, --env NAME[=VALUE]  with --exec: set in the environment\n"
                  "  -p, --progress        show a progress bar (default: if standard error is a\n"
-                 "                        terminal and standard output is none)\n"},
+                 "                        terminal and standard output is none)\n"
+                 "  --joblog FILE         begin FILE anew; when the result of an item is written, add a "
+                 "line\n"
+                 "  --resume              with --joblog: add to FILE and leave out the items that it has\n"
+                 "  --resume-failed       as --resume, but what failed runs again\n"
+                 "A line of FILE is, as GNU parallel writes it: Seq, Host, Starttime, JobRuntime, Send, "
+                 "Receive,\n"
+                 "Exitval, Signal, Command, with tabs between. Seq is the item's place in the input, from "
+                 "1;\n"
+                 "Host is always :, Send 0; Receive has the bytes of the result (of a command: of its "
+                 "standard\n"
+                 "output). JobRuntime is that of the command; of a function that succeeded it counts from "
+                 "when\n"
+                 "the item was handed over. Exitval is what run or call would end with, Signal what ended "
+                 "the\n"
+                 "command or the worker. Items that were cancelled are not in it. Whoever resumes gives the "
+                 "same\n"
+                 "items and command again: what differs from FILE is an error.\n"},
         {.name = "list",
          .arguments = "",
          .summary = "list tasks",

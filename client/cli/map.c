@@ -2,55 +2,14 @@
 /*
  * The verb map: a function, or a command, on any number of items. client/map.h sends them and bounds what is
  * on the way; here is where they come from, what they become, and how their ends are shown.
- *
- * The text of an item is remembered until it has ended, to name it if it fails.
  */
-#include "client/map.h"
-
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* Not its usual hash, which falls through the cases of a switch without saying so. */
-#define HASH_FUNCTION(key, size_bytes, hash) HASH_OAT(key, size_bytes, hash)
-#define HASH_NONFATAL_OOM                    1
-#include <uthash.h>
+#include "client/cli/map_line.h"
 
-#include "client/cli/cli.h"
-#include "client/cli/command.h"
-#include "client/cli/items.h"
-#include "client/cli/json.h"
-#include "client/cli/look.h"
-#include "client/cli/progress.h"
-#include "client/cli/task_options.h"
-
-struct unfinished {
-        uint64_t index;
-        UT_hash_handle hh;
-        size_t size_bytes;
-        char text[];
-};
-
-struct map_line {
-        struct cli *cli;
-        struct task_options options;
-        struct command command;
-        struct items items;
-        struct progress progress;
-        const char *arg_file;
-        const char *function;
-        char **words; /* the items, or with --exec the command's words */
-        enum json_mode mode;
-        bool exec, array, raw, null, show_progress;
-        struct map *map;
-        struct unfinished *unfinished;
-        uint64_t n_failed;
-        bool bad_item; /* it could not be read or was no argument; that was said */
-        bool done;
-};
+enum { LOG_OPTION = VERB_OPTION_VALUE, RESUME_OPTION, RESUME_FAILED_OPTION };
 
 static int take_option(struct cli *cli, struct map_line *line, int c)
 {
@@ -89,6 +48,16 @@ static int take_option(struct cli *cli, struct map_line *line, int c)
         case 'p':
                 line->show_progress = true;
                 return 0;
+        case LOG_OPTION:
+                line->log_path = optarg;
+                return 0;
+        case RESUME_OPTION:
+                if (line->log_mode == JOBLOG_NEW)
+                        line->log_mode = JOBLOG_RESUME;
+                return 0;
+        case RESUME_FAILED_OPTION:
+                line->log_mode = JOBLOG_RESUME_FAILED;
+                return 0;
         case 'e':
                 return command_env(cli, &line->command, optarg);
         default:
@@ -101,12 +70,21 @@ static int take_option(struct cli *cli, struct map_line *line, int c)
 static int scan_options(struct cli *cli, struct map_line *line, int argc, char **argv, bool up_to_word)
 {
         static const struct option own[] = {
-                {"exec", no_argument, NULL, 'x'},       {"arg-file", required_argument, NULL, 'a'},
-                {"null", no_argument, NULL, '0'},       {"jobs", required_argument, NULL, 'j'},
-                {"keep-order", no_argument, NULL, 'k'}, {"array", no_argument, NULL, 'A'},
-                {"string", no_argument, NULL, 's'},     {"insist-json", no_argument, NULL, 'J'},
-                {"raw", no_argument, NULL, 'r'},        {"progress", no_argument, NULL, 'p'},
-                {"env", required_argument, NULL, 'e'},  {NULL, 0, NULL, 0},
+                {"exec", no_argument, NULL, 'x'},
+                {"arg-file", required_argument, NULL, 'a'},
+                {"null", no_argument, NULL, '0'},
+                {"jobs", required_argument, NULL, 'j'},
+                {"keep-order", no_argument, NULL, 'k'},
+                {"array", no_argument, NULL, 'A'},
+                {"string", no_argument, NULL, 's'},
+                {"insist-json", no_argument, NULL, 'J'},
+                {"raw", no_argument, NULL, 'r'},
+                {"progress", no_argument, NULL, 'p'},
+                {"env", required_argument, NULL, 'e'},
+                {"joblog", required_argument, NULL, LOG_OPTION},
+                {"resume", no_argument, NULL, RESUME_OPTION},
+                {"resume-failed", no_argument, NULL, RESUME_FAILED_OPTION},
+                {NULL, 0, NULL, 0},
         };
         struct option options[MAX_VERB_OPTIONS + N_TASK_OPTIONS + 1];
         int c;
@@ -147,211 +125,6 @@ static int map_options(struct cli *cli, struct map_line *line, int argc, char **
         return status;
 }
 
-/* ---- items ---- */
-
-static int remember(struct map_line *line, const char *text, size_t size_bytes)
-{
-        struct unfinished *u = malloc(sizeof *u + size_bytes);
-
-        if (!u)
-                return -ENOMEM;
-        u->index = line->items.n_taken - 1;
-        u->size_bytes = size_bytes;
-        memcpy(u->text, text, size_bytes);
-        HASH_ADD(hh, line->unfinished, index, sizeof u->index, u);
-        return 0;
-}
-
-static struct unfinished *forget(struct map_line *line, uint64_t index)
-{
-        struct unfinished *u;
-
-        HASH_FIND(hh, line->unfinished, &index, sizeof index, u);
-        if (u)
-                HASH_DEL(line->unfinished, u);
-        return u;
-}
-
-/* The word with each {} replaced by the item. */
-static int pack_word(struct packer *p, const char *word, const char *item, size_t item_size)
-{
-        struct buffer text = BUFFER_INIT;
-        int r = 0;
-
-        for (const char *at; r == 0 && (at = strstr(word, "{}")) != NULL; word = at + 2) {
-                r = buffer_append(&text, word, (size_t)(at - word));
-                if (r == 0)
-                        r = buffer_append(&text, item, item_size);
-        }
-        if (r == 0)
-                r = buffer_append(&text, word, strlen(word));
-        if (r == 0)
-                command_pack_word(p, buffer_size(&text) > 0 ? (const char *)buffer_at(&text) : "",
-                                  buffer_size(&text));
-        buffer_deinit(&text);
-        return r;
-}
-
-/* [[word...], {options}]: what exec takes. */
-static int pack_command(struct map_line *line, struct buffer *ret, const char *item, size_t item_size)
-{
-        struct packer p;
-        bool has_place = false;
-        size_t n = 0;
-        int r = 0;
-
-        for (; line->words[n]; n++)
-                has_place = has_place || strstr(line->words[n], "{}");
-        pack_begin(&p, ret);
-        pack_array(&p, 2);
-        pack_array(&p, n + !has_place);
-        for (size_t i = 0; r == 0 && i < n; i++)
-                r = pack_word(&p, line->words[i], item, item_size);
-        if (!has_place)
-                command_pack_word(&p, item, item_size);
-        command_pack_options(&line->command, &p, 0);
-        int error = pack_end(&p);
-        return r < 0 ? r : error;
-}
-
-/* The item as the array of one call's arguments. */
-static int write_item(struct map_line *line, struct ganger_writer *w, const char *text, size_t size_bytes)
-{
-        struct arguments arguments;
-        struct buffer args = BUFFER_INIT;
-        struct packer p;
-        char why[512] = "";
-        int r;
-
-        arguments_init(&arguments);
-        if (line->exec) {
-                r = pack_command(line, &args, text, size_bytes);
-        } else if (line->array) {
-                r = arguments_add_array(&arguments, text, size_bytes, why, sizeof why);
-                if (r == 0)
-                        r = buffer_append(&args, buffer_at(&arguments.bytes), buffer_size(&arguments.bytes));
-        } else {
-                r = arguments_add(&arguments, line->mode, text, size_bytes, why, sizeof why);
-                pack_begin(&p, &args);
-                pack_array(&p, 1);
-                pack_raw(&p, buffer_at(&arguments.bytes), buffer_size(&arguments.bytes));
-                if (r == 0)
-                        r = pack_end(&p);
-        }
-        if (r == 0)
-                r = ganger_write(w, "M", buffer_at(&args), buffer_size(&args), arguments.fds,
-                                 (size_t)arguments.n_fds);
-        if (*why) {
-                line->bad_item = true;
-                cli_say("item %" PRIu64 ": %s", line->items.n_taken - 1, why);
-        }
-        buffer_deinit(&args);
-        arguments_deinit(&arguments);
-        return r;
-}
-
-static int next_item(void *userdata, struct ganger_writer *w)
-{
-        struct map_line *line = userdata;
-        const char *text;
-        size_t size_bytes;
-        int r = items_next(&line->items, &text, &size_bytes);
-
-        if (r < 0 && r != -EAGAIN) {
-                line->bad_item = true;
-                cli_say("%s: %s", line->arg_file ? line->arg_file : "standard input", strerror(-r));
-        }
-        if (r <= 0)
-                return r;
-        r = write_item(line, w, text, size_bytes);
-        if (r == 0)
-                r = remember(line, text, size_bytes);
-        return r < 0 ? r : 1;
-}
-
-/* ---- results ---- */
-
-/* What a command wrote, whole: outputs of items do not mix. */
-static void print_output(struct reader result)
-{
-        struct look_text out = look_text(result, "stdout"), err = look_text(result, "stderr");
-
-        fwrite(out.data, 1, out.size_bytes, stdout);
-        if (err.size_bytes > 0) {
-                cli_flush();
-                fwrite(err.data, 1, err.size_bytes, stderr);
-        }
-        if (look_true(result, "stdout_truncated") || look_true(result, "stderr_truncated"))
-                cli_say("the output of an item was longer than is kept; its beginning is missing");
-}
-
-/* --json: one object a line. */
-static void print_json_item(uint64_t index, const struct unfinished *u, int code,
-                            const struct ganger_reply *reply)
-{
-        size_t size_bytes;
-        const void *data = ganger_data(reply, &size_bytes);
-
-        printf("{\"index\":%" PRIu64 ",\"item\":", index);
-        json_write_text(stdout, u ? u->text : "", u ? u->size_bytes : 0);
-        fputs(code == 0 ? ",\"result\":" : ",\"error\":", stdout);
-        json_write(stdout, data, size_bytes);
-        fputs("}\n", stdout);
-}
-
-static void print_failure(const struct map_line *line, uint64_t index, const struct unfinished *u,
-                          const struct ganger_reply *reply)
-{
-        struct reader detail;
-
-        if (line->exec && look_key(look_reader(reply), "detail", &detail))
-                print_output(detail);
-        cli_say("item %" PRIu64 " (%.*s): %s", index,
-                u ? (int)(u->size_bytes < 200 ? u->size_bytes : 200) : 0, u ? u->text : "",
-                ganger_message(reply));
-}
-
-static void print_result(const struct map_line *line, const struct ganger_reply *reply)
-{
-        struct reader result = look_reader(reply);
-        struct value value;
-        struct reader peek = result;
-        size_t size_bytes = (size_t)(result.end - result.at);
-
-        if (line->exec) {
-                print_output(result);
-                return;
-        }
-        if (!line->raw) {
-                json_write(stdout, result.at, size_bytes);
-                putchar('\n');
-                return;
-        }
-        json_write_raw(stdout, result.at, size_bytes);
-        if (reader_next(&peek, &value) == 0 && (value.type == VALUE_STR || value.type == VALUE_BIN))
-                putchar('\n');
-}
-
-static int on_item(void *userdata, uint64_t index, int code, const struct ganger_reply *reply)
-{
-        struct map_line *line = userdata;
-        struct unfinished *u = forget(line, index);
-
-        progress_clear(&line->progress);
-        if (code != 0)
-                line->n_failed++;
-        if (line->cli->json)
-                print_json_item(index, u, code, reply);
-        else if (code != 0)
-                print_failure(line, index, u, reply);
-        else
-                print_result(line, reply);
-        bool unwritten = ferror(stdout) && cli_flush() != 0; /* nobody reads any more */
-        free(u);
-        progress_show(&line->progress, map_ended(line->map), map_sent(line->map), line->n_failed);
-        return unwritten ? -EPIPE : 0;
-}
-
 /* ---- the whole ---- */
 
 /* Before each poll: sends what there is room for. Returns what else to poll for reading, or -1. */
@@ -390,6 +163,8 @@ static int finish(struct map_line *line, const struct cli_wait *wait, int r)
         }
         if (line->bad_item)
                 return EXIT_USAGE;
+        if (line->bad_log)
+                return EXIT_GANGER;
         if (result == -EINVAL || result == -EMSGSIZE) {
                 /* Items are sent some together, and the last one taken may wait for the next lot. */
                 cli_say("item %" PRIu64 ", or the one before it, is %s", line->items.n_taken - 1,
@@ -409,24 +184,23 @@ static int run(struct map_line *line)
 {
         struct ganger_options options = GANGER_OPTIONS_INIT;
         struct cli_wait wait = {.on_signal = give_up, .prepare = prepare, .userdata = line};
-        struct unfinished *u, *next;
 
         options.more = buffer_at(&line->options.pairs);
         options.more_size_bytes = buffer_size(&line->options.pairs);
         options.n_more = line->options.n_pairs;
         cli_connect(line->cli);
-        int r = map_new(line->cli->g, &options, line->exec ? "exec" : line->function, next_item, on_item,
-                        line, &line->map);
+        int status = line->log_path ? joblog_open(&line->log, line->log_path, line->log_mode) : EXIT_DONE;
+        if (status != EXIT_DONE)
+                return status;
+        int r = map_new(line->cli->g, &options, line->exec ? "exec" : line->function, map_line_next_item,
+                        map_line_on_item, line, &line->map);
         if (r < 0)
                 return cli_lost("map", r);
         progress_init(&line->progress, line->show_progress);
         r = cli_wait(line->cli, &line->done, &wait);
-        int status = finish(line, &wait, r);
+        status = finish(line, &wait, r);
         map_free(line->map);
-        HASH_ITER (hh, line->unfinished, u, next) {
-                HASH_DEL(line->unfinished, u);
-                free(u);
-        }
+        map_line_forget_all(line);
         return status;
 }
 
@@ -435,6 +209,8 @@ int verb_map(struct cli *cli, int argc, char **argv)
         struct map_line line = {.cli = cli, .mode = JSON_MODE_GUESS};
         int status = map_options(cli, &line, argc, argv);
 
+        if (status == 0 && line.log_mode != JOBLOG_NEW && !line.log_path)
+                status = cli_usage_error(cli, "--resume goes with --joblog, which says what is done");
         if (status == 0 && line.exec)
                 status = command_here(&line.command);
         if (status == 0) {
@@ -448,6 +224,7 @@ int verb_map(struct cli *cli, int argc, char **argv)
                 else
                         status = run(&line);
         }
+        joblog_deinit(&line.log);
         items_deinit(&line.items);
         task_options_deinit(&line.options);
         command_deinit(&line.command);

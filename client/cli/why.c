@@ -128,18 +128,6 @@ static struct look_text last_words(struct look_text output)
         return ret;
 }
 
-/* Of a bin or str. */
-static struct look_text look_bytes(struct reader map, const char *key)
-{
-        struct reader reader;
-        struct value value;
-
-        if (!look_key(map, key, &reader) || reader_next(&reader, &value) < 0 ||
-            (value.type != VALUE_BIN && value.type != VALUE_STR))
-                return (struct look_text){"", 0};
-        return (struct look_text){(const char *)value.as.data, value.size};
-}
-
 static const char *ordinal_ending(uint64_t n)
 {
         if (n % 100 >= 11 && n % 100 <= 13)

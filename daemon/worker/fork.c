@@ -139,6 +139,7 @@ __attribute__((noreturn)) static void worker_main(const struct pool *pool, pid_t
         title_set("ganger-worker", "worker", pool->name);
         wait_for_gangerd(pool, gangerd);
         crash_init(worker.channel);
+        confine(&pool->confinement, &worker.refusals);
         start_modules(pool);
         inbox_init(&worker.inbox, worker.channel);
         r = hello_send(&worker);

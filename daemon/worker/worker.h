@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "daemon/worker/confine.h"
 #include "daemon/worker/ganger_module.h"
 #include "daemon/worker/inbox.h"
 #include "daemon/worker/load.h"
@@ -31,8 +32,9 @@ struct worker {
         int channel;
         struct area *area;
         struct inbox inbox;
-        struct buffer head;   /* of the message being sent; reused */
-        struct buffer result; /* of the task; reused */
+        struct buffer head;               /* of the message being sent; reused */
+        struct buffer result;             /* of the task; reused */
+        struct confine_refusals refusals; /* told in the hello */
         bool leaving; /* something is left of a task that cannot be killed: exit, gangerd sees to it */
 };
 

@@ -24,10 +24,10 @@ SEED = int(os.environ.get("GANGER_SEED") or time.time())
 WORKERS = 4
 CLIENTS = 6
 TOLD_BOUND = 60  # seconds within which whoever waits must be told of the end
-TOLD_WITHIN = 0.010  # the promise, p99; the test fails beyond ten times it, in the median
+TOLD_WITHIN = 0.010  # the promise, p99; the test fails beyond ten times it
+AHEAD = -10  # nice of gangerd, as in its unit, and of the programs that measure: tasks keep both processors busy all the time
+MEMORY_BACK = 4 << 20
 MARK = f"GANGER_CHAOS_{os.getpid()}"
-# What is freed goes back to the kernel, so that the daemon's memory is what it holds, not what it once held.
-MALLOC_GIVES_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 ENDS = {"succeeded", "failed", "cancelled", "expired"}
 
 
@@ -165,6 +165,19 @@ def children(pid):
         return [int(child) for child in file.read().split()]
 
 
+def death_of(pid):
+    """When it was dead: also who is killed must first be given a processor to end on."""
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                if file.read().rpartition(")")[2].split()[0] in "ZX":
+                    break
+        except OSError:
+            break
+    return time.monotonic()
+
+
 def name_of(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -175,13 +188,14 @@ def name_of(pid):
 
 def harass(out, daemon, seed, seconds):
     """Kills, stops and continues workers and zygotes. What it stops it continues: a stopped zygote is not the question here."""
+    os.nice(AHEAD)
     chance = random.Random(seed)
     end = time.monotonic() + seconds
     killed = []
     zygote_at = time.monotonic() + 2
     n_stopped = 0
     while time.monotonic() < end:
-        time.sleep(chance.random() * 0.4)
+        time.sleep(chance.random() * 0.2)
         its = [(pid, name_of(pid)) for pid in children(daemon)]
         workers = [pid for pid, name in its if name.startswith("ganger: worker")]
         zygotes = [pid for pid, name in its if name.startswith("ganger: zygote")]
@@ -196,7 +210,7 @@ def harass(out, daemon, seed, seconds):
             if chance.random() < 0.6:
                 clock = time.monotonic()
                 os.kill(pid, signal.SIGKILL)
-                killed.append((clock, pid))
+                killed.append((clock, death_of(pid), pid))
             else:
                 os.kill(pid, signal.SIGSTOP)
                 n_stopped += 1
@@ -239,15 +253,17 @@ def files(gangerd):
 @needs_root
 class Chaos(unittest.TestCase):
     def latencies(self, killer, ledgers):
-        """From the killer's clock to the client's, of each task that died of one of its kills."""
-        at = {pid: clock for clock, pid in killer["killed"]}
-        times = sorted(clock - at[pid] for ledger in ledgers for clock, pid in ledger["told"] if pid in at)
-        if len(times) < 5:
-            print(f"only {len(times)} tasks died of the killer: no latency")
+        """From the killer's clock to the client's, of each task that died of one of its kills; and from the worker's death."""
+        at = {pid: clocks for *clocks, pid in killer["killed"]}
+        told = [(clock, *at[pid]) for ledger in ledgers for clock, pid in ledger["told"] if pid in at]
+        if len(told) < 5:
+            print(f"only {len(told)} tasks died of the killer: no latency")
             return
-        p50, p99, most = times[len(times) // 2], times[len(times) * 99 // 100], times[-1]
-        print(f"killer to client: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, max {most * 1e3:.2f} ms of {len(times)} lost tasks")
-        self.assertLess(p50, 10 * TOLD_WITHIN)
+        for what, times in (("killer to client", sorted(clock - kill for clock, kill, _ in told)),
+                            ("of it after the worker's death", sorted(max(clock - death, 0) for clock, _, death in told))):
+            p50, p99, most = times[len(times) // 2], times[len(times) * 99 // 100], times[-1]
+            print(f"{what}: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, max {most * 1e3:.2f} ms of {len(times)} lost tasks")
+            self.assertLess(p99, 10 * TOLD_WITHIN)
 
     def become(self, look, expected):
         """Waits until it is so; if it never is, shows what it is instead."""
@@ -270,13 +286,13 @@ class Chaos(unittest.TestCase):
         chance = random.Random(SEED)
         daemon = {"socket_mode": "0666", "history": 1000}
         pool = {"workers": WORKERS, "exec": "yes", "kill_grace": "200 ms", "modules": "core"}
-        os.environ.update(MALLOC_GIVES_BACK)
-        with open_to_all(Gangerd(daemon, pool)) as g, g.connect() as watcher:
+        with open_to_all(Gangerd(daemon, pool, prepare=lambda: os.nice(AHEAD))) as g, g.connect() as watcher:
             self.warm_up(g)
             eventually(lambda: watcher.ask("status")["connections"] == 1)
             before = files(g)
+            time.sleep(1.5)  # what it freed it gives back when all is quiet
             descriptors, level, base = kinds_of_descriptors(g.pid), g.rss(), g.status()["totals"]
-            clients = [UserChild((ANN, BOB, CAT)[i % 3], Ledger(g.socket, chance.random()).run, SECONDS) for i in range(CLIENTS)]
+            clients = [UserChild((ANN, BOB, CAT)[i % 3], Ledger(g.socket, chance.random()).run, SECONDS, nice=AHEAD) for i in range(CLIENTS)]
             killer = Child(harass, g.pid, chance.random(), SECONDS)
             reports = [client.end(SECONDS + 2 * TOLD_BOUND) for client in clients]
             status, text = killer.end(SECONDS + TOLD_BOUND)
@@ -301,9 +317,9 @@ class Chaos(unittest.TestCase):
             eventually(lambda: watcher.ask("status")["connections"] == 1)
             self.become(lambda: kinds_of_descriptors(g.pid), descriptors)
             self.assertEqual(files(g), before)
-            print(f"the daemon's memory: {level >> 10} KiB before, {g.rss() >> 10} KiB after")
             if not sanitized():
-                self.assertLess(g.rss() - level, 4 << 20)  # the history alone: 1000 records with up to 4 KiB of what was said
+                eventually(lambda: g.rss() - level < MEMORY_BACK)
+            print(f"the daemon's memory: {level >> 10} KiB before, {g.rss() >> 10} KiB after")
 
 
 if __name__ == "__main__":

@@ -185,6 +185,8 @@ expect 0 'one
 two' sh -c 'printf "one\ntwo\n" | ganger map -k --exec -- echo'
 expect 0 'x-one-x
 x-two-x' sh -c 'printf "one\ntwo\n" | ganger map -k --exec -- echo x-{}-x'
+expect 0 ' ff fe' sh -c 'echo a | ganger map --exec -- sh -c "printf \"\\377\\376\"" | od -An -tx1' # bytes, not only text
+expect 0 ' ff' sh -c 'echo a | ganger map --exec -- sh -c "printf \"\\377\"; exit 1" | od -An -tx1'
 expect 0 '-n-a' sh -c 'echo a | ganger map --exec printf %s%s -n-'
 expect 0 '-5' ganger map -- echo -5
 expect 0 '-5

@@ -5,6 +5,8 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +156,31 @@ static int loop(struct ganger_task *task)
         return -ECANCELED;
 }
 
+/* [item] -> item. Each run appends a line with it to $PROBE_COUNTED; "ABRT", "KILL", "SEGV" end the worker
+ * then. */
+static int counted(struct ganger_task *task)
+{
+        struct ganger_value item;
+        char line[32];
+        int fd, r = ganger_next(task, &item);
+
+        if (r < 0 || item.type != GANGER_STR || item.size_bytes >= sizeof(line))
+                return r < 0 ? r : -EINVAL;
+        memcpy(line, item.data, item.size_bytes);
+        line[item.size_bytes] = '\n';
+        fd = open(getenv("PROBE_COUNTED"), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0 || write(fd, line, item.size_bytes + 1) < 0)
+                return ganger_fail(task, "cannot count: %s", strerror(errno));
+        close(fd);
+        if (strncmp(line, "ABRT\n", 5) == 0)
+                abort();
+        if (strncmp(line, "KILL\n", 5) == 0)
+                kill(getpid(), SIGKILL);
+        if (strncmp(line, "SEGV\n", 5) == 0)
+                raise(SIGSEGV);
+        return ganger_put_str(task, line, item.size_bytes);
+}
+
 static int state(struct ganger_task *task)
 {
         return ganger_put_int(task, *(int *)task->state);
@@ -195,7 +222,7 @@ static const struct ganger_function functions[] = {
         {.name = "deep", .run = deep},       {.name = "fail", .run = fail},
         {.name = "silent", .run = silent},   {.name = "news", .run = news},
         {.name = "strays", .run = strays},   {.name = "loop", .run = loop},
-        {.name = "state", .run = state},
+        {.name = "state", .run = state},     {.name = "counted", .run = counted},
 };
 
 GANGER_MODULE(.name = "probe", .functions = functions,

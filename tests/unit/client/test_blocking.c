@@ -265,6 +265,35 @@ static void test_map_freed_while_it_runs(void **state)
         assert_true(totals.cancelled);
 }
 
+/* What ended before the daemon knew of the cancel has ended well, and whoever cancelled may want to know. */
+static void test_map_cancelled_by_its_owner(void **state)
+{
+        struct fake fake;
+        struct job job = {.n = 20};
+        struct envelope e;
+        struct map *map;
+        uint64_t msgid = 0;
+
+        fake_open(&fake, &job.g);
+        assert_int_equal(map_new(job.g, NULL, "f", next_item, on_item, &job, &map), 0);
+        assert_int_equal(map_advance(map), 0);
+        map_cancel(map, -EINTR);
+        ganger_flush(job.g);
+        while (fake_take(&fake, &e) && e.type == ENVELOPE_REQUEST)
+                msgid = e.msgid; /* hello's, then the map's */
+        assert_true(fake_send(&fake, "[us[us[[unu][unu]]]]", (uint64_t)2, "stream", msgid, "items",
+                              (uint64_t)0, (uint64_t)1, (uint64_t)2, (uint64_t)3));
+        assert_true(
+                fake_send(&fake, "[uu{ssss}n]", (uint64_t)1, msgid, "code", "cancelled", "message", "so"));
+        while (!map_has_ended(map))
+                assert_true(ganger_dispatch(job.g) >= 0);
+        assert_int_equal(map_result(map), -EINTR);
+        assert_int_equal(job.n_ok, 2);
+        map_free(map);
+        ganger_close(job.g);
+        fake_close(&fake);
+}
+
 static void on_alarm(int signal)
 {
 }
@@ -294,6 +323,7 @@ int main(void)
                 cmocka_unit_test(test_map_loses_its_daemon),
                 cmocka_unit_test(test_map_of_a_slow_source),
                 cmocka_unit_test(test_map_freed_while_it_runs),
+                cmocka_unit_test(test_map_cancelled_by_its_owner),
                 cmocka_unit_test(test_signals_do_not_end_a_call),
         };
 

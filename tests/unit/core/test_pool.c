@@ -5,7 +5,7 @@
 static struct recorder *begin_pool(uint32_t n_workers)
 {
         struct core_pool_config pool = ordinary_pool;
-        pool.workers = n_workers;
+        pool.workers = pool.min_workers = pool.max_workers = n_workers;
         struct recorder *r = begin_with(&ordinary, &pool);
         client(r, 1, ALICE);
         return r;
@@ -123,7 +123,7 @@ static void test_smaller_target_stops_idle_workers(void **state)
 {
         struct core_pool_config pool = ordinary_pool;
         struct recorder *r = begin(3, 1);
-        pool.workers = 1;
+        pool.workers = pool.min_workers = pool.max_workers = 1;
         core_pool_configure(r->core, 0, &pool);
         turn(r, 0);
         expect(r, "stop 0\nstop 1\n"); /* the coldest first */
