@@ -43,6 +43,7 @@ enum worker_event {
 struct worker_end {
         bool by_signal;
         int status;
+        bool over_limit;
         int64_t lived;
 };
 
