@@ -64,7 +64,9 @@ void worker_forget_process(struct worker *worker)
                 HASH_DEL(worker->owner->by_pid, worker);
         if (worker->pidfd >= 0)
                 close(worker->pidfd);
-        worker->pidfd = -1;
+        if (worker->statm >= 0)
+                close(worker->statm);
+        worker->pidfd = worker->statm = -1;
 }
 
 void worker_obituary(struct workers *workers, uint32_t index, enum log_level level, uint64_t task,
