@@ -91,8 +91,7 @@ static void on_stop(void *ctx, uint32_t worker)
 
 static uint64_t on_rss(void *ctx, uint32_t worker)
 {
-        struct worker_usage usage;
-        return worker_usage(((struct daemon *)ctx)->workers, worker, &usage) ? usage.rss_bytes : 0;
+        return worker_rss_now(((struct daemon *)ctx)->workers, worker);
 }
 
 static void on_credit(void *ctx, uint32_t worker, uint64_t task, uint32_t bytes)

@@ -18,8 +18,11 @@
 #include "proto/limits.h"
 
 /* Descriptors of gangerd's own, beside those of connections and workers: listener, loop, log, reserve. */
-#define DESCRIPTORS_OWN        64
-#define DESCRIPTORS_PER_WORKER 4 /* channel, area, pidfd; and the pair while it is being born */
+#define DESCRIPTORS_OWN 64
+/* Of a worker: channel and pidfd; while it is being born its end of the channel and its area, later its
+ * statm.
+ */
+#define DESCRIPTORS_PER_WORKER 4
 
 /* CPUs of the affinity mask, however many the kernel knows. */
 static unsigned affinity_cpus(void)

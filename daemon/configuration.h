@@ -43,11 +43,12 @@ struct pool_configuration {
         uint32_t workers; /* 0: auto, until configuration_settle() */
         /* CONFIG_AS_WORKERS until configuration_settle(); then min_workers ≤ workers ≤ max_workers */
         uint32_t min_workers, max_workers;
-        int64_t idle_timeout;   /* before there is one worker less */
-        uint32_t nesting_limit; /* workers above max_workers, for tasks that others wait for */
-        uint32_t max_tasks;     /* of one worker; 0: none */
-        uint64_t max_rss_bytes; /* the same */
-        char **modules;         /* names or absolute paths; ends with NULL, as every list here */
+        int64_t idle_timeout;        /* before there is one worker less */
+        uint32_t nesting_limit;      /* workers above max_workers, for tasks that others wait for */
+        uint32_t max_tasks;          /* of one worker; 0: none */
+        uint64_t max_rss_bytes;      /* the same */
+        uint64_t memory_limit_bytes; /* of a worker's address space, beyond what its zygote loaded; 0: none */
+        char **modules;              /* names or absolute paths; ends with NULL, as every list here */
         enum config_choice exec_said;
         bool exec; /* what is in force, after configuration_settle() */
         int64_t timeout;

@@ -12,6 +12,7 @@
 #include "daemon/zygote.h"
 #include "proto/options.h"
 #include "proto/pack.h"
+#include "proto/size_text.h"
 
 #define MESSAGE_BYTES 1024
 
@@ -121,24 +122,38 @@ static const char *function_name(const struct daemon *daemon, const struct core_
         return function ? function->name : NULL;
 }
 
-static void died_message(const struct core_record *record, const char *function, char *ret, size_t size_bytes)
+/* ": an allocation failed under memory_limit = 64M"; of another end nothing. */
+static void limit_clause(const struct daemon *daemon, const struct core_record *record, char *ret,
+                         size_t size_bytes)
 {
+        char size[SIZE_TEXT_BYTES];
+
+        *ret = 0;
+        if (record->cause == CAUSE_LIMIT)
+                snprintf(ret, size_bytes, ": an allocation failed under memory_limit = %s",
+                         size_text(daemon->config->pools[record->pool].memory_limit_bytes, size));
+}
+
+static void died_message(const struct daemon *daemon, const struct core_record *record, const char *function,
+                         char *ret, size_t size_bytes)
+{
+        bool by_itself = record->cause == CAUSE_WORKER || record->cause == CAUSE_LIMIT;
+        char limit[96];
         const char *abbreviation = record->exited_by_signal ? sigabbrev_np(record->exit_status) : NULL;
         const char *from = record->cause == CAUSE_OUTSIDE  ? " from outside"
                            : record->cause == CAUSE_KERNEL ? " by the kernel, for want of memory,"
-                           : record->cause == CAUSE_LIMIT  ? " for being over a limit of its pool,"
                                                            : "";
+        limit_clause(daemon, record, limit, sizeof(limit));
         if (record->exit_status < 0)
                 snprintf(ret, size_bytes, "worker %d broke its protocol while it ran %s",
                          (int)record->worker_pid, function);
         else if (record->exited_by_signal)
-                snprintf(ret, size_bytes, "worker %d %s signal %d (SIG%s)%s while it ran %s",
-                         (int)record->worker_pid,
-                         record->cause == CAUSE_WORKER ? "crashed by" : "was killed by", record->exit_status,
-                         abbreviation ? abbreviation : "?", from, function);
+                snprintf(ret, size_bytes, "worker %d %s signal %d (SIG%s)%s while it ran %s%s",
+                         (int)record->worker_pid, by_itself ? "crashed by" : "was killed by",
+                         record->exit_status, abbreviation ? abbreviation : "?", from, function, limit);
         else
-                snprintf(ret, size_bytes, "worker %d exited with status %d while it ran %s",
-                         (int)record->worker_pid, record->exit_status, function);
+                snprintf(ret, size_bytes, "worker %d exited with status %d while it ran %s%s",
+                         (int)record->worker_pid, record->exit_status, function, limit);
 }
 
 static void function_message(const struct daemon *daemon, const struct core_record *record,
@@ -174,7 +189,7 @@ void encode_failure_message(const struct daemon *daemon, const struct core_recor
         case CAUSE_OUTSIDE:
         case CAUSE_KERNEL:
         case CAUSE_LIMIT:
-                return died_message(record, function, ret, size_bytes);
+                return died_message(daemon, record, function, ret, size_bytes);
         case CAUSE_TIMEOUT:
                 snprintf(ret, size_bytes, "%s ran longer than its timeout of %g s", function,
                          (double)record->timeout / CORE_SECOND);

@@ -64,7 +64,9 @@ void worker_forget_process(struct worker *worker)
                 HASH_DEL(worker->owner->by_pid, worker);
         if (worker->pidfd >= 0)
                 close(worker->pidfd);
-        worker->pidfd = -1;
+        if (worker->statm >= 0)
+                close(worker->statm);
+        worker->pidfd = worker->statm = -1;
 }
 
 void worker_obituary(struct workers *workers, uint32_t index, enum log_level level, uint64_t task,
@@ -86,7 +88,8 @@ void worker_obituary(struct workers *workers, uint32_t index, enum log_level lev
         log_with(level,
                  LOG_FIELDS(.task = task, .worker = worker->pid, .pool = worker_pool_name(worker),
                             .function = function),
-                 "the worker %s after %.3f s", how, (double)worker->end.lived / CORE_SECOND);
+                 "the worker %s after %.3f s%s", how, (double)worker->end.lived / CORE_SECOND,
+                 worker->end.over_limit ? ": an allocation failed under memory_limit" : "");
 }
 
 /* The end of a life: the core is told, the rest waits for the loop's end. `exit`: NULL if it never was. */
@@ -230,14 +233,25 @@ static void hello_again(struct worker *worker, int pid)
         worker_bad(worker, "it says hello twice");
 }
 
+/* The word is the worker's own; where there is no such limit it means nothing. */
+static bool is_over_limit(const struct worker *worker)
+{
+        const struct pool_configuration *pool = &worker->owner->daemon->config->pools[worker->pool];
+
+        return pool->memory_limit_bytes > 0 && worker->shares_area &&
+               atomic_load(&worker->area->over_limit) != 0;
+}
+
 static void dead(struct worker *worker, int status)
 {
         channel_read(&worker->channel, true);
         struct core_exit exit = {
                 .by_signal = WIFSIGNALED(status),
                 .status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                .over_limit = is_over_limit(worker),
                 .max_rss_bytes = worker->max_rss_bytes,
         };
+        worker->end.over_limit = exit.over_limit && !worker->doomed;
         worker->end.by_signal = exit.by_signal;
         worker->end.status = exit.status;
         finish(worker, &exit);

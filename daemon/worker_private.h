@@ -43,6 +43,7 @@ enum worker_event {
 struct worker_end {
         bool by_signal;
         int status;
+        bool over_limit;
         int64_t lived;
 };
 
@@ -57,6 +58,7 @@ struct worker {
         uint64_t spawn_id;
         pid_t pid; /* 0: not known */
         int pidfd; /* -1: not open */
+        int statm; /* /proc/PID/statm, once worker_rss_now() was asked; -1 */
         struct area *area;
         bool shares_area; /* its hello said so */
         uint32_t n_asked; /* requests, over all */

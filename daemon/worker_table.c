@@ -116,7 +116,7 @@ int worker_spawn(struct workers *workers, uint32_t pool, uint32_t index)
         worker->owner = workers;
         worker->index = index;
         worker->pool = pool;
-        worker->pidfd = worker->channel.fd = -1;
+        worker->pidfd = worker->statm = worker->channel.fd = -1;
         worker->born = workers->daemon->now;
         worker->spawn_id = (workers->n_spawns + 1) << 32 | index;
         event_assign(&worker->hung_timer, workers->daemon->base, -1, 0, worker_on_hung_timer, worker);

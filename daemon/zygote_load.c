@@ -43,15 +43,19 @@ static void pack_settings(struct packer *packer, const struct configuration *con
 /* What each worker applies to itself. */
 static void pack_worker(struct packer *packer, const struct pool_configuration *pool)
 {
-        bool sets_nice = pool->nice_said || getpriority(PRIO_PROCESS, 0) < 0,
-             sets_cpus = !pool->cpu_affinity->all;
+        bool sets_nice = pool->nice_said || getpriority(PRIO_PROCESS, 0) < 0;
+        bool sets_cpus = !pool->cpu_affinity->all, sets_memory = pool->memory_limit_bytes > 0;
 
-        pack_map(packer, 1u + sets_nice + sets_cpus);
+        pack_map(packer, 1u + sets_nice + sets_cpus + sets_memory);
         pack_str(packer, "scheduling");
         pack_str(packer, config_scheduling_name(pool->scheduling));
         if (sets_nice) {
                 pack_str(packer, "nice");
                 pack_int(packer, pool->nice);
+        }
+        if (sets_memory) {
+                pack_str(packer, "memory_limit");
+                pack_uint(packer, pool->memory_limit_bytes);
         }
         if (!sets_cpus)
                 return;

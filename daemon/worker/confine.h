@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "proto/limits.h"
 #include "proto/reader.h"
@@ -19,9 +20,10 @@ struct confinement {
         int nice;
         int policy; /* SCHED_… */
         cpu_set_t cpus[LIMIT_CPUS / CPU_SETSIZE];
+        uint64_t memory_limit_bytes; /* 0: none */
 };
 
-enum { CONFINE_KEYS = 3 };
+enum { CONFINE_KEYS = 4, CONFINE_NOTE_BYTES = 64 };
 
 struct confine_refusals {
         size_t n;
@@ -35,5 +37,16 @@ struct confine_refusals {
 int confinement_read(struct confinement *, struct reader *);
 /* Applies it to this process. */
 void confine(const struct confinement *, struct confine_refusals *ret);
+
+/* -- memory_limit, in a process that is confined -- */
+
+/* Whether it is why this process is in trouble, as far as that can be known: it is in force, and either the
+ * last call that failed failed for want of memory (`error`: its errno), or so little is left that the next
+ * one would. For signal handlers, too. */
+bool confine_has_starved(int error);
+/* " under memory_limit = 64M", or "" where none is in force. Returns `ret`. */
+const char *confine_note(const struct confinement *, char ret[CONFINE_NOTE_BYTES]);
+/* In the child that becomes a program: its whole address space, since it shares nothing with the zygote. */
+void confine_program(const struct confinement *);
 
 #endif

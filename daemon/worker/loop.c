@@ -79,6 +79,7 @@ int run_take_credit(struct run *run)
 static void run_judge(struct run *run, int r)
 {
         const char *name = run->function->name, *takes = run->function->function->summary;
+        char note[CONFINE_NOTE_BYTES];
 
         if (r == 0 || run->failed)
                 return;
@@ -94,6 +95,9 @@ static void run_judge(struct run *run, int r)
                 run_failf(run, NULL, "%s: an argument is %s; it takes: %s", name,
                           r == -ENODATA ? "missing" : "of a wrong type or value",
                           takes ? takes : "(it does not say)");
+        else if (r == -ENOMEM)
+                run_failf(run, NULL, "%s: %s%s", name, strerror(ENOMEM),
+                          confine_note(&run->worker->pool->confinement, note));
         else if (r < 0)
                 run_failf(run, NULL, "%s: %s", name, strerror(-r));
         else
@@ -109,6 +113,7 @@ static void run_function(struct run *run)
         request_forget(run);
         answer_begin(run);
         crash_at(run);
+        errno = 0; /* what it is in a crash tells what went wrong before */
         run_judge(run, run->function->function->run(&run->task));
         crash_at(NULL);
         request_forget(run);

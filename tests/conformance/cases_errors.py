@@ -131,6 +131,24 @@ def worker_lost(t):
 
 
 @case
+def over_limit(t):
+    """A worker that its pool's memory_limit leaves no memory; a function that says so itself"""
+    client = t.connect("limits")
+    if not any(function["name"] == "hoard.take" for function in client.ask("functions")):
+        raise Skipped("needs a function hoard.take (tests/support/modules/hoard.c)")
+    if is_sanitized(client.ask("status")["pid"]):
+        raise Skipped("AddressSanitizer takes its own memory, and ends otherwise")
+    want = failure("worker_lost", function="hoard.take", attempt=1, worker_pid=PID, signal=6, ended_by="limit", run_time=SECONDS,
+                   message=says("memory_limit = 64M"), stderr=OneOf(None, bytes, str))
+    t.refused(client, want, "call", "hoard.take", ["chunks", "abort"], {})
+    want = {**want, "signal": None, "exit_status": 3}
+    t.refused(client, want, "call", "hoard.take", ["large", "exit"], {})
+    want = failure("task_failed", function="hoard.take", attempt=1, worker_pid=PID, ended_by="function", run_time=SECONDS,
+                   message=says("memory_limit = 64M"))
+    t.refused(client, want, "call", "hoard.take", ["large", "say"], {})
+
+
+@case
 def timed_out(t):
     """A task that runs longer than it may; and items of a map, of which others are not"""
     client = t.connect()

@@ -11,6 +11,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 from gangerd import Gangerd  # noqa: E402
 
 NOBODY = 65534
+WIDE = "[pool wide]\nworkers = 1\nmodules = hoard\nmemory_limit = 64M"
 LIMITS = {"user_tasks": 12, "user_connections": 32, "max_requests": 8, "max_message": "1M"}
 
 
@@ -18,7 +19,7 @@ def main():
     shared = Gangerd({"socket_mode": "0666"}, uid=NOBODY if os.geteuid() == 0 else None)
     daemons = {
         "": Gangerd(pool={"modules": "digest text image probe"}),
-        "limits": Gangerd(LIMITS, {"queue_limit": 4}, "[pool wide]\nworkers = 1"),
+        "limits": Gangerd(LIMITS, {"queue_limit": 4}, WIDE),
         "shared": shared,
         "stop": Gangerd({"stop_timeout": 5}),
     }

@@ -175,6 +175,9 @@ class Worker:
     def cancel_word(self):
         return struct.unpack_from("=Q", self.area, 8)[0]
 
+    def over_limit(self):
+        return struct.unpack_from("=Q", self.area, 16)[0]
+
     # -- tasks
     def send_task(self, method, function, args, slot, flags, fds, state, last):
         self.next_task += 1

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The module `hoard`: takes memory until it gets none, and ends in one of the ways in which programs end
- * then. With the setting `thread = yes` each worker's start() starts a thread, which does nothing.
+ * then. With the setting `thread = yes` each worker's start() starts a thread, which does nothing; with
+ * `hold = N` the zygote holds N MiB.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/worker/ganger_module.h"
@@ -79,10 +81,22 @@ static const struct {
         {"small", take_small},     {"chunks", take_chunks},  {"large", take_large},
         {"nothing", take_nothing}, {"recover", get_over_it},
 };
+static int stay(void)
+{
+        while (pause() < 0)
+                ;
+        return 0;
+}
+
+static int fine(void)
+{
+        return 0;
+}
+
 static const struct {
         const char *name;
         int (*end)(void);
-} ends[] = {{"say", say}, {"crash", fall}, {"abort", end}, {"exit", leave}};
+} ends[] = {{"say", say}, {"crash", fall}, {"abort", end}, {"exit", leave}, {"loop", stay}, {"fine", fine}};
 
 static int text_arg(struct ganger_task *task, char ret[16])
 {
@@ -97,7 +111,22 @@ static int text_arg(struct ganger_task *task, char ret[16])
         return 0;
 }
 
-/* [way, end] -> see above; end "thread": crashes in a thread that did the taking */
+/* -> the signal that a child dies of, which does the same. */
+static int let_a_child_fall(struct ganger_task *task, void (*taking)(void))
+{
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                taking();
+                fall();
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) < 0)
+                return -errno;
+        return ganger_put_int(task, WTERMSIG(status));
+}
+
+/* [way, end] -> see above; end "thread": crashes in a thread that did the taking; "child": a child does */
 static int take(struct ganger_task *task)
 {
         char way[16], how[16];
@@ -112,13 +141,17 @@ static int take(struct ganger_task *task)
                 pthread_t thread;
                 if (strcmp(ways[i].name, way) != 0)
                         continue;
+                if (strcmp(how, "child") == 0)
+                        return let_a_child_fall(task, taking);
                 if (strcmp(how, "thread") == 0)
                         return -(pthread_create(&thread, NULL, fall_in_thread, &taking) ||
                                  pthread_join(thread, NULL));
                 taking();
                 for (size_t k = 0; k < sizeof(ends) / sizeof(ends[0]); k++)
-                        if (strcmp(ends[k].name, how) == 0)
-                                return ends[k].end();
+                        if (strcmp(ends[k].name, how) == 0) {
+                                int end_r = ends[k].end();
+                                return end_r < 0 ? end_r : ganger_put_nil(task);
+                        }
         }
         return -EINVAL;
 }
@@ -134,8 +167,13 @@ static int load(void **ret_state, const struct ganger_setting *settings, size_t 
 {
         static int is_threaded;
 
-        for (size_t i = 0; i < n_settings; i++)
-                is_threaded = strcmp(settings[i].value, "yes") == 0;
+        for (size_t i = 0; i < n_settings; i++) {
+                size_t size_bytes = (size_t)atoi(settings[i].value) << 20;
+                if (strcmp(settings[i].key, "thread") == 0)
+                        is_threaded = strcmp(settings[i].value, "yes") == 0;
+                else if ((last = malloc(size_bytes)))
+                        memset(last, 1, size_bytes);
+        }
         *ret_state = &is_threaded;
         return 0;
 }

@@ -69,6 +69,7 @@ static void test_defaults(void **state)
         assert_int_equal(c->pools[0].nesting_limit, 128);
         assert_int_equal(c->pools[0].max_tasks, 0);
         assert_int_equal(c->pools[0].max_rss_bytes, 0);
+        assert_int_equal(c->pools[0].memory_limit_bytes, 0);
         assert_string_equal(c->pools[0].modules[0], "core");
         assert_null(c->pools[0].modules[1]);
         assert_int_equal(c->pools[0].timeout, 0);
@@ -89,7 +90,7 @@ static const struct {
         [CONFIG_TYPE_BOUND] = {"4", "4"},
         [CONFIG_TYPE_INTEGER] = {"-5", "-5"},
         [CONFIG_TYPE_SIZE] = {"2048K", "2M"},
-        [CONFIG_TYPE_SIZE_OR_NONE] = {"2097153", "2097153"},
+        [CONFIG_TYPE_SIZE_OR_NONE] = {"17825793", "17825793"},
         [CONFIG_TYPE_TIME] = {"1.5min", "90s"},
         [CONFIG_TYPE_MODE] = {"0660", "0660"},
         [CONFIG_TYPE_GROUP] = {"12345", "12345"},
@@ -242,6 +243,7 @@ static void test_refusals_say_where_and_what(void **state)
         refused("[pool a]\nmax_tasks = 0\n", 2, "the least is 1");
         refused("[pool a]\nmax_tasks = few\n", 2, "not a whole number or none");
         refused("[pool a]\nmax_rss = 1K\n", 2, "the least is 1048576");
+        refused("[pool a]\nmemory_limit = 8M\n", 2, "the least is 16777216");
         refused("[pool a]\nmax_rss = much\n", 2, "not a size (bytes, or with K, M, G) or none");
         for (size_t i = 0; i < sizeof no_cpus / sizeof no_cpus[0]; i++) {
                 char text[64];
