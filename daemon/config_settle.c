@@ -17,8 +17,7 @@
 #include "proto/limits.h"
 
 /* Descriptors of gangerd's own, beside those of connections and workers: listener, loop, log, reserve. */
-#define DESCRIPTORS_OWN        64
-#define DESCRIPTORS_PER_WORKER 4 /* channel, area, pidfd; and the pair while it is being born */
+#define DESCRIPTORS_OWN 64
 
 /* CPUs of the affinity mask, however many the kernel knows. */
 static unsigned affinity_cpus(void)
@@ -108,13 +107,20 @@ static int misfit(struct configuration_problem *problem, const char *format, ...
         return CONFIGURATION_BAD;
 }
 
+uint64_t configuration_descriptors(const struct configuration *config)
+{
+        uint64_t n = DESCRIPTORS_OWN + config->user_descriptors;
+
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                n += (uint64_t)config->pools[i].workers * CONFIG_DESCRIPTORS_PER_WORKER + 1;
+        return n;
+}
+
 static int settle_descriptors(struct configuration *config, uint64_t max_descriptors,
                               struct configuration_problem *problem)
 {
-        uint64_t others = DESCRIPTORS_OWN + config->user_descriptors;
+        uint64_t others = configuration_descriptors(config);
 
-        for (uint32_t i = 0; i < config->n_pools; i++)
-                others += (uint64_t)config->pools[i].workers * DESCRIPTORS_PER_WORKER + 1;
         if (others + config->max_connections <= max_descriptors)
                 return 0;
         if (config->max_connections_said || others >= max_descriptors)

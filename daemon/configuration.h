@@ -110,6 +110,10 @@ int configuration_parse(struct configuration *, const char *text, size_t size_by
 int configuration_settle(struct configuration *, bool shared, uint64_t max_descriptors,
                          struct configuration_problem *problem);
 
+#define CONFIG_DESCRIPTORS_PER_WORKER 4 /* channel, area, pidfd; and the pair while it is being born */
+/* How many descriptors all that it allows needs, but for connections. */
+uint64_t configuration_descriptors(const struct configuration *);
+
 /* Everything that is in force, as a file that would say so. */
 void configuration_print(const struct configuration *, FILE *);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the rpc layer share: rpc.c (dispatch), rpc_reply.c (answers and errors), rpc_options.c
- * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c (handlers), backend.c and encode.c.
+ * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c, rpc_admin.c (handlers), backend.c and encode.c.
  */
 #ifndef DAEMON_RPC_PRIVATE_H
 #define DAEMON_RPC_PRIVATE_H
@@ -67,6 +67,9 @@ void rpc_refuse(struct rpc_call *, int r);
 void rpc_pack_refusal(struct packer *, const struct daemon *, int r);
 
 /* -- rpc_task.c -- */
+
+/* The pool of a name; CORE_NO_POOL. */
+uint32_t rpc_pool_by_name(const struct daemon *, const char *name, size_t size_bytes);
 
 /* The notification is wrong, and has no answer of its own: the open map that it is about ends so. message
  * NULL: by the refusal r. */

@@ -19,7 +19,7 @@
 
 /* -- which pool, which function -- */
 
-static uint32_t pool_by_name(const struct daemon *daemon, const char *name, size_t size_bytes)
+uint32_t rpc_pool_by_name(const struct daemon *daemon, const char *name, size_t size_bytes)
 {
         for (uint32_t i = 0; i < daemon->config->n_pools; i++)
                 if (strlen(daemon->config->pools[i].name) == size_bytes &&
@@ -39,7 +39,7 @@ static bool offers(const struct rpc_call *call, uint32_t pool, const char *name,
 static int choose_pool(struct rpc_call *call, const char *name, size_t size_bytes, uint32_t *ret_pool)
 {
         const struct daemon *daemon = call->daemon;
-        uint32_t pool = pool_by_name(daemon, DEFAULT_POOL, strlen(DEFAULT_POOL)), n = 0;
+        uint32_t pool = rpc_pool_by_name(daemon, DEFAULT_POOL, strlen(DEFAULT_POOL)), n = 0;
 
         if (pool == CORE_NO_POOL || !offers(call, pool, name, size_bytes)) {
                 pool = CORE_NO_POOL;
@@ -63,7 +63,7 @@ static int choose_pool(struct rpc_call *call, const char *name, size_t size_byte
 static int named_pool(struct rpc_call *call, const struct option_value *option, uint32_t *ret_pool)
 {
         const struct daemon *daemon = call->daemon;
-        uint32_t pool = pool_by_name(daemon, option->text, option->text_size_bytes);
+        uint32_t pool = rpc_pool_by_name(daemon, option->text, option->text_size_bytes);
 
         if (pool == CORE_NO_POOL)
                 rpc_error(call, ERROR_UNKNOWN_POOL, "there is no pool \"%.*s\"", (int)option->text_size_bytes,

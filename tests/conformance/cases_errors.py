@@ -15,7 +15,7 @@ MIB = 1 << 20
 def unknown_method(t):
     """A method that does not exist; nor do those that are yet to come"""
     client = t.connect()
-    for method in ("none", "", "Ping", "ping ", "reload", "x" * 10000):
+    for method in ("none", "", "Ping", "ping ", "subscribe", "x" * 10000):
         t.refused(client, refusal("unknown_method"), method)
     t.match(client.ask("ping"), "pong")
 
@@ -85,6 +85,9 @@ WRONG = [
     ("tasks", [{"none": 1}], "none"), ("tasks", [5], ""), ("tasks", [{"after": "x"}], "after"), ("functions", [1], ""),
     ("status", [{}], ""), ("cancel_request", ["x"], ""), ("cancel_request", [], ""),
     ("feed", [1, []], ""), ("more", [1, 1], ""),
+    ("log_level", ["loud"], "debug"), ("log_level", [5], ""), ("pool.scale", ["default"], ""), ("pool.scale", ["default", -1], ""),
+    ("pool.scale", ["default", 4097], "4096"), ("pool.pause", [], ""), ("pool.resume", [5], ""), ("pool.drain", ["default", 5], ""),
+    ("pool.drain", ["default", {"timeout": -1}], "timeout"), ("pool.drain", ["default", {"wait": True}], "wait"),
 ]
 
 

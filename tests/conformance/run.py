@@ -25,6 +25,7 @@ def main():
     with contextlib.ExitStack() as stack:
         for daemon in daemons.values():
             stack.enter_context(daemon)
+        os.chmod(shared.directory, 0o755)
         options = [word for role, daemon in daemons.items() if role for word in (f"--{role}", daemon.socket)]
         command = [sys.executable, HERE / "conformance", daemons[""].socket, *sys.argv[1:], *options, "--verbose"]
         status = subprocess.run(command, check=False).returncode
