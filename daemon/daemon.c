@@ -19,6 +19,7 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/log.h"
+#include "daemon/pools.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
 #include "proto/limits.h"
@@ -59,26 +60,20 @@ void daemon_pool_ready(struct daemon *d, uint32_t pool)
 {
         uint32_t n_workers = 0;
 
-        assert(pool < d->config->n_pools);
+        assert(pool < pools_end(d->pools));
         d->state->pool_ready[pool] = true;
         if (d->ready || d->stopping)
                 return;
-        for (uint32_t i = 0; i < d->config->n_pools; i++) {
-                if (!d->state->pool_ready[i])
+        for (uint32_t i = 0; i < pools_end(d->pools); i++) {
+                const struct pool_configuration *its = pools_configuration(d->pools, i);
+                if (its != NULL && !d->state->pool_ready[i])
                         return;
-                n_workers += d->config->pools[i].workers;
+                n_workers += its != NULL ? its->workers : 0;
         }
         d->ready = true;
         log_info("ready: %u pools, %u workers wanted", d->config->n_pools, n_workers);
         systemd_status("Serving with %u workers in %u pools", n_workers, d->config->n_pools);
         systemd_ready();
-}
-
-void daemon_fail(struct daemon *d, int exit_status)
-{
-        assert(exit_status != 0);
-        d->exit_status = exit_status;
-        daemon_turn_again(d);
 }
 
 void daemon_drained(struct daemon *d)
@@ -223,8 +218,6 @@ static void turn(struct daemon *d)
 
 static bool is_over(const struct daemon *d)
 {
-        if (d->exit_status != 0)
-                return true;
         return d->drained && (d->now >= d->state->linger_until || !connections_have_output(d->connections));
 }
 
@@ -240,7 +233,6 @@ int daemon_run(struct daemon *d)
                 }
                 turn(d);
         }
-        if (d->exit_status == 0)
-                log_info("stopped");
-        return d->exit_status;
+        log_info("stopped");
+        return EXIT_SUCCESS;
 }

@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "daemon/backend.h"
-#include "daemon/configuration.h"
 #include "daemon/daemon.h"
+#include "daemon/pools.h"
 #include "daemon/rpc_private.h"
-#include "daemon/zygote.h"
 #include "proto/options.h"
 #include "proto/pack.h"
 
@@ -116,8 +115,7 @@ void encode_clean(char *text)
 
 static const char *function_name(const struct daemon *daemon, const struct core_record *record)
 {
-        const struct pool_function *function =
-                zygotes_function(daemon->zygotes, record->pool, record->function);
+        const struct pool_function *function = pools_function(daemon->pools, record->pool, record->function);
         return function ? function->name : NULL;
 }
 
@@ -361,7 +359,7 @@ void encode_record(struct packer *packer, const struct daemon *daemon, const str
         pack_str(packer, "function");
         pack_str(packer, function_name(daemon, record));
         pack_str(packer, "pool");
-        pack_str(packer, daemon->config->pools[record->pool].name);
+        pack_str(packer, pools_name(daemon->pools, record->pool));
         pack_str(packer, "label");
         pack_str(packer, record->label);
         pack_str(packer, "key");

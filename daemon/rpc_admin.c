@@ -8,6 +8,7 @@
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/pools.h"
 #include "daemon/rpc_private.h"
 #include "proto/limits.h"
 
@@ -20,7 +21,7 @@ static int pool_param(struct rpc_call *call, uint32_t *ret)
 
         *ret = CORE_NO_POOL;
         if (reader_str(&reader, &name, &size_bytes) == 0 && size_bytes <= LIMIT_NAME_BYTES)
-                *ret = rpc_pool_by_name(call->daemon, name, size_bytes);
+                *ret = pools_find(call->daemon->pools, name, size_bytes);
         if (*ret != CORE_NO_POOL)
                 return 0;
         rpc_error(call, ERROR_UNKNOWN_POOL, "there is no pool \"%.*s\"",
@@ -41,7 +42,7 @@ static void reply_nil(struct rpc_call *call)
 static void log_by(const struct rpc_call *call, uint32_t pool, const char *what)
 {
         log_with(LOG_LEVEL_INFO,
-                 LOG_FIELDS(.uid = &call->connection->uid, .pool = call->daemon->config->pools[pool].name),
+                 LOG_FIELDS(.uid = &call->connection->uid, .pool = pools_name(call->daemon->pools, pool)),
                  "%s, as process %d asks", what, (int)call->connection->pid);
 }
 
@@ -51,7 +52,7 @@ static void log_by(const struct rpc_call *call, uint32_t pool, const char *what)
 static bool fits(struct rpc_call *call, uint32_t pool, uint64_t n)
 {
         struct daemon *daemon = call->daemon;
-        uint64_t configured = daemon->config->pools[pool].workers;
+        uint64_t configured = pools_configuration(daemon->pools, pool)->workers;
         uint64_t needed = configuration_descriptors(daemon->config) + connections_count(daemon->connections);
         struct rlimit limit = {0};
 
@@ -83,7 +84,7 @@ void rpc_on_POOL_SCALE(struct rpc_call *call)
         if (!fits(call, pool, n))
                 return;
         log_with(LOG_LEVEL_INFO,
-                 LOG_FIELDS(.uid = &call->connection->uid, .pool = daemon->config->pools[pool].name),
+                 LOG_FIELDS(.uid = &call->connection->uid, .pool = pools_name(daemon->pools, pool)),
                  "scaled to %" PRIu64 " workers, as process %d asks", n, (int)call->connection->pid);
         core_pool_scale(daemon->core, pool, (uint32_t)n, daemon->now);
         reply_nil(call);

@@ -68,9 +68,6 @@ void rpc_pack_refusal(struct packer *, const struct daemon *, int r);
 
 /* -- rpc_task.c -- */
 
-/* The pool of a name; CORE_NO_POOL. */
-uint32_t rpc_pool_by_name(const struct daemon *, const char *name, size_t size_bytes);
-
 /* The notification is wrong, and has no answer of its own: the open map that it is about ends so. message
  * NULL: by the refusal r. */
 void rpc_end_map(struct rpc_call *, enum error_code, const char *message, int r);

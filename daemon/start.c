@@ -21,6 +21,7 @@
 
 #include "config.h"
 #include "daemon/closer.h"
+#include "daemon/config_core.h"
 #include "daemon/configuration.h"
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
@@ -28,14 +29,12 @@
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/payload.h"
+#include "daemon/pools.h"
 #include "daemon/rpc.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
 #include "proto/limits.h"
-
-/* exec kills its program after kill_grace and then answers: its worker is not to be killed just then. */
-#define ANSWER_MARGIN (CORE_SECOND / 2)
 
 #define EPOCH_2020 INT64_C(1577836800)
 
@@ -211,36 +210,11 @@ static uint64_t first_id(const struct daemon *d)
 
 static int begin_core(struct daemon *d)
 {
-        const struct configuration *c = d->config;
-        const struct core_config config = {.first_id = first_id(d),
-                                           .history = c->history,
-                                           .max_requests = c->max_requests,
-                                           .output_limit_bytes = c->output_limit_bytes,
-                                           .memory_limit_bytes = c->memory_limit_bytes,
-                                           .max_answer_bytes = c->max_message_bytes,
-                                           .user_connections = c->user_connections,
-                                           .user_tasks = c->user_tasks,
-                                           .user_descriptors = c->user_descriptors,
-                                           .user_memory_bytes = c->user_memory_bytes,
-                                           .stop_timeout = c->stop_timeout};
-        int r = core_new(&config, &backend_ops, d, &d->core);
+        struct core_config config = config_core(d->config);
+        int r;
 
-        for (uint32_t i = 0; r == 0 && i < c->n_pools; i++) {
-                const struct pool_configuration *p = &c->pools[i];
-                const struct core_pool_config pool = {.workers = p->workers,
-                                                      .min_workers = p->workers,
-                                                      .max_workers = p->workers,
-                                                      .idle_timeout = 60 * CORE_SECOND,
-                                                      .nesting_limit = 128,
-                                                      .window = 1,
-                                                      .queue_limit = p->queue_limit,
-                                                      .timeout = p->timeout,
-                                                      .kill_grace = p->kill_grace + ANSWER_MARGIN,
-                                                      .start_timeout = c->start_timeout};
-                uint32_t index;
-                r = core_pool_add(d->core, &pool, &index);
-                assert(r != 0 || index == i);
-        }
+        config.first_id = first_id(d);
+        r = core_new(&config, &backend_ops, d, &d->core);
         return r == 0 ? 0 : failed("the core", -r);
 }
 
@@ -256,16 +230,47 @@ static int begin_tables(struct daemon *d)
                 r = connections_new(d, &rpc_connection_callbacks, d->rpc, &d->connections);
         if (r == 0)
                 r = workers_new(d, &d->workers);
+        if (r == 0)
+                r = zygotes_new(d, &d->zygotes);
+        if (r == 0)
+                r = pools_new(d, &d->pools);
         return r == 0 ? 0 : failed("its tables", -r);
 }
 
+/* In the order of the configuration, which becomes the core's. */
+static int put_in_force(struct daemon *d, struct zygote *const *zygotes)
+{
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++) {
+                const struct pool_configuration *pool = &d->config->pools[i];
+                struct generation *generation;
+                r = pools_prepare(d->pools, d->config, pool->name, zygotes[i], &generation);
+                if (r == 0)
+                        pools_commit(d->pools, generation, zygotes[i], d->config, pool);
+        }
+        return r;
+}
+
+/* Waited for: nothing is served yet. */
 static int begin_zygotes(struct daemon *d)
 {
-        int r = zygotes_start(d);
+        struct zygote *zygotes[LIMIT_POOLS];
+        int r = 0, status = 0;
 
-        if (r < 0)
-                return failed("the zygotes", -r);
-        return r == 0 ? 0 : EXIT_CONFIGURATION;
+        for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
+                r = zygote_new(d->zygotes, d->config, &d->config->pools[i], NULL, NULL, &zygotes[i]);
+        if (r == 0)
+                r = zygotes_await(d->zygotes);
+        for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
+                if (zygote_progress(zygotes[i]) == ZYGOTE_UNFIT) {
+                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = d->config->pools[i].name), "%s",
+                                 zygote_why(zygotes[i]));
+                        status = EXIT_CONFIGURATION;
+                }
+        if (r == 0 && status == 0)
+                r = put_in_force(d, zygotes);
+        return r == 0 ? status : failed("the zygotes", -r);
 }
 
 static int begin_loop(struct daemon *d)
@@ -308,6 +313,7 @@ void daemon_end(struct daemon *d)
         d->core = core_free(d->core);
         d->rpc = rpc_free(d->rpc);
         d->zygotes = zygotes_free(d->zygotes);
+        d->pools = pools_free(d->pools);
         d->payloads = payload_table_free(d->payloads);
         d->listener = listener_free(d->listener);
         daemon_deinit(d);

@@ -31,7 +31,7 @@
 
 const char *worker_pool_name(const struct worker *worker)
 {
-        return worker->owner->daemon->config->pools[worker->pool].name;
+        return pools_name(worker->owner->daemon->pools, worker->pool);
 }
 
 void worker_doom(struct worker *worker)
@@ -205,15 +205,18 @@ static void shut(struct worker *worker, int value)
 
 static void come_up(struct worker *worker)
 {
-        const struct pool_configuration *pool = &worker->owner->daemon->config->pools[worker->pool];
+        const struct pool_configuration *pool =
+                pools_configuration(worker->owner->daemon->pools, worker->pool);
         int nice = getpriority(PRIO_PROCESS, 0);
 
+        worker->life = LIFE_UP;
+        if (!pool) /* taken out of the configuration meanwhile: it is asked to exit at once */
+                return;
         if (pool->nice_said || nice < 0)
                 nice = pool->nice;
         if (setpriority(PRIO_PROCESS, (id_t)worker->pid, nice) < 0 && errno != ESRCH)
                 log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.worker = worker->pid, .pool = pool->name),
                          "cannot set nice %d: %s", nice, strerror(errno));
-        worker->life = LIFE_UP;
 }
 
 static bool is_our_child(const struct worker *worker)
