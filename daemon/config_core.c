@@ -2,6 +2,7 @@
 #include "daemon/config_core.h"
 
 #include "daemon/configuration.h"
+#include "proto/limits.h"
 
 /* exec kills its program after kill_grace and then answers: its worker is not to be killed just then. */
 #define ANSWER_MARGIN (CORE_SECOND / 2)
@@ -32,6 +33,11 @@ struct core_pool_config config_core_pool(const struct configuration *c, const st
                                          .timeout = p->timeout,
                                          .kill_grace = p->kill_grace + ANSWER_MARGIN,
                                          .start_timeout = c->start_timeout};
+}
+
+uint32_t config_closer(const struct configuration *c)
+{
+        return (uint32_t)c->user_descriptors * 2 + LIMIT_DESCRIPTORS;
 }
 
 struct core_pool_config config_core_closed(const struct configuration *c)

@@ -157,14 +157,61 @@ int configuration_settle(struct configuration *config, bool shared, uint64_t max
         return settle_descriptors(config, max_descriptors, problem);
 }
 
-void configuration_log_problem(const struct configuration_problem *problem)
+static int print_key(const struct config_key *key, const struct configuration *config, char **ret)
+{
+        size_t size_bytes;
+        FILE *f = open_memstream(ret, &size_bytes);
+
+        if (f == NULL)
+                return -ENOMEM;
+        config_key_print(key, config, f);
+        return fclose(f) == 0 ? 0 : -ENOMEM;
+}
+
+static int key_may_follow(const struct config_key *key, const struct configuration *now,
+                          const struct configuration *next, struct configuration_problem *problem)
+{
+        char *was = NULL, *is = NULL;
+        int r = print_key(key, now, &was);
+
+        if (r == 0)
+                r = print_key(key, next, &is);
+        if (r == 0 && strcmp(was, is) != 0)
+                r = misfit(problem,
+                           "[daemon] %s = %s: it cannot change from %s while gangerd runs: restart gangerd",
+                           key->name, is, was);
+        free(was);
+        free(is);
+        return r;
+}
+
+int configuration_may_follow(const struct configuration *now, const struct configuration *next,
+                             struct configuration_problem *problem)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < n_config_table && r == 0; i++)
+                if (config_table[i].for_life)
+                        r = key_may_follow(&config_table[i], now, next, problem);
+        return r;
+}
+
+void configuration_problem_text(const struct configuration_problem *problem, char *ret, size_t size_bytes)
 {
         if (problem->line != 0)
-                log_error("%s:%u: %s", problem->file, problem->line, problem->text);
+                snprintf(ret, size_bytes, "%s:%u: %s", problem->file, problem->line, problem->text);
         else if (problem->file[0] != 0)
-                log_error("%s: %s", problem->file, problem->text);
+                snprintf(ret, size_bytes, "%s: %s", problem->file, problem->text);
         else
-                log_error("configuration: %s", problem->text);
+                snprintf(ret, size_bytes, "%s", problem->text);
+}
+
+void configuration_log_problem(const struct configuration_problem *problem)
+{
+        char text[CONFIGURATION_PROBLEM_BYTES];
+
+        configuration_problem_text(problem, text, sizeof text);
+        log_error("%s%s", problem->file[0] != 0 ? "" : "configuration: ", text);
 }
 
 static void print_section(enum config_section section, const void *object, FILE *f)

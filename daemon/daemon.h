@@ -21,6 +21,8 @@ struct connections;
 struct listener;
 struct payload_table;
 struct pools;
+struct reload;
+struct start_options;
 struct workers;
 struct zygotes;
 struct rpc;
@@ -34,6 +36,8 @@ struct daemon {
         struct connections *connections;
         struct pools *pools; /* by the core's indices */
         struct zygotes *zygotes;
+        struct reload *reload;
+        const struct start_options *options;
         struct workers *workers;
         struct rpc *rpc;
         int64_t now;                 /* CLOCK_MONOTONIC in ns, as of the last daemon_update_now() */
@@ -63,6 +67,8 @@ double daemon_wall(const struct daemon *, int64_t at);
 void daemon_turn_again(struct daemon *);
 /* A worker of the pool has said hello. After the first one of every pool systemd is told READY=1. */
 void daemon_pool_ready(struct daemon *, uint32_t pool);
+/* Other pools are in force: perhaps those are ready that count now; systemd's line about them is written. */
+void daemon_look_ready(struct daemon *);
 /* The core said NOTE_DRAINED. */
 void daemon_drained(struct daemon *);
 

@@ -7,8 +7,10 @@
 
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
+#include "daemon/encode.h"
 #include "daemon/log.h"
 #include "daemon/pools.h"
+#include "daemon/reload.h"
 #include "daemon/rpc_private.h"
 #include "proto/limits.h"
 
@@ -134,6 +136,122 @@ void rpc_on_POOL_DRAIN(struct rpc_call *call)
         int r = core_pool_drain(daemon->core, rpc_request(call), pool, timeout, daemon->now);
         if (r != 0)
                 rpc_refuse(call, r);
+}
+
+/* -- reloads -- */
+
+enum { RELOAD_WAIT, N_RELOAD_OPTIONS };
+static const struct option_rule reload_rules[N_RELOAD_OPTIONS] = {
+        [RELOAD_WAIT] = {.name = "wait", .type = OPTION_FLAG},
+};
+
+/* Who is to be told of it. 0, or < 0: answered. */
+static int reload_caller(struct rpc_call *call, const struct option_value *options, struct reload_caller *ret)
+{
+        *ret = (struct reload_caller){.waits = !call->is_notification,
+                                      .request = rpc_request(call),
+                                      .until_renewed = options[RELOAD_WAIT].flag};
+        int r = call->is_notification ? 0 : core_request_begin(call->daemon->core, ret->request);
+        if (r == 0)
+                return 0;
+        rpc_refuse(call, r);
+        return -EBUSY;
+}
+
+void rpc_on_RELOAD(struct rpc_call *call)
+{
+        struct option_value options[N_RELOAD_OPTIONS];
+        struct reload_caller caller;
+
+        if (rpc_options(call, reload_rules, N_RELOAD_OPTIONS, options) == 0 &&
+            reload_caller(call, options, &caller) == 0)
+                reload_configuration(call->daemon->reload, caller);
+}
+
+void rpc_on_POOL_RELOAD(struct rpc_call *call)
+{
+        struct option_value options[N_RELOAD_OPTIONS];
+        struct reload_caller caller;
+        uint32_t pool;
+
+        if (rpc_options(call, reload_rules, N_RELOAD_OPTIONS, options) == 0 && pool_param(call, &pool) == 0 &&
+            reload_caller(call, options, &caller) == 0)
+                reload_pool(call->daemon->reload, pool, caller);
+}
+
+static enum error_code reload_error(int r)
+{
+        switch (r) {
+        case RELOAD_BAD:
+                return ERROR_INVALID_PARAMS;
+        case RELOAD_UNFINISHED:
+        case RELOAD_BUSY:
+                return ERROR_NOT_READY;
+        case RELOAD_STOPPING:
+                return ERROR_SHUTTING_DOWN;
+        default:
+                return ERROR_OUT_OF_MEMORY;
+        }
+}
+
+/* With the file and the line that are to be mended, if it is one's fault. */
+static void pack_reload_error(struct packer *packer, int r, const struct configuration_problem *why)
+{
+        char text[CONFIGURATION_PROBLEM_BYTES];
+        bool has_file = why->file[0] != 0;
+
+        configuration_problem_text(why, text, sizeof(text));
+        encode_clean(text);
+        pack_map(packer, has_file ? 4 : 2);
+        pack_str(packer, "code");
+        pack_str(packer, error_name(reload_error(r)));
+        pack_str(packer, "message");
+        pack_str(packer, text);
+        if (!has_file)
+                return;
+        snprintf(text, sizeof(text), "%s", why->file);
+        encode_clean(text);
+        pack_str(packer, "file");
+        pack_str(packer, text);
+        pack_str(packer, "line");
+        pack_uint(packer, why->line);
+}
+
+static void answer_failure(struct daemon *daemon, struct core_request request, int r,
+                           const struct configuration_problem *why)
+{
+        struct connection *connection = connection_by_index(daemon->connections, request.connection);
+        struct packer packer;
+
+        if (!connection)
+                return;
+        connection_message_begin(connection, &packer);
+        pack_error_response(&packer, request.msgid);
+        pack_reload_error(&packer, r, why);
+        pack_nil(&packer);
+        connection_message_end(connection, &packer);
+}
+
+static void await_renewal(struct daemon *daemon, struct core_request request, uint32_t pool)
+{
+        int r = core_pool_await_renewal(daemon->core, request, pool, daemon->now);
+
+        if (r != 0)
+                backend_ops.answer_refusal(daemon, request,
+                                           r < 0 ? CORE_OUT_OF_MEMORY : (enum core_refusal)r);
+}
+
+void rpc_reload_over(struct daemon *daemon, const struct reload_caller *caller, uint32_t pool, int r,
+                     const struct configuration_problem *why)
+{
+        if (!caller->waits || !core_request_end(daemon->core, caller->request))
+                return;
+        if (r != 0)
+                answer_failure(daemon, caller->request, r, why);
+        else if (caller->until_renewed)
+                await_renewal(daemon, caller->request, pool);
+        else
+                backend_ops.answer_done(daemon, caller->request, pool);
 }
 
 /* -- the log -- */

@@ -30,6 +30,7 @@
 #include "daemon/log.h"
 #include "daemon/payload.h"
 #include "daemon/pools.h"
+#include "daemon/reload.h"
 #include "daemon/rpc.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
@@ -135,10 +136,10 @@ static int passed_path(int fd, char **ret)
         return *ret == NULL ? -ENOMEM : 0;
 }
 
-static int find_socket(const char *option, struct configuration *config, int *ret_fd, bool *ret_usual)
+static int find_socket(const char *option, const struct configuration *config, int *ret_fd, bool *ret_usual,
+                       char **ret_path)
 {
         const char *why = NULL;
-        char *path = NULL;
         int r = systemd_listen_fd(ret_fd);
 
         if (r == SYSTEMD_SEVERAL)
@@ -149,33 +150,31 @@ static int find_socket(const char *option, struct configuration *config, int *re
                 return LISTENER_IMPOSSIBLE;
         *ret_usual = false;
         if (r == 0 && *ret_fd >= 0)
-                r = passed_path(*ret_fd, &path);
+                r = passed_path(*ret_fd, ret_path);
         else if (r == 0)
-                r = listener_path(option, config->socket, &path, ret_usual, &why);
+                r = listener_path(option, config->socket, ret_path, ret_usual, &why);
         if (why != NULL)
                 log_error("%s", why);
-        if (r != 0)
-                return r;
-        free(config->socket);
-        config->socket = path;
-        return 0;
+        return r;
 }
 
 static int begin_socket(struct daemon *d, const char *option)
 {
-        struct configuration *config = d->config;
+        const struct configuration *config = d->config;
         struct listener_config listener = {.mode = config->socket_mode,
                                            .has_group = config->socket_group.said,
                                            .group = config->socket_group.gid,
                                            .on_accept = on_accept,
                                            .userdata = d};
-        int r = find_socket(option, config, &listener.passed_fd, &listener.make_directory);
+        char *path = NULL;
+        int r = find_socket(option, config, &listener.passed_fd, &listener.make_directory, &path);
 
         systemd_begin();
         if (r == 0) {
-                listener.path = config->socket;
+                listener.path = path;
                 r = listener_new(d->base, &listener, &d->listener);
         }
+        free(path);
         if (r == 0)
                 r = listener_is_shared(d->listener, geteuid(), &d->shared);
         if (r < 0)
@@ -183,20 +182,44 @@ static int begin_socket(struct daemon *d, const char *option)
         return r == LISTENER_IMPOSSIBLE ? EXIT_CONFIGURATION : r == 0 ? 0 : EXIT_FAILURE;
 }
 
-static int settle(struct daemon *d)
+int start_load(const struct start_options *options, struct configuration **ret,
+               struct configuration_problem *problem)
 {
-        struct configuration_problem problem;
+        int r = configuration_load(options->config_path, ret, problem);
+
+        if (r == 0 && options->log_level != NULL)
+                (*ret)->log_level = log_level_from_name(options->log_level);
+        return r;
+}
+
+static int settle(const struct daemon *d, struct configuration *config, struct configuration_problem *problem)
+{
         struct rlimit limit = {0};
-        uint32_t max_connections = d->config->max_connections;
+        uint32_t max_connections = config->max_connections;
+        int r;
 
         getrlimit(RLIMIT_NOFILE, &limit);
-        if (configuration_settle(d->config, d->shared, limit.rlim_cur, &problem) != 0) {
-                configuration_log_problem(&problem);
-                return EXIT_CONFIGURATION;
-        }
-        if (d->config->max_connections != max_connections)
-                log_warning("RLIMIT_NOFILE has room for %u connections only", d->config->max_connections);
-        return 0;
+        r = configuration_settle(config, d->shared, limit.rlim_cur, problem);
+        if (r == 0 && config->max_connections != max_connections)
+                log_warning("RLIMIT_NOFILE has room for %u connections only", config->max_connections);
+        return r;
+}
+
+static int begin_settled(struct daemon *d)
+{
+        struct configuration_problem problem;
+
+        if (settle(d, d->config, &problem) == 0)
+                return 0;
+        configuration_log_problem(&problem);
+        return EXIT_CONFIGURATION;
+}
+
+int start_succeed(struct daemon *d, struct configuration *next, struct configuration_problem *problem)
+{
+        int r = settle(d, next, problem);
+
+        return r == 0 ? configuration_may_follow(d->config, next, problem) : r;
 }
 
 /* Ids grow over restarts: each start begins where no earlier one can have come to. */
@@ -222,7 +245,7 @@ static int begin_tables(struct daemon *d)
 {
         int r;
 
-        closer_init((uint32_t)d->config->user_descriptors * 2 + LIMIT_DESCRIPTORS);
+        closer_init(config_closer(d->config));
         r = payload_table_new(closer_close, &d->payloads);
         if (r == 0)
                 r = rpc_new(d, &d->rpc);
@@ -234,6 +257,8 @@ static int begin_tables(struct daemon *d)
                 r = zygotes_new(d, &d->zygotes);
         if (r == 0)
                 r = pools_new(d, &d->pools);
+        if (r == 0)
+                r = reload_new(d, &d->reload);
         return r == 0 ? 0 : failed("its tables", -r);
 }
 
@@ -285,13 +310,14 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
         int status;
 
         d->config = options->config;
+        d->options = options;
         status = begin_process(d);
         if (status == 0)
                 status = begin_loop(d);
         if (status == 0)
                 status = begin_socket(d, options->socket);
         if (status == 0)
-                status = settle(d);
+                status = begin_settled(d);
         if (status == 0)
                 status = begin_tables(d);
         if (status == 0)
@@ -314,6 +340,7 @@ void daemon_end(struct daemon *d)
         d->rpc = rpc_free(d->rpc);
         d->zygotes = zygotes_free(d->zygotes);
         d->pools = pools_free(d->pools);
+        d->reload = reload_free(d->reload);
         d->payloads = payload_table_free(d->payloads);
         d->listener = listener_free(d->listener);
         daemon_deinit(d);
@@ -364,11 +391,16 @@ int start_check(struct configuration *config, const char *socket)
         struct configuration_problem problem;
         struct rlimit limit = {0};
         bool usual, shared = (config->socket_mode & 022) != 0;
+        char *path = NULL;
         int fd, status = 0;
 
         getrlimit(RLIMIT_NOFILE, &limit);
-        if (find_socket(socket, config, &fd, &usual) != 0)
+        if (find_socket(socket, config, &fd, &usual, &path) != 0)
                 status = EXIT_CONFIGURATION;
+        if (path != NULL) {
+                free(config->socket);
+                config->socket = path;
+        }
         if (configuration_settle(config, shared, limit.rlim_max, &problem) != 0) {
                 configuration_log_problem(&problem);
                 status = EXIT_CONFIGURATION;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs of admins: pool, log-level. */
+/* The verbs of admins: pool, reload, log-level. */
 #include <stdio.h>
 #include <string.h>
 
@@ -87,14 +87,54 @@ static int pool_drain(struct cli *cli, int argc, char **argv)
         return finish(cli, r, reply);
 }
 
+/* -1: go on; else the exit status. */
+static int wait_option(struct cli *cli, int argc, char **argv, bool *ret_wait)
+{
+        static const struct option options[] = {{"wait", no_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
+        int c;
+
+        *ret_wait = false;
+        while ((c = getopt_long(argc, argv, "w", options, NULL)) != -1) {
+                if (c == '?')
+                        return cli_bad_option(cli);
+                *ret_wait = true;
+        }
+        return -1;
+}
+
+/* What cannot be put in force is the administrator's to mend, and ganger's no failure. */
+static bool is_not_in_force(int r)
+{
+        return r == GANGER_INVALID_PARAMS || r == GANGER_NOT_READY;
+}
+
+static int finish_reload(const struct cli *cli, int r, struct ganger_reply *reply)
+{
+        int status = finish(cli, r, reply);
+        return is_not_in_force(r) ? EXIT_NOT_SUCCEEDED : status;
+}
+
+static int pool_reload(struct cli *cli, int argc, char **argv)
+{
+        struct ganger_reply *reply = NULL;
+        bool wait;
+        int status = wait_option(cli, argc, argv, &wait);
+
+        if (status >= 0)
+                return status;
+        if (argc != optind + 1)
+                return cli_usage_error(cli, "reload takes the name of one pool");
+        cli_connect(cli);
+        int r = cli_request(cli, &reply, "pool.reload", "[s{sb}]", argv[optind], "wait", (int)wait);
+        return finish_reload(cli, r, reply);
+}
+
 static const struct {
         const char *name;
         int (*run)(struct cli *, int argc, char **argv); /* argv[0] is the name */
 } pool_verbs[] = {
-        {"scale", pool_scale},
-        {"pause", pool_pause},
-        {"resume", pool_resume},
-        {"drain", pool_drain},
+        {"scale", pool_scale}, {"pause", pool_pause},   {"resume", pool_resume},
+        {"drain", pool_drain}, {"reload", pool_reload},
 };
 
 int verb_pool(struct cli *cli, int argc, char **argv)
@@ -102,8 +142,41 @@ int verb_pool(struct cli *cli, int argc, char **argv)
         for (size_t i = 0; argc > 1 && i < sizeof pool_verbs / sizeof *pool_verbs; i++)
                 if (strcmp(argv[1], pool_verbs[i].name) == 0)
                         return pool_verbs[i].run(cli, argc - 1, argv + 1);
-        return cli_usage_error(cli, "takes one of scale, pause, resume, drain%s%s%s",
+        return cli_usage_error(cli, "takes one of scale, pause, resume, drain, reload%s%s%s",
                                argc > 1 ? ", not '" : "", argc > 1 ? argv[1] : "", argc > 1 ? "'" : "");
+}
+
+/* -- reload -- */
+
+static void print_pools(const struct ganger_reply *reply)
+{
+        struct reader pools = {NULL, NULL}, name;
+
+        look_key(look_reader(reply), "pools", &pools);
+        for (uint32_t n = look_array(&pools); n > 0 && look_next(&pools, &name); n--) {
+                struct look_text text = look_whole_text(name);
+                printf("%.*s\n", LOOK(text));
+        }
+}
+
+int verb_reload(struct cli *cli, int argc, char **argv)
+{
+        struct ganger_reply *reply = NULL;
+        bool wait;
+        int status = wait_option(cli, argc, argv, &wait);
+
+        if (status >= 0)
+                return status;
+        if (argc != optind)
+                return cli_usage_error(cli, "takes no arguments, not '%s'; `ganger pool reload` takes a pool",
+                                       argv[optind]);
+        cli_connect(cli);
+        int r = cli_request(cli, &reply, "reload", "[{sb}]", "wait", (int)wait);
+        if (r != 0 || cli->json)
+                return finish_reload(cli, r, reply);
+        print_pools(reply);
+        ganger_reply_free(reply);
+        return EXIT_DONE;
 }
 
 /* -- log-level -- */

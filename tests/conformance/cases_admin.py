@@ -96,11 +96,73 @@ def drain(t):
     t.match(client.finish(waiting), "after")
 
 
+def pids(client, name="default"):
+    return {worker["pid"] for worker in client.ask("status")["workers"] if worker["pool"] == name}
+
+
+@case
+def reload(t):
+    """What runs goes on, what is there is replaced; the answer comes when it is in force, or when the last old worker is gone"""
+    client, other = t.connect(), t.connect()
+    eventually(lambda: len(pids(client)) == 2)
+    before = pids(client)
+    running = client.start("call", "sleep", [0.4], {})
+    eventually(lambda: pool(other)["running"] == 1)
+    t.compare(other, {"pools": ["default"]}, "reload")
+    t.match(pool(other)["running"], 1, "what ran before runs")
+    t.compare(other, {"pools": ["default"]}, "reload", {"wait": True})
+    t.match(bool(before & pids(other)), False, "a worker from before is there")
+    t.match(running in client.open, True)
+    t.match(client.finish(running), None)
+    t.match(client.call("echo", "served"), "served")
+
+
+@case
+def reload_of_a_pool(t):
+    """The same of one pool; it keeps the workers that it was scaled to"""
+    client, other = t.connect(), t.connect()
+    eventually(lambda: len(pids(client)) == 2)
+    t.match(client.ask("pool.scale", "default", 3), None)
+    has_workers(client, 3)
+    before = pids(client)
+    running = client.start("call", "sleep", [0.3], {})
+    eventually(lambda: pool(other)["running"] == 1)
+    t.compare(other, None, "pool.reload", "default")
+    t.match(pool(other)["running"], 1, "what ran before runs")
+    t.compare(other, None, "pool.reload", "default", {"wait": True})
+    t.match(bool(before & pids(other)), False, "a worker from before is there")
+    t.match(client.finish(running), None)
+    has_workers(client, 3)
+    t.match(client.ask("reload", {"wait": True}), {"pools": ["default"]})
+    has_workers(client, 2)
+
+
+@case
+def reloads_at_once(t):
+    """One at a time: another one is refused, and the first goes on; given up it goes on too"""
+    client = t.connect()
+    before = pids(client)
+    first, second, third = client.start("reload"), client.start("pool.reload", "default"), client.start("reload", {"wait": True})
+    for refused in (second, third):
+        t.refused_answer(client, refusal("not_ready", says("another reload")), refused)
+    t.match(client.finish(first), {"pools": ["default"]})
+    given_up = client.start("reload")
+    t.match(client.ask("cancel_request", given_up), True)
+    t.refused_answer(client, "cancelled", given_up)
+    eventually(lambda: len(pids(client)) == 2 and not before & pids(client))
+    gone = t.connect()
+    gone.start("reload", {"wait": True})
+    gone.close()
+    client.notify("reload")
+    eventually(lambda: client.outcome(client.start("reload", {"wait": True}))[0] is None)
+    t.match(client.call("echo", 1), 1)
+
+
 @case
 def admins_pools(t):
     """Of a pool that there is not"""
     client = t.connect()
-    for method, *more in (("pool.scale", 1), ("pool.pause",), ("pool.resume",), ("pool.drain",)):
+    for method, *more in (("pool.scale", 1), ("pool.pause",), ("pool.resume",), ("pool.drain",), ("pool.reload",)):
         t.refused(client, refusal("unknown_pool", says("nowhere")), method, "nowhere", *more)
 
 
@@ -121,7 +183,8 @@ def for_admins(t):
         os.setegid(0)
     t.clients.append(client)
     for method, *params in (("log_level", "debug"), ("pool.scale", "default", 0), ("pool.pause", "default"),
-                            ("pool.resume", "default"), ("pool.drain", "default"), ("pool.pause", "nowhere")):
+                            ("pool.resume", "default"), ("pool.drain", "default"), ("pool.reload", "default"),
+                            ("reload",), ("pool.pause", "nowhere")):
         t.refused(client, refusal("not_permitted", says(method)), method, *params)
     t.match(client.ask("ping"), "pong")
     t.match(pool(client)["paused"], False)

@@ -88,6 +88,8 @@ WRONG = [
     ("log_level", ["loud"], "debug"), ("log_level", [5], ""), ("pool.scale", ["default"], ""), ("pool.scale", ["default", -1], ""),
     ("pool.scale", ["default", 4097], "4096"), ("pool.pause", [], ""), ("pool.resume", [5], ""), ("pool.drain", ["default", 5], ""),
     ("pool.drain", ["default", {"timeout": -1}], "timeout"), ("pool.drain", ["default", {"wait": True}], "wait"),
+    ("reload", [5], ""), ("reload", [{"wait": 1}], "wait"), ("reload", [{"now": True}], "now"), ("pool.reload", [], ""),
+    ("pool.reload", ["default", {"wait": "yes"}], "wait"),
 ]
 
 

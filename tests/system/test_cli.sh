@@ -227,8 +227,15 @@ expect 124 '' ganger pool drain -t 50ms default
 expect 0 'null' ganger --json pool resume default
 expect 125 '' ganger pool pause nowhere
 says "nowhere"
+expect 0 '' ganger pool reload -w default
+expect 125 '' ganger pool reload nowhere
+expect 0 'default' ganger reload
+expect 0 'default' ganger reload --wait
+expect 0 '{"pools":[[]"default"]}' ganger --json reload
+expect 2 '' ganger reload default
+says "ganger pool reload"
 expect 2 '' ganger pool
-says "scale, pause, resume, drain"
+says "scale, pause, resume, drain, reload"
 expect 2 '' ganger pool scale default many
 expect 2 '' ganger pool drain
 expect 0 'info' ganger log-level debug
