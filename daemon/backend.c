@@ -13,12 +13,12 @@
 #include <sys/random.h>
 
 #include "daemon/backend_private.h"
-#include "daemon/configuration.h"
 #include "daemon/connection.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
 #include "daemon/log.h"
 #include "daemon/payload.h"
+#include "daemon/pools.h"
 #include "daemon/rpc_private.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
@@ -56,7 +56,9 @@ static int on_spawn(void *ctx, uint32_t pool, uint32_t worker)
 
 static void on_kill_zygote(void *ctx, uint32_t pool)
 {
-        zygote_kill(((struct daemon *)ctx)->zygotes, pool);
+        struct zygote *zygote = pools_zygote(((struct daemon *)ctx)->pools, pool);
+        if (zygote)
+                zygote_kill(zygote);
 }
 
 static int on_send(void *ctx, uint32_t worker, const struct core_dispatch *dispatch)
@@ -189,15 +191,9 @@ static double on_random(void *ctx)
         return (double)(z >> 11) * 0x1p-53;
 }
 
-static const char *pool_name(const struct daemon *daemon, uint32_t pool)
-{
-        return pool < daemon->config->n_pools ? daemon->config->pools[pool].name : NULL;
-}
-
 static const char *function_name(const struct daemon *daemon, const struct core_record *record)
 {
-        const struct pool_function *function =
-                zygotes_function(daemon->zygotes, record->pool, record->function);
+        const struct pool_function *function = pools_function(daemon->pools, record->pool, record->function);
         return function ? function->name : NULL;
 }
 
@@ -221,7 +217,7 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
 {
         static struct log_limit over_limit;
         struct daemon *daemon = ctx;
-        const char *name = pool_name(daemon, pool);
+        const char *name = pools_name(daemon->pools, pool);
 
         switch (note) {
         case NOTE_TASK_ENDED:

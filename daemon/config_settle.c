@@ -19,10 +19,6 @@
 
 /* Descriptors of gangerd's own, beside those of connections and workers: listener, loop, log, reserve. */
 #define DESCRIPTORS_OWN 64
-/* Of a worker: channel and pidfd; while it is being born its end of the channel and its area, later its
- * statm.
- */
-#define DESCRIPTORS_PER_WORKER 4
 
 /* CPUs of the affinity mask, however many the kernel knows. */
 static unsigned affinity_cpus(void)
@@ -180,12 +176,21 @@ static uint64_t settle_nesting(struct configuration *config, uint64_t room)
         uint64_t used = 0;
 
         for (uint32_t i = 0; i < config->n_pools; i++) {
-                uint64_t most = (room - used) / (config->n_pools - i) / DESCRIPTORS_PER_WORKER;
+                uint64_t most = (room - used) / (config->n_pools - i) / CONFIG_DESCRIPTORS_PER_WORKER;
                 if (config->pools[i].nesting_limit > most)
                         config->pools[i].nesting_limit = (uint32_t)most;
-                used += (uint64_t)config->pools[i].nesting_limit * DESCRIPTORS_PER_WORKER;
+                used += (uint64_t)config->pools[i].nesting_limit * CONFIG_DESCRIPTORS_PER_WORKER;
         }
         return used;
+}
+
+uint64_t configuration_descriptors(const struct configuration *config)
+{
+        uint64_t n = DESCRIPTORS_OWN + config->user_descriptors;
+
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                n += (uint64_t)config->pools[i].max_workers * CONFIG_DESCRIPTORS_PER_WORKER + 1;
+        return n;
 }
 
 /* What must be there, then workers for nesting, then connections; of the last two the first may take half of
@@ -193,10 +198,8 @@ static uint64_t settle_nesting(struct configuration *config, uint64_t room)
 static int settle_descriptors(struct configuration *config, uint64_t max_descriptors,
                               struct configuration_problem *problem)
 {
-        uint64_t others = DESCRIPTORS_OWN + config->user_descriptors, room;
+        uint64_t others = configuration_descriptors(config), room;
 
-        for (uint32_t i = 0; i < config->n_pools; i++)
-                others += (uint64_t)config->pools[i].max_workers * DESCRIPTORS_PER_WORKER + 1;
         if (others >= max_descriptors ||
             (config->max_connections_said && others + config->max_connections > max_descriptors))
                 return misfit(problem,
@@ -237,14 +240,61 @@ int configuration_settle(struct configuration *config, bool shared, uint64_t max
         return settle_descriptors(config, max_descriptors, problem);
 }
 
-void configuration_log_problem(const struct configuration_problem *problem)
+static int print_key(const struct config_key *key, const struct configuration *config, char **ret)
+{
+        size_t size_bytes;
+        FILE *f = open_memstream(ret, &size_bytes);
+
+        if (f == NULL)
+                return -ENOMEM;
+        config_key_print(key, config, f);
+        return fclose(f) == 0 ? 0 : -ENOMEM;
+}
+
+static int key_may_follow(const struct config_key *key, const struct configuration *now,
+                          const struct configuration *next, struct configuration_problem *problem)
+{
+        char *was = NULL, *is = NULL;
+        int r = print_key(key, now, &was);
+
+        if (r == 0)
+                r = print_key(key, next, &is);
+        if (r == 0 && strcmp(was, is) != 0)
+                r = misfit(problem,
+                           "[daemon] %s = %s: it cannot change from %s while gangerd runs: restart gangerd",
+                           key->name, is, was);
+        free(was);
+        free(is);
+        return r;
+}
+
+int configuration_may_follow(const struct configuration *now, const struct configuration *next,
+                             struct configuration_problem *problem)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < n_config_table && r == 0; i++)
+                if (config_table[i].for_life)
+                        r = key_may_follow(&config_table[i], now, next, problem);
+        return r;
+}
+
+void configuration_problem_text(const struct configuration_problem *problem, char *ret, size_t size_bytes)
 {
         if (problem->line != 0)
-                log_error("%s:%u: %s", problem->file, problem->line, problem->text);
+                snprintf(ret, size_bytes, "%s:%u: %s", problem->file, problem->line, problem->text);
         else if (problem->file[0] != 0)
-                log_error("%s: %s", problem->file, problem->text);
+                snprintf(ret, size_bytes, "%s: %s", problem->file, problem->text);
         else
-                log_error("configuration: %s", problem->text);
+                snprintf(ret, size_bytes, "%s", problem->text);
+}
+
+void configuration_log_problem(const struct configuration_problem *problem)
+{
+        char text[CONFIGURATION_PROBLEM_BYTES];
+
+        configuration_problem_text(problem, text, sizeof text);
+        log_error("%s%s", problem->file[0] != 0 ? "" : "configuration: ", text);
 }
 
 static void print_section(enum config_section section, const void *object, FILE *f)

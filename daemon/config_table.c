@@ -21,10 +21,12 @@
         .offset = offsetof(struct pool_configuration, member)
 
 const struct config_key config_table[] = {
-        {DAEMON_KEY("socket", socket, PATH), .help = "the socket's path (default: the usual one)"},
+        {DAEMON_KEY("socket", socket, PATH), .help = "the socket's path (default: the usual one)",
+         .for_life = true},
         {DAEMON_KEY("socket_mode", socket_mode, MODE), .fallback = "0600", .help = "who may connect",
-         .max = 0777},
-        {DAEMON_KEY("socket_group", socket_group, GROUP), .fallback = "none", .help = "the socket's group"},
+         .max = 0777, .for_life = true},
+        {DAEMON_KEY("socket_group", socket_group, GROUP), .fallback = "none", .help = "the socket's group",
+         .for_life = true},
         {DAEMON_KEY("admin_group", admin_group, GROUP), .fallback = "none",
          .help = "whose members are admins"},
         {DAEMON_KEY("log_level", log_level, LOG_LEVEL), .fallback = "info",
@@ -62,7 +64,7 @@ const struct config_key config_table[] = {
          .help = "time after which a client that takes no byte of its output is dropped", .min = 0.1,
          .max = 30 * 86400},
         {DAEMON_KEY("history", history, COUNT), .fallback = "10000", .help = "records of ended tasks kept",
-         .min = 0, .max = 10000000},
+         .min = 0, .max = 10000000, .for_life = true},
         {DAEMON_KEY("module_path", module_path, PATHS), .fallback = GANGER_MODULEDIR,
          .help = "directories in which modules are looked for"},
 

@@ -7,6 +7,7 @@
 #ifndef DAEMON_CONFIG_TABLE_H
 #define DAEMON_CONFIG_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,6 +49,7 @@ struct config_key {
         enum config_section section;
         enum config_type type;
         size_t offset;      /* of the field, in struct configuration or struct pool_configuration */
+        bool for_life;      /* of [daemon]: it cannot change while gangerd runs */
         size_t said_offset; /* of a bool that is set when a file says the key; 0: none */
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration in force: read once from files, whole or not at all, then never changed but for what
- * configuration_settle() fills in. Owned by struct daemon. Which keys there are, how they are read and what
- * they are without being said is one table, config_table.c; a key that is not there is refused by name.
+ * The configuration in force: read from files, whole or not at all, then never changed but for what
+ * configuration_settle() fills in; a reload puts another one in its place. Owned by struct daemon. Which keys
+ * there are, how they are read and what they are without being said is one table, config_table.c; a key that
+ * is not there is refused by name.
  *
  * Times are nanoseconds, 0 where the file says `none`; sizes are bytes.
  */
@@ -112,7 +113,9 @@ struct configuration_problem {
         char text[1024];     /* names the section, the key, what is known */
 };
 
-/* Logs it, as FILE:LINE: text. */
+#define CONFIGURATION_PROBLEM_BYTES (PATH_MAX + 1100)
+/* FILE:LINE: text. */
+void configuration_problem_text(const struct configuration_problem *, char *ret, size_t size_bytes);
 void configuration_log_problem(const struct configuration_problem *);
 
 /* Reads ganger.conf and ganger.conf.d/... (none is fine), or only `path` (which must be there). 0,
@@ -135,6 +138,15 @@ int config_scheduling_policy(enum config_scheduling);
  * where they are not said. CONFIGURATION_BAD if it does not fit, or the kernel does not let us. */
 int configuration_settle(struct configuration *, bool shared, uint64_t max_descriptors,
                          struct configuration_problem *problem);
+
+#define CONFIG_DESCRIPTORS_PER_WORKER 4 /* channel, area, pidfd; and the pair while it is being born */
+/* How many descriptors all that it allows needs, but for connections. */
+uint64_t configuration_descriptors(const struct configuration *);
+
+/* Whether the settled `next` can come into force in a gangerd that runs with `now`. CONFIGURATION_BAD: it
+ * changes what holds for the process' whole life. -ENOMEM. */
+int configuration_may_follow(const struct configuration *now, const struct configuration *next,
+                             struct configuration_problem *);
 
 /* Everything that is in force, as a file that would say so. */
 void configuration_print(const struct configuration *, FILE *);

@@ -23,10 +23,19 @@
 #include "proto/errors.h"
 #include "proto/pack.h"
 
+void connections_configure(struct connections *cs)
+{
+        const struct configuration *config = cs->daemon->config;
+
+        cs->rules = (struct identity_rules){.own_uid = geteuid(),
+                                            .shared = cs->daemon->shared,
+                                            .admin_group = config->admin_group.said,
+                                            .admin_gid = config->admin_group.gid};
+}
+
 int connections_new(struct daemon *daemon, const struct connection_callbacks *callbacks, void *userdata,
                     struct connections **ret)
 {
-        const struct configuration *config = daemon->config;
         struct connections *cs = calloc(1, sizeof *cs);
 
         if (cs == NULL)
@@ -34,10 +43,7 @@ int connections_new(struct daemon *daemon, const struct connection_callbacks *ca
         cs->daemon = daemon;
         cs->callbacks = callbacks;
         cs->userdata = userdata;
-        cs->rules = (struct identity_rules){.own_uid = geteuid(),
-                                            .shared = daemon->shared,
-                                            .admin_group = config->admin_group.said,
-                                            .admin_gid = config->admin_group.gid};
+        connections_configure(cs);
         cs->next_expiry = CORE_NEVER;
         TAILQ_INIT(&cs->open);
         TAILQ_INIT(&cs->graveyard);

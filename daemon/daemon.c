@@ -20,6 +20,8 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/log.h"
+#include "daemon/pools.h"
+#include "daemon/reload.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
 #include "proto/limits.h"
@@ -62,30 +64,32 @@ void daemon_turn_again(struct daemon *d)
         d->state->again = true;
 }
 
-void daemon_pool_ready(struct daemon *d, uint32_t pool)
+void daemon_look_ready(struct daemon *d)
 {
         uint32_t n_workers = 0;
 
-        assert(pool < d->config->n_pools);
-        d->state->pool_ready[pool] = true;
-        if (d->ready || d->stopping)
+        if (d->stopping)
                 return;
-        for (uint32_t i = 0; i < d->config->n_pools; i++) {
-                if (!d->state->pool_ready[i])
+        for (uint32_t i = 0; i < pools_end(d->pools); i++) {
+                const struct pool_configuration *its = pools_configuration(d->pools, i);
+                if (its != NULL && !d->state->pool_ready[i] && !d->ready)
                         return;
-                n_workers += d->config->pools[i].workers;
+                n_workers += its != NULL ? its->workers : 0;
         }
+        systemd_status("Serving with %u workers in %u pools", n_workers, d->config->n_pools);
+        if (d->ready)
+                return;
         d->ready = true;
         log_info("ready: %u pools, %u workers wanted", d->config->n_pools, n_workers);
-        systemd_status("Serving with %u workers in %u pools", n_workers, d->config->n_pools);
         systemd_ready();
 }
 
-void daemon_fail(struct daemon *d, int exit_status)
+void daemon_pool_ready(struct daemon *d, uint32_t pool)
 {
-        assert(exit_status != 0);
-        d->exit_status = exit_status;
-        daemon_turn_again(d);
+        assert(pool < pools_end(d->pools));
+        d->state->pool_ready[pool] = true;
+        if (!d->ready)
+                daemon_look_ready(d);
 }
 
 void daemon_drained(struct daemon *d)
@@ -109,6 +113,7 @@ static void stop(struct daemon *d, const char *name)
                          (double)d->config->stop_timeout / 1e9);
                 d->stopping = true;
                 systemd_stopping();
+                reload_stop(d->reload);
                 core_stop(d->core, d->now);
         } else if (s->n_stops == 2) {
                 log_warning("%s again: ending what runs now", name);
@@ -133,9 +138,8 @@ static void daemon_on_signal(int number, short events, void *arg)
                 stop(d, "SIGINT");
                 break;
         case SIGHUP:
-                log_warning(
-                        "SIGHUP: reading the configuration again is not supported yet; it stays as it is. "
-                        "Restart gangerd instead");
+                log_info("SIGHUP: reading the configuration again");
+                reload_on_signal(d->reload);
                 break;
         case SIGCHLD:
                 workers_reap(d);
@@ -256,8 +260,6 @@ static void turn(struct daemon *d)
 
 static bool is_over(const struct daemon *d)
 {
-        if (d->exit_status != 0)
-                return true;
         return d->drained && (d->now >= d->state->linger_until || !connections_have_output(d->connections));
 }
 
@@ -273,7 +275,6 @@ int daemon_run(struct daemon *d)
                 }
                 turn(d);
         }
-        if (d->exit_status == 0)
-                log_info("stopped");
-        return d->exit_status;
+        log_info("stopped");
+        return EXIT_SUCCESS;
 }

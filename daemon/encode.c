@@ -8,8 +8,8 @@
 #include "daemon/backend.h"
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
+#include "daemon/pools.h"
 #include "daemon/rpc_private.h"
-#include "daemon/zygote.h"
 #include "proto/options.h"
 #include "proto/pack.h"
 #include "proto/size_text.h"
@@ -117,8 +117,7 @@ void encode_clean(char *text)
 
 static const char *function_name(const struct daemon *daemon, const struct core_record *record)
 {
-        const struct pool_function *function =
-                zygotes_function(daemon->zygotes, record->pool, record->function);
+        const struct pool_function *function = pools_function(daemon->pools, record->pool, record->function);
         return function ? function->name : NULL;
 }
 
@@ -126,12 +125,13 @@ static const char *function_name(const struct daemon *daemon, const struct core_
 static void limit_clause(const struct daemon *daemon, const struct core_record *record, char *ret,
                          size_t size_bytes)
 {
+        const struct pool_configuration *pool = pools_configuration(daemon->pools, record->pool);
         char size[SIZE_TEXT_BYTES];
 
         *ret = 0;
         if (record->cause == CAUSE_LIMIT)
                 snprintf(ret, size_bytes, ": an allocation failed under memory_limit = %s",
-                         size_text(daemon->config->pools[record->pool].memory_limit_bytes, size));
+                         pool ? size_text(pool->memory_limit_bytes, size) : "none any more");
 }
 
 static void died_message(const struct daemon *daemon, const struct core_record *record, const char *function,
@@ -376,7 +376,7 @@ void encode_record(struct packer *packer, const struct daemon *daemon, const str
         pack_str(packer, "function");
         pack_str(packer, function_name(daemon, record));
         pack_str(packer, "pool");
-        pack_str(packer, daemon->config->pools[record->pool].name);
+        pack_str(packer, pools_name(daemon->pools, record->pool));
         pack_str(packer, "label");
         pack_str(packer, record->label);
         pack_str(packer, "key");

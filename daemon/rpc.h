@@ -15,7 +15,9 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 
+struct configuration_problem;
 struct daemon;
+struct reload_caller;
 struct rpc;
 
 int rpc_new(struct daemon *, struct rpc **ret);
@@ -29,6 +31,11 @@ const char *rpc_serve_task(struct rpc *, struct connection *, const struct envel
 
 /* userdata: struct rpc. */
 extern const struct connection_callbacks rpc_connection_callbacks;
+
+/* A reload is over: its caller is told. pool: the one that was reloaded, or CORE_NO_POOL. r: 0, an enum
+ * reload_result or -errno; then why. */
+void rpc_reload_over(struct daemon *, const struct reload_caller *, uint32_t pool, int r,
+                     const struct configuration_problem *why);
 
 /* What the core has done; ctx: struct daemon. */
 extern const struct core_ops backend_ops;

@@ -74,7 +74,8 @@ static const struct {
         [CORE_QUEUE_FULL] = {ERROR_QUEUE_FULL, NULL},
         [CORE_QUOTA] = {ERROR_QUOTA_EXCEEDED, NULL},
         [CORE_STOPPING] = {ERROR_SHUTTING_DOWN, "gangerd stops and takes no new tasks"},
-        [CORE_NOT_READY] = {ERROR_NOT_READY, "the task has not ended within the time given"},
+        [CORE_NOT_READY] = {ERROR_NOT_READY,
+                            "the time given is over, and what was waited for has not come to be"},
         [CORE_NOT_OPEN] = {ERROR_INVALID_PARAMS, "no such request is open on this connection"},
         [CORE_MISUSE] =
                 {ERROR_INVALID_PARAMS,

@@ -31,7 +31,7 @@
 
 const char *worker_pool_name(const struct worker *worker)
 {
-        return worker->owner->daemon->config->pools[worker->pool].name;
+        return pools_name(worker->owner->daemon->pools, worker->pool);
 }
 
 void worker_doom(struct worker *worker)

@@ -14,6 +14,7 @@
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/pools.h"
 #include "daemon/rights.h"
 #include "daemon/rpc.h"
 #include "daemon/worker_private.h"
@@ -256,10 +257,12 @@ static bool read_greeting(struct reader reader, struct greeting *ret)
 /* It works without; of all workers of a zygote the first one's word is logged. */
 static void hear_refused(struct worker *worker, struct greeting *greeting)
 {
+        struct zygote *zygote = pools_zygote(worker->owner->daemon->pools, worker->pool);
         const char *key, *why;
         size_t key_size_bytes, why_size_bytes;
 
-        if (greeting->n_refused == 0 || !zygotes_hears_first(worker->owner->daemon->zygotes, worker->pool))
+        if (greeting->n_refused == 0 || !zygote || zygote_serial(zygote) != worker->zygote ||
+            !zygote_hears_first(zygote))
                 return;
         for (uint32_t i = 0; i < greeting->n_refused && i < REFUSED_MOST; i++) {
                 if (reader_str(&greeting->refused, &key, &key_size_bytes) < 0 ||

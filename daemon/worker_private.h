@@ -16,6 +16,7 @@
 
 #include "daemon/channel.h"
 #include "daemon/hash.h"
+#include "daemon/pools.h"
 #include "daemon/worker.h"
 #include "proto/area.h"
 
@@ -51,6 +52,8 @@ struct worker {
         struct channel channel;
         struct workers *owner;
         uint32_t index, pool;
+        struct generation *generation; /* that it was born from */
+        uint64_t zygote;               /* the serial of whom it was asked of */
         enum worker_life life;
         bool doomed;  /* SIGKILL was sent, or is as soon as the process is known; nothing is sent any more */
         bool mourned; /* its obituary is written */

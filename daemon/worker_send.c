@@ -69,7 +69,7 @@ static int pack_dispatch(struct worker *worker, const struct core_dispatch *disp
         pack_uint(&packer, dispatch->task);
         pack_uint(&packer, dispatch->attempt);
         pack_uint(&packer, dispatch->slot);
-        pack_uint(&packer, dispatch->function);
+        pack_uint(&packer, generation_function(worker->generation, dispatch->function));
         pack_args(&packer, payloads, dispatch, &fds, &n_fds);
         /* Of a single task always: who attaches later, and the failure record, want to see it. */
         pack_uint(&packer, dispatch->streams || !dispatch->is_chunk ? FLAG_WANT_STREAMS : 0);

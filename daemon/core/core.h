@@ -386,6 +386,10 @@ int core_pool_drain(struct core *, struct core_request, uint32_t pool, int64_t t
 /* Answered when no worker is left in the pool (CORE_NO_POOL: in any) that was to be replaced by
  * core_pool_renew(). */
 int core_pool_await_renewal(struct core *, struct core_request, uint32_t pool, int64_t now);
+/* A request that the caller will answer itself: counted, open, given up like any other. */
+int core_request_begin(struct core *, struct core_request);
+/* The caller answers it now. False: nobody waits for that any more. */
+bool core_request_end(struct core *, struct core_request);
 /* Of the last CORE_QUOTA, CORE_QUEUE_FULL or CORE_NESTING. */
 struct core_quota core_refused_quota(const struct core *);
 

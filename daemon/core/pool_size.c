@@ -264,6 +264,13 @@ int core_pool_drain(struct core *core, struct core_request request, uint32_t poo
                     int64_t now)
 {
         core_update_now(core, now);
+        if (waiter_find(core, request))
+                return CORE_MISUSE;
+        if (runs_nothing(pool_at(core, pool))) { /* whatever its time is */
+                core_pool_pause(core, pool, true, now);
+                core->ops.answer_done(core->ctx, request, pool);
+                return 0;
+        }
         int r = wait_for_pool(core, request, WAITER_DRAIN, pool, timeout);
         if (!r)
                 core_pool_pause(core, pool, true, now);

@@ -232,6 +232,7 @@ int core_cancel_request(struct core *core, struct core_request request, int64_t 
         case WAITER_WAIT:
         case WAITER_DRAIN:
         case WAITER_RENEWAL:
+        case WAITER_CALLERS:
                 waiter_refuse(core, waiter, CORE_CANCELLED);
                 break;
         }

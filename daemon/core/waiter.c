@@ -52,6 +52,21 @@ int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct 
         return 0;
 }
 
+int core_request_begin(struct core *core, struct core_request request)
+{
+        struct waiter *waiter;
+        return waiter_new(peer_at(core, request.connection), request.msgid, WAITER_CALLERS, &waiter);
+}
+
+bool core_request_end(struct core *core, struct core_request request)
+{
+        struct waiter *waiter = waiter_find(core, request);
+        if (!waiter || waiter->kind != WAITER_CALLERS)
+                return false;
+        waiter_free(core, waiter);
+        return true;
+}
+
 void waiter_watch(struct waiter *waiter, struct watch *watch, struct task *task, size_t index)
 {
         watch->waiter = waiter;

@@ -19,7 +19,8 @@ enum waiter_kind {
         WAITER_ATTACH,
         WAITER_WAIT,
         WAITER_DRAIN,
-        WAITER_RENEWAL
+        WAITER_RENEWAL,
+        WAITER_CALLERS /* the core's caller answers it */
 };
 struct watch {
         LIST_ENTRY(watch) link; /* task.watches */

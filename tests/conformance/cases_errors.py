@@ -15,7 +15,7 @@ MIB = 1 << 20
 def unknown_method(t):
     """A method that does not exist; nor do those that are yet to come"""
     client = t.connect()
-    for method in ("none", "", "Ping", "ping ", "reload", "x" * 10000):
+    for method in ("none", "", "Ping", "ping ", "subscribe", "x" * 10000):
         t.refused(client, refusal("unknown_method"), method)
     t.match(client.ask("ping"), "pong")
 
@@ -85,6 +85,11 @@ WRONG = [
     ("tasks", [{"none": 1}], "none"), ("tasks", [5], ""), ("tasks", [{"after": "x"}], "after"), ("functions", [1], ""),
     ("status", [{}], ""), ("cancel_request", ["x"], ""), ("cancel_request", [], ""),
     ("feed", [1, []], ""), ("more", [1, 1], ""),
+    ("log_level", ["loud"], "debug"), ("log_level", [5], ""), ("pool.scale", ["default"], ""), ("pool.scale", ["default", -1], ""),
+    ("pool.scale", ["default", 4097], "4096"), ("pool.pause", [], ""), ("pool.resume", [5], ""), ("pool.drain", ["default", 5], ""),
+    ("pool.drain", ["default", {"timeout": -1}], "timeout"), ("pool.drain", ["default", {"wait": True}], "wait"),
+    ("reload", [5], ""), ("reload", [{"wait": 1}], "wait"), ("reload", [{"now": True}], "now"), ("pool.reload", [], ""),
+    ("pool.reload", ["default", {"wait": "yes"}], "wait"),
 ]
 
 
@@ -146,6 +151,21 @@ def over_limit(t):
     want = failure("task_failed", function="hoard.take", attempt=1, worker_pid=PID, ended_by="function", run_time=SECONDS,
                    message=says("memory_limit = 64M"))
     t.refused(client, want, "call", "hoard.take", ["large", "say"], {})
+
+
+@case
+def waits_for_itself(t):
+    """Tasks that wait for tasks: one for itself, and more of them than may; what each was told its own failure names"""
+    client = t.connect("limits")
+    if not any(function["name"] == "nest.self" for function in client.ask("functions")):
+        raise Skipped("needs a function nest.self (tests/support/modules/nest.c)")
+    t.match(client.ask("call", "nest.deep", [2], {}), 2)
+    for code, function, args in (("deadlock", "nest.self", []), ("nesting_limit", "nest.deep", [9])):
+        want = failure("task_failed", function=function, attempt=1, worker_pid=PID, ended_by="function", run_time=SECONDS,
+                       function_code=code, stderr=ANYTHING, detail=ANYTHING)
+        t.refused(client, want, "call", function, args, {})
+        t.codes.add(code)
+    t.match(client.ask("call", "nest.deep", [2], {}), 2)
 
 
 @case

@@ -11,7 +11,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 from gangerd import Gangerd  # noqa: E402
 
 NOBODY = 65534
-WIDE = "[pool wide]\nworkers = 1\nmodules = hoard\nmemory_limit = 64M"
+WIDE = "[pool wide]\nworkers = 1\nmodules = hoard nest\nmemory_limit = 64M\nnesting_limit = 3"
 LIMITS = {"user_tasks": 12, "user_connections": 32, "max_requests": 8, "max_message": "1M"}
 
 
@@ -26,6 +26,7 @@ def main():
     with contextlib.ExitStack() as stack:
         for daemon in daemons.values():
             stack.enter_context(daemon)
+        os.chmod(shared.directory, 0o755)
         options = [word for role, daemon in daemons.items() if role for word in (f"--{role}", daemon.socket)]
         command = [sys.executable, HERE / "conformance", daemons[""].socket, *sys.argv[1:], *options, "--verbose"]
         status = subprocess.run(command, check=False).returncode

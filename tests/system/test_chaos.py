@@ -15,7 +15,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import Child, Gangerd, eventually, main, sanitized, sums_hold  # noqa: E402
+from gangerd import Child, Gangerd, children, eventually, kinds_of_descriptors, main, name_of, sanitized, sums_hold  # noqa: E402
 from users import ANN, BOB, CAT, UserChild, connect_as, needs_root, open_to_all  # noqa: E402
 from wire import Client, TooLate  # noqa: E402
 
@@ -160,11 +160,6 @@ class Ledger:
         json.dump({"count": self.count, "told": self.told}, out)
 
 
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        return [int(child) for child in file.read().split()]
-
-
 def death_of(pid):
     """When it was dead: also who is killed must first be given a processor to end on."""
     end = time.monotonic() + 1
@@ -176,14 +171,6 @@ def death_of(pid):
         except OSError:
             break
     return time.monotonic()
-
-
-def name_of(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().rstrip(b"\0").decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def harass(out, daemon, seed, seconds):
@@ -232,16 +219,6 @@ def marked():
         except OSError:
             pass
     return found
-
-
-def kinds_of_descriptors(pid):
-    kinds = collections.Counter()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            kinds[os.readlink(f"/proc/{pid}/fd/{fd}").split(":[")[0]] += 1
-        except FileNotFoundError:
-            pass
-    return kinds
 
 
 def files(gangerd):

@@ -478,9 +478,34 @@ static void test_nearest(void **state)
         assert_false(config_name_valid("a/b"));
 }
 
+static void may_follow(const char *now, const char *next, const char *says)
+{
+        struct configuration *a = parsed(now), *b = parsed(next);
+        int r = configuration_may_follow(a, b, &problem);
+
+        assert_int_equal(r, says == NULL ? 0 : CONFIGURATION_BAD);
+        if (says != NULL && (strstr(problem.text, says) == NULL || strstr(problem.text, "restart") == NULL))
+                fail_msg("'%s' does not say '%s'", problem.text, says);
+        configuration_free(a);
+        configuration_free(b);
+}
+
+static void test_what_cannot_change(void **state)
+{
+        may_follow("[daemon]\n", "[daemon]\nlog_level = debug\nuser_tasks = 5\n[pool a]\nworkers = 3\n",
+                   NULL);
+        may_follow("[daemon]\nsocket = /a\n", "[daemon]\nsocket = /a\nsocket_mode = 0600\n", NULL);
+        may_follow("[daemon]\n", "[daemon]\nsocket = /a\n", "socket = /a");
+        may_follow("[daemon]\nsocket = /a\n", "[daemon]\n", "/a");
+        may_follow("[daemon]\n", "[daemon]\nsocket_mode = 0660\n", "socket_mode = 0660");
+        may_follow("[daemon]\n", "[daemon]\nsocket_group = root\n", "socket_group");
+        may_follow("[daemon]\n", "[daemon]\nhistory = 5\n", "history = 5");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_what_cannot_change),
                 cmocka_unit_test(test_defaults),
                 cmocka_unit_test(test_every_key_is_read_and_printed),
                 cmocka_unit_test(test_help_names_every_key),
