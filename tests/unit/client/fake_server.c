@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <time.h>
@@ -256,7 +257,10 @@ static void *server_main(void *userdata)
 {
         struct fake_server *s = userdata;
         struct envelope e;
+        sigset_t all;
 
+        sigfillset(&all); /* they are for the library in the other thread */
+        pthread_sigmask(SIG_BLOCK, &all, NULL);
         while (fake_take(&s->fake, &e) && server_on_message(s, &e))
                 while (s->map_open && (!STAILQ_EMPTY(&s->items) || s->map_last) && !server_has_input(s))
                         if (!server_work(s))
