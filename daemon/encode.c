@@ -126,12 +126,13 @@ static const char *function_name(const struct daemon *daemon, const struct core_
 static void limit_clause(const struct daemon *daemon, const struct core_record *record, char *ret,
                          size_t size_bytes)
 {
+        uint64_t limit_bytes = daemon->config->pools[record->pool].memory_limit_bytes;
         char size[SIZE_TEXT_BYTES];
 
         *ret = 0;
-        if (record->cause == CAUSE_LIMIT)
-                snprintf(ret, size_bytes, ": an allocation failed under memory_limit = %s",
-                         size_text(daemon->config->pools[record->pool].memory_limit_bytes, size));
+        if (record->cause == CAUSE_LIMIT) /* 0: there was one then */
+                snprintf(ret, size_bytes, ": an allocation failed under memory_limit%s%s",
+                         limit_bytes > 0 ? " = " : "", limit_bytes > 0 ? size_text(limit_bytes, size) : "");
 }
 
 static void died_message(const struct daemon *daemon, const struct core_record *record, const char *function,
