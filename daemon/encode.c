@@ -126,12 +126,13 @@ static void limit_clause(const struct daemon *daemon, const struct core_record *
                          size_t size_bytes)
 {
         const struct pool_configuration *pool = pools_configuration(daemon->pools, record->pool);
+        uint64_t limit_bytes = pool ? pool->memory_limit_bytes : 0;
         char size[SIZE_TEXT_BYTES];
 
         *ret = 0;
-        if (record->cause == CAUSE_LIMIT)
-                snprintf(ret, size_bytes, ": an allocation failed under memory_limit = %s",
-                         pool ? size_text(pool->memory_limit_bytes, size) : "none any more");
+        if (record->cause == CAUSE_LIMIT) /* 0: there was one then */
+                snprintf(ret, size_bytes, ": an allocation failed under memory_limit%s%s",
+                         limit_bytes > 0 ? " = " : "", limit_bytes > 0 ? size_text(limit_bytes, size) : "");
 }
 
 static void died_message(const struct daemon *daemon, const struct core_record *record, const char *function,
