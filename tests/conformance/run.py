@@ -17,7 +17,7 @@ LIMITS = {"user_tasks": 12, "user_connections": 32, "max_requests": 8, "max_mess
 def main():
     shared = Gangerd({"socket_mode": "0666"}, uid=NOBODY if os.geteuid() == 0 else None)
     daemons = {
-        "": Gangerd(pool={"modules": "digest text image probe"}),
+        "": Gangerd(pool={"modules": "digest text image nest probe"}),
         "limits": Gangerd(LIMITS, {"queue_limit": 4}, "[pool wide]\nworkers = 1"),
         "shared": shared,
         "stop": Gangerd({"stop_timeout": 5}),
