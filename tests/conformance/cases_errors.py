@@ -154,21 +154,6 @@ def over_limit(t):
 
 
 @case
-def waits_for_itself(t):
-    """Tasks that wait for tasks: one for itself, and more of them than may; what each was told its own failure names"""
-    client = t.connect("limits")
-    if not any(function["name"] == "nest.self" for function in client.ask("functions")):
-        raise Skipped("needs a function nest.self (tests/support/modules/nest.c)")
-    t.match(client.ask("call", "nest.deep", [2], {}), 2)
-    for code, function, args in (("deadlock", "nest.self", []), ("nesting_limit", "nest.deep", [9])):
-        want = failure("task_failed", function=function, attempt=1, worker_pid=PID, ended_by="function", run_time=SECONDS,
-                       function_code=code, stderr=ANYTHING, detail=ANYTHING)
-        t.refused(client, want, "call", function, args, {})
-        t.codes.add(code)
-    t.match(client.ask("call", "nest.deep", [2], {}), 2)
-
-
-@case
 def timed_out(t):
     """A task that runs longer than it may; and items of a map, of which others are not"""
     client = t.connect()

@@ -11,14 +11,14 @@ sys.path.insert(0, str(HERE.parent / "support"))
 from gangerd import Gangerd  # noqa: E402
 
 NOBODY = 65534
-WIDE = "[pool wide]\nworkers = 1\nmodules = hoard nest\nmemory_limit = 64M\nnesting_limit = 3"
+WIDE = "[pool wide]\nworkers = 1\nmodules = hoard\nmemory_limit = 64M"
 LIMITS = {"user_tasks": 12, "user_connections": 32, "max_requests": 8, "max_message": "1M"}
 
 
 def main():
     shared = Gangerd({"socket_mode": "0666"}, uid=NOBODY if os.geteuid() == 0 else None)
     daemons = {
-        "": Gangerd(pool={"modules": "digest text image probe"}),
+        "": Gangerd(pool={"modules": "digest text image nest probe"}),
         "limits": Gangerd(LIMITS, {"queue_limit": 4}, WIDE),
         "shared": shared,
         "stop": Gangerd({"stop_timeout": 5}),
