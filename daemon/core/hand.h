@@ -9,7 +9,6 @@
 #include "daemon/core/task.h"
 
 struct again;
-struct function;
 struct pool;
 struct segment;
 
@@ -65,7 +64,7 @@ struct hand {
         int64_t rss_at;       /* when its memory was last looked at */
         struct peer *peer;    /* of its first run, if that has asked for something */
         struct {
-                struct function *function;
+                uint32_t function;
                 int64_t ns;
                 uint64_t n;
         } batch; /* results that came at once, not yet measured */

@@ -70,7 +70,7 @@ static void plain_result(struct run *run, const struct core_result *result)
         enum core_cause cause = stopping ? verdict.cause : result->failed ? CAUSE_FUNCTION : CAUSE_NONE;
         bool again = run_may_retry(run, cause);
         if (!stopping && !run->has_waited)
-                hand_measure(hand, task_function(core, task), core->now - run->since, 1);
+                hand_measure(hand, task->function, core->now - run->since, 1);
         hand->n_done++;
         run_leave(run);
         hand_settle(hand);
@@ -98,7 +98,7 @@ static bool chunk_result(struct run *run, const struct core_result *result)
         if (!stopping && (result->failed || n_done < run->n_items))
                 return false;
         if (!stopping && !run->has_waited)
-                hand_measure(hand, task_function(core, task), core->now - run->began, n_done);
+                hand_measure(hand, task->function, core->now - run->began, n_done);
         if (stopping && run->verdict_index == run->next && n_done < run->n_items)
                 map_item_end(core, task, run, PAYLOAD_NONE, 0, &run->verdict);
         map_leave(core, task, run);

@@ -185,10 +185,10 @@ static struct bad_end by_parent(const struct peer *peer)
                                 .by_pid = peer->pid};
 }
 
-/* Whoever else wants it, by its key or because it is detached, keeps it. */
+/* Whoever else wants it, by its key or because it is detached, keeps it; a call goes with its caller. */
 static bool ends_with_parent(const struct task_extra *extra)
 {
-        return !extra->task->detached && !extra->joined;
+        return (!extra->task->detached || extra->task->is_call) && !extra->joined;
 }
 
 static void cancel_children(struct peer *peer)

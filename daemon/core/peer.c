@@ -66,26 +66,42 @@ static void release_held(struct peer *peer)
         }
 }
 
+static bool is_own(const struct waiter *waiter)
+{
+        return waiter->kind == WAITER_CALL || waiter->kind == WAITER_MAP;
+}
+
+/* First what only waits: the end of the peer's own tasks may take with it what others of its requests wait
+ * for, and nobody is there any more to be told. */
+static void give_up_requests(struct peer *peer)
+{
+        struct core *core = peer->core;
+        struct bad_end gone = {.cause = CAUSE_CLIENT,
+                               .exit_status = -1,
+                               .by_uid = user_uid(peer->user),
+                               .by_pid = peer->pid};
+        struct waiter *waiter, *next;
+        TAILQ_FOREACH_SAFE (waiter, &peer->waiters, link, next) {
+                if (!is_own(waiter))
+                        waiter_free(core, waiter);
+        }
+        while ((waiter = TAILQ_FIRST(&peer->waiters))) {
+                struct task *task = waiter->watch.task;
+                if (waiter->kind == WAITER_MAP && task)
+                        task->map->waiter = NULL;
+                waiter_free(core, waiter);
+                if (task && task_is_of_caller(task) && !TASK_IS_END(task->state))
+                        task_verdict(core, task, &gone);
+        }
+}
+
 void peer_close(struct peer *peer)
 {
         struct core *core = peer->core;
         struct task_extra *extra;
         peer->blocked = false;
         release_held(peer);
-        struct bad_end gone = {.cause = CAUSE_CLIENT,
-                               .exit_status = -1,
-                               .by_uid = user_uid(peer->user),
-                               .by_pid = peer->pid};
-        struct waiter *waiter;
-        while ((waiter = TAILQ_FIRST(&peer->waiters))) {
-                struct task *task = waiter->watch.task;
-                bool cancels = waiter->kind == WAITER_CALL || waiter->kind == WAITER_MAP;
-                if (waiter->kind == WAITER_MAP && task)
-                        task->map->waiter = NULL;
-                waiter_free(core, waiter);
-                if (cancels && task && task_is_of_caller(task) && !TASK_IS_END(task->state))
-                        task_verdict(core, task, &gone);
-        }
+        give_up_requests(peer);
         while ((extra = TAILQ_FIRST(&peer->children)))
                 child_remove(extra->task);
         awaited_free_all(peer);

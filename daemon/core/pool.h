@@ -14,7 +14,7 @@ struct function {
 void function_measure(struct function *, int64_t run_time);
 /* n tasks of the function took so long together at this worker. Results that come at once are measured
  * together, for only the first of them shows a time. */
-void hand_measure(struct hand *, struct function *, int64_t run_time, uint64_t n);
+void hand_measure(struct hand *, uint32_t function, int64_t run_time, uint64_t n);
 void hand_measure_end(struct hand *);
 struct function *task_function(const struct core *, const struct task *);
 

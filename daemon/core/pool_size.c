@@ -111,8 +111,8 @@ static void shrink(struct pool *pool)
         while (n_counted(pool) > pool->target + pool->lent + (pool->n_retiring > 0) &&
                n_live(pool) > pool->target && (hand = longest_idle(pool)))
                 hand_stop(hand);
-        while (pool->target > pool->config.min_workers && !pool->n_retiring && (hand = longest_idle(pool)) &&
-               idles_until(pool, hand) <= core->now) {
+        while (pool->target > pool->config.min_workers && !pool->n_retiring && n_live(pool) >= pool->target &&
+               (hand = longest_idle(pool)) && idles_until(pool, hand) <= core->now) {
                 pool->target--;
                 hand_stop(hand);
         }
@@ -153,7 +153,7 @@ int64_t pool_balance_at(const struct pool *pool)
         if (pool->lent > n_lendable(pool) && pool->lent_until < at)
                 at = pool->lent_until;
         if (hand && pool->target > pool->config.min_workers && !pool->n_retiring &&
-            idles_until(pool, hand) < at)
+            n_live(pool) >= pool->target && idles_until(pool, hand) < at)
                 at = idles_until(pool, hand);
         return at;
 }

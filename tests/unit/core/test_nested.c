@@ -460,6 +460,29 @@ static void test_child_cancels_its_parent(void **state)
         end(r);
 }
 
+static void test_detached_call_goes_with_its_caller_at_once(void **state)
+{
+        struct recorder *r = begin_one(8);
+        struct core_spec s = spec(r);
+        s.detached = true;
+        call_with(r, TASK_1, 1, s);
+        cancel(r, 1, 1);
+        expect(r, "record 51.1 #2 client\ntell 0 #1\n");
+        end(r);
+}
+
+/* Who goes is told nothing, also not of what ends with his own task: here its child. */
+static void test_client_of_a_child_goes(void **state)
+{
+        struct recorder *r = begin_one(8);
+        uint64_t child = submit(r, TASK_1);
+        assert_int_equal(ask_result(r, 1, 2, child), 0);
+        core_connection_close(r->core, 1, r->now);
+        core_check(r->core);
+        expect(r, "tell 0 #1\n");
+        end(r);
+}
+
 static void test_who_runs_nothing_opens_nothing(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -493,6 +516,8 @@ int main(void)
                 cmocka_unit_test(test_scaled_below_the_waiting),
                 cmocka_unit_test(test_cancelled_request_of_a_task),
                 cmocka_unit_test(test_child_cancels_its_parent),
+                cmocka_unit_test(test_detached_call_goes_with_its_caller_at_once),
+                cmocka_unit_test(test_client_of_a_child_goes),
                 cmocka_unit_test(test_who_runs_nothing_opens_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

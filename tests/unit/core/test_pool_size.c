@@ -67,6 +67,39 @@ static void test_dead_workers_are_not_lacking_twice(void **state)
         end(r);
 }
 
+static void test_last_one_idles_on_until_others_are_there(void **state)
+{
+        struct core_pool_config pool = elastic(1, 2, 2);
+        pool.start_timeout = 1000 * CORE_SECOND;
+        struct recorder *r = begin_like(&pool);
+        lost(r, 0, 0);
+        turn(r, 0);
+        expect(r, "spawn 0\n");
+        turn(r, 60 * CORE_SECOND);
+        expect(r, ""); /* the other one may never come */
+        hello(r, 0);
+        turn(r, 0);
+        expect(r, "stop 1\n");
+        end(r);
+}
+
+/* What was measured at a worker, and waits for its next result, is still the same function's. */
+static void test_functions_are_added_between_two_results(void **state)
+{
+        struct recorder *r = begin(1, 8);
+        uint32_t added;
+        measure(r, 1, 10 * US);
+        call(r, 1, 1);
+        call(r, 1, 2);
+        turn(r, 0);
+        answer(r, 0, 0, 2);
+        for (int i = 0; i < 50; i++)
+                assert_int_equal(core_function_add(r->core, 0, &added), 0);
+        turn(r, 10 * US);
+        answer(r, 0, 1, 3);
+        end(r);
+}
+
 static void test_idle_for_ever(void **state)
 {
         struct core_pool_config pool = elastic(0, 1, 2);
@@ -339,6 +372,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_pool_grows_by_ready_tasks_and_shrinks_when_idle),
                 cmocka_unit_test(test_dead_workers_are_not_lacking_twice),
+                cmocka_unit_test(test_last_one_idles_on_until_others_are_there),
+                cmocka_unit_test(test_functions_are_added_between_two_results),
                 cmocka_unit_test(test_idle_for_ever),
                 cmocka_unit_test(test_scale_of_a_fixed_pool),
                 cmocka_unit_test(test_scaled_elastic_pool_stays_elastic),
