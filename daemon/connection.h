@@ -87,7 +87,7 @@ struct connection_callbacks {
 
 int connections_new(struct daemon *, const struct connection_callbacks *, void *userdata,
                     struct connections **ret);
-/* A new configuration is in force: who is an admin, of those that connect from now on. */
+/* A new configuration is in force: deadlines, and who is an admin, of those that connect from now on. */
 void connections_configure(struct connections *);
 struct connections *connections_free(struct connections *);
 /* Takes over an accepted socket. Identity (SO_PEERCRED, SO_PEERGROUPS) is read here. */

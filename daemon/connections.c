@@ -31,6 +31,7 @@ void connections_configure(struct connections *cs)
                                             .shared = cs->daemon->shared,
                                             .admin_group = config->admin_group.said,
                                             .admin_gid = config->admin_group.gid};
+        cs->next_expiry = cs->daemon->now; /* deadlines may lie earlier */
 }
 
 int connections_new(struct daemon *daemon, const struct connection_callbacks *callbacks, void *userdata,
