@@ -125,7 +125,8 @@ const struct verb verbs[] = {
          .arguments = "[OPTIONS]",
          .summary = "show the daemon's pools and workers",
          .run = verb_status,
-         .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded or paused\n"},
+         .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded, paused or without "
+                 "workers\n"},
         {.name = "functions", .arguments = "", .summary = "list what can be called", .run = verb_functions},
         {.name = "ping", .arguments = "", .summary = "ask whether the daemon is there", .run = verb_ping},
         {.name = NULL},
