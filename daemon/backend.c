@@ -13,11 +13,12 @@
 #include <sys/random.h>
 
 #include "daemon/backend_private.h"
-#include "daemon/configuration.h"
+#include "daemon/connection.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
 #include "daemon/log.h"
 #include "daemon/payload.h"
+#include "daemon/pools.h"
 #include "daemon/rpc_private.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
@@ -55,7 +56,9 @@ static int on_spawn(void *ctx, uint32_t pool, uint32_t worker)
 
 static void on_kill_zygote(void *ctx, uint32_t pool)
 {
-        zygote_kill(((struct daemon *)ctx)->zygotes, pool);
+        struct zygote *zygote = pools_zygote(((struct daemon *)ctx)->pools, pool);
+        if (zygote)
+                zygote_kill(zygote);
 }
 
 static int on_send(void *ctx, uint32_t worker, const struct core_dispatch *dispatch)
@@ -88,9 +91,19 @@ static void on_stop(void *ctx, uint32_t worker)
         worker_stop(((struct daemon *)ctx)->workers, worker);
 }
 
+static uint64_t on_rss(void *ctx, uint32_t worker)
+{
+        return worker_rss_now(((struct daemon *)ctx)->workers, worker);
+}
+
 static void on_credit(void *ctx, uint32_t worker, uint64_t task, uint32_t bytes)
 {
         worker_credit(((struct daemon *)ctx)->workers, worker, task, bytes);
+}
+
+static void on_connection_over(void *ctx, uint32_t connection)
+{
+        connection_task_over(connection_by_index(((struct daemon *)ctx)->connections, connection));
 }
 
 /* -- payloads -- */
@@ -178,15 +191,9 @@ static double on_random(void *ctx)
         return (double)(z >> 11) * 0x1p-53;
 }
 
-static const char *pool_name(const struct daemon *daemon, uint32_t pool)
-{
-        return pool < daemon->config->n_pools ? daemon->config->pools[pool].name : NULL;
-}
-
 static const char *function_name(const struct daemon *daemon, const struct core_record *record)
 {
-        const struct pool_function *function =
-                zygotes_function(daemon->zygotes, record->pool, record->function);
+        const struct pool_function *function = pools_function(daemon->pools, record->pool, record->function);
         return function ? function->name : NULL;
 }
 
@@ -208,8 +215,9 @@ static void log_ended(const struct daemon *daemon, const struct core_record *rec
 static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t worker,
                     const struct core_record *record)
 {
+        static struct log_limit over_limit;
         struct daemon *daemon = ctx;
-        const char *name = pool_name(daemon, pool);
+        const char *name = pools_name(daemon->pools, pool);
 
         switch (note) {
         case NOTE_TASK_ENDED:
@@ -235,6 +243,12 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
         case NOTE_POOL_RECOVERED:
                 log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = name), "the pool has recovered");
                 return;
+        case NOTE_USER_OVER:
+                log_limited(
+                        &over_limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &record->uid},
+                        "results that nobody took are more than user_memory: what this user has submitted "
+                        "waits until some are taken");
+                return;
         case NOTE_SPAWN_TIMEOUT:
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
                          "the zygote brought no worker within start_timeout and is killed");
@@ -255,11 +269,14 @@ const struct core_ops backend_ops = {
         .kill = on_kill,
         .stop = on_stop,
         .credit = on_credit,
+        .rss = on_rss,
         .answer_result = backend_answer_result,
         .answer_record = backend_answer_record,
         .answer_states = backend_answer_states,
         .answer_map = backend_answer_map,
         .answer_refusal = backend_answer_refusal,
+        .answer_done = backend_answer_done,
+        .connection_over = on_connection_over,
         .item = backend_item,
         .stream = backend_stream,
         .stream_tail = backend_stream_tail,

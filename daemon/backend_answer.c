@@ -171,6 +171,24 @@ void backend_answer_map(void *ctx, struct core_request request, const struct cor
         connection_message_end(connection, &packer);
 }
 
+/* Of one pool: nil; of all: {pools: [name…]}. */
+void backend_answer_done(void *ctx, struct core_request request, uint32_t pool)
+{
+        struct daemon *daemon = ctx;
+        struct connection *connection = peer(daemon, request);
+        struct packer packer;
+
+        if (!connection || answer_overruled(daemon, connection, request))
+                return;
+        connection_message_begin(connection, &packer);
+        pack_response(&packer, request.msgid);
+        if (pool == CORE_NO_POOL)
+                encode_pools(&packer, daemon);
+        else
+                pack_nil(&packer);
+        connection_message_end(connection, &packer);
+}
+
 void backend_answer_refusal(void *ctx, struct core_request request, enum core_refusal refusal)
 {
         struct daemon *daemon = ctx;
@@ -188,9 +206,9 @@ void backend_answer_refusal(void *ctx, struct core_request request, enum core_re
 
 /* -- items -- */
 
-static uint64_t output_end(const struct connection *connection)
+static uint64_t output_end(const struct output *output)
 {
-        return connection->output.sent + output_size(&connection->output);
+        return output->sent + output_size(output);
 }
 
 /* An array's header of fixed width: 0xdd and 32 bits. */
@@ -200,30 +218,29 @@ static void pack_count(struct packer *packer)
         pack_raw(packer, header, sizeof(header));
 }
 
-static void write_count(const struct connection *connection, const struct batch *batch)
+static void write_count(const struct output *output, const struct batch *batch)
 {
-        uint8_t *at = buffer_at(&connection->output.bytes) + (batch->count_at - connection->output.sent);
+        uint8_t *at = buffer_at(&output->bytes) + (batch->count_at - output->sent);
         const uint32_t n = __builtin_bswap32(batch->n);
         memcpy(at + 1, &n, sizeof(n));
 }
 
-static bool may_join(const struct batch *batch, const struct connection *connection,
-                     struct core_request request)
+static bool may_join(const struct batch *batch, const struct output *output, struct core_request request)
 {
         return batch->n > 0 && batch->connection == request.connection && batch->msgid == request.msgid &&
-               batch->end == output_end(connection) && batch->count_at >= connection->output.sent &&
+               batch->end == output_end(output) && batch->count_at >= output->sent &&
                batch->end - batch->count_at < BATCH_BYTES;
 }
 
 /* Packs the head of a new message of items. The whole message is begun: nothing of it has been sent. */
-static void begin_batch(struct batch *batch, const struct connection *connection, struct core_request request,
+static void begin_batch(struct batch *batch, const struct output *output, struct core_request request,
                         struct packer *packer)
 {
         pack_notification(packer, "stream", 3);
         pack_uint(packer, request.msgid);
         pack_str(packer, "items");
         *batch = (struct batch){
-                .connection = request.connection, .msgid = request.msgid, .count_at = output_end(connection)};
+                .connection = request.connection, .msgid = request.msgid, .count_at = output_end(output)};
         pack_count(packer);
 }
 
@@ -254,17 +271,18 @@ void backend_item(void *ctx, struct core_request request, uint64_t index, payloa
 
         if (!connection)
                 return;
+        const struct output *output = connection_output(connection);
         connection_message_begin(connection, &packer);
-        if (!may_join(batch, connection, request))
-                begin_batch(batch, connection, request, &packer);
+        if (!may_join(batch, output, request))
+                begin_batch(batch, output, request, &packer);
         pack_item(&packer, daemon, index, payload, failed);
         if (connection_message_end(connection, &packer) < 0) {
                 batch->n = 0;
                 return;
         }
         batch->n++;
-        batch->end = output_end(connection);
-        write_count(connection, batch);
+        batch->end = output_end(output);
+        write_count(output, batch);
 }
 
 /* -- streams -- */

@@ -24,7 +24,9 @@ static void on_readable(evutil_socket_t fd, short what, void *userdata)
 
 static void on_writable(evutil_socket_t fd, short what, void *userdata)
 {
-        channel_flush(userdata);
+        struct channel *channel = userdata;
+        daemon_update_now(channel->daemon);
+        channel_flush(channel);
 }
 
 int channel_init(struct channel *channel, struct daemon *daemon, int fd, struct channel_list *flush,
@@ -96,10 +98,19 @@ static const char *take_message(struct channel *channel, size_t size_bytes)
         return channel->callbacks->on_message(channel, &envelope);
 }
 
-/* Takes all whole messages that are there. False: the peer is bad, or gone through what a message did. */
+static void flush_later(struct channel *channel)
+{
+        if (channel->flush_listed)
+                return;
+        channel->flush_listed = true;
+        TAILQ_INSERT_TAIL(channel->flush, channel, link);
+}
+
+/* Takes all whole messages that are there, until it rests. False: the peer is bad, or gone through what a
+ * message did. */
 static bool take_messages(struct channel *channel)
 {
-        while (buffer_size(&channel->input) > 0) {
+        while (buffer_size(&channel->input) > 0 && !channel->rests) {
                 int result =
                         scan_feed(&channel->scan, buffer_at(&channel->input), buffer_size(&channel->input));
                 if (result == SCAN_MORE)
@@ -119,29 +130,44 @@ static bool take_messages(struct channel *channel)
         return true;
 }
 
+/* Reads once. False: nothing came. */
+static bool receive(struct channel *channel)
+{
+        struct ucred ucred = {0};
+        uint64_t owed = channel->scan.owed_bytes;
+        size_t n, room = owed < READ_BYTES        ? READ_BYTES
+                         : owed > READ_MOST_BYTES ? READ_MOST_BYTES
+                                                  : (size_t)owed;
+        int r = buffer_reserve(&channel->input, room);
+
+        if (r < 0) {
+                bad(channel, "there is no memory for what it sends");
+                return false;
+        }
+        r = fds_receive(channel->fd, &channel->input, &channel->stream_at, &channel->fds, &n, &ucred);
+        if (r == -EAGAIN)
+                return false;
+        if (r == RECEIVE_TRUNCATED)
+                bad(channel, "it sent descriptors");
+        else if (r < 0 || n == 0)
+                end(channel);
+        if (channel->ended)
+                return false;
+        if (ucred.pid > 0)
+                channel->sender = ucred.pid;
+        return true;
+}
+
 void channel_read(struct channel *channel, bool all)
 {
-        while (!channel->ended) {
-                struct ucred ucred = {0};
-                uint64_t owed = channel->scan.owed_bytes;
-                size_t n, room = owed < READ_BYTES        ? READ_BYTES
-                                 : owed > READ_MOST_BYTES ? READ_MOST_BYTES
-                                                          : (size_t)owed;
-                int r = buffer_reserve(&channel->input, room);
-                if (r < 0)
-                        return bad(channel, "there is no memory for what it sends");
-                r = fds_receive(channel->fd, &channel->input, &channel->stream_at, &channel->fds, &n, &ucred);
-                if (r == -EAGAIN)
+        do {
+                bool rested = channel->rests;
+                channel->rests = false;
+                if (channel->ended || (!rested && !receive(channel)) || !take_messages(channel))
                         return;
-                if (r == RECEIVE_TRUNCATED)
-                        return bad(channel, "it sent descriptors");
-                if (r < 0 || n == 0)
-                        return end(channel);
-                if (ucred.pid > 0)
-                        channel->sender = ucred.pid;
-                if (!take_messages(channel) || !all)
-                        return;
-        }
+        } while (all);
+        if (channel->rests)
+                flush_later(channel);
 }
 
 void channel_message_begin(struct channel *channel, struct packer *packer)
@@ -160,10 +186,7 @@ int channel_message_end(struct channel *channel, struct packer *packer, const in
                 buffer_truncate(&channel->output.bytes, before);
                 return r;
         }
-        if (!channel->flush_listed) {
-                channel->flush_listed = true;
-                TAILQ_INSERT_TAIL(channel->flush, channel, link);
-        }
+        flush_later(channel);
         return 0;
 }
 
@@ -172,6 +195,8 @@ void channel_flush(struct channel *channel)
         if (channel->flush_listed)
                 TAILQ_REMOVE(channel->flush, channel, link);
         channel->flush_listed = false;
+        if (channel->rests && !channel->ended)
+                event_active(&channel->read_event, EV_READ, 0);
         if (channel->lost)
                 return;
         int r = output_flush(&channel->output, channel->fd);
@@ -181,6 +206,8 @@ void channel_flush(struct channel *channel)
                 buffer_trim(&channel->output.bytes, READ_BYTES);
         else
                 channel->lost = true; /* its end of file, or its death, comes by itself */
+        if (channel->callbacks->on_flushed)
+                channel->callbacks->on_flushed(channel);
 }
 
 void channels_flush(struct channel_list *list)

@@ -27,7 +27,8 @@ struct channel_callbacks {
         /* NULL: fine; else why the peer is bad (then nothing more is read). */
         const char *(*on_message)(struct channel *, const struct envelope *);
         void (*on_bad)(struct channel *, const char *why);
-        void (*on_end)(struct channel *); /* end of file, or the connection is lost */
+        void (*on_end)(struct channel *);     /* end of file, or the connection is lost */
+        void (*on_flushed)(struct channel *); /* less output waits, perhaps none; may be NULL */
 };
 
 TAILQ_HEAD(channel_list, channel);
@@ -40,6 +41,8 @@ struct channel {
         bool ended;                 /* nothing more is read: end of file, or bad */
         bool lost;                  /* nothing more is written either */
         bool flush_listed;
+        bool rests;   /* enough for this turn: what has come is dealt with in the next one; on_message may say
+                         so */
         pid_t sender; /* of the last bytes, by SCM_CREDENTIALS; 0: not known */
         struct event read_event, write_event;
         struct buffer input;

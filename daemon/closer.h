@@ -20,7 +20,7 @@ enum closer_result {
         CLOSER_LIMIT = 1, /* the user has as many as he may */
 };
 
-/* Before the first descriptor. */
+/* Before the first descriptor; may be called again. */
 void closer_init(uint32_t limit_per_user);
 /* Notes that this descriptor came from this user; it is to be closed by closer_close() whatever is returned.
  * 0, CLOSER_LIMIT, -ENOMEM. */

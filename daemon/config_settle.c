@@ -13,12 +13,12 @@
 #include <sys/resource.h>
 
 #include "daemon/config_table.h"
+#include "daemon/config_trial.h"
 #include "daemon/configuration.h"
 #include "proto/limits.h"
 
 /* Descriptors of gangerd's own, beside those of connections and workers: listener, loop, log, reserve. */
-#define DESCRIPTORS_OWN        64
-#define DESCRIPTORS_PER_WORKER 4 /* channel, area, pidfd; and the pair while it is being born */
+#define DESCRIPTORS_OWN 64
 
 /* CPUs of the affinity mask, however many the kernel knows. */
 static unsigned affinity_cpus(void)
@@ -83,9 +83,9 @@ static double quota_cpus(void)
         }
 }
 
-static uint32_t auto_workers(void)
+static uint32_t auto_workers(const struct config_cpus *affinity)
 {
-        double cpus = affinity_cpus(), quota = quota_cpus();
+        double cpus = affinity->all ? affinity_cpus() : config_cpus_count(affinity), quota = quota_cpus();
 
         if (quota > 0 && quota < cpus)
                 cpus = quota;
@@ -108,40 +108,129 @@ static int misfit(struct configuration_problem *problem, const char *format, ...
         return CONFIGURATION_BAD;
 }
 
+static const struct {
+        const char *name;
+        int policy;
+} schedulings[] = {
+        [CONFIG_SCHEDULING_UNSAID] = {"other", SCHED_OTHER},
+        [CONFIG_SCHEDULING_OTHER] = {"other", SCHED_OTHER},
+        [CONFIG_SCHEDULING_BATCH] = {"batch", SCHED_BATCH},
+        [CONFIG_SCHEDULING_IDLE] = {"idle", SCHED_IDLE},
+};
+
+const char *config_scheduling_name(enum config_scheduling scheduling)
+{
+        return schedulings[scheduling].name;
+}
+
+int config_scheduling_policy(enum config_scheduling scheduling)
+{
+        return schedulings[scheduling].policy;
+}
+
+/* What workers inherit from gangerd stays where it is modest, and nobody said otherwise. */
+static int settle_process(struct pool_configuration *pool, struct configuration_problem *problem)
+{
+        int own_nice = getpriority(PRIO_PROCESS, 0), own = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+        char why[512];
+
+        if (!config_trial(pool, why, sizeof why))
+                return misfit(problem, "[pool %s] %s", pool->name, why);
+        if (!pool->nice_said)
+                pool->nice = own_nice > 0 ? own_nice : 0;
+        if (pool->scheduling == CONFIG_SCHEDULING_UNSAID)
+                pool->scheduling = own == SCHED_BATCH  ? CONFIG_SCHEDULING_BATCH
+                                   : own == SCHED_IDLE ? CONFIG_SCHEDULING_IDLE
+                                                       : CONFIG_SCHEDULING_OTHER;
+        return 0;
+}
+
+/* `auto` keeps to bounds that are said; numbers that are said must fit each other. */
+static int settle_workers(struct pool_configuration *pool, struct configuration_problem *problem)
+{
+        bool is_auto = pool->workers == 0;
+
+        if (is_auto)
+                pool->workers = auto_workers(pool->cpu_affinity);
+        if (is_auto && pool->min_workers != CONFIG_AS_WORKERS && pool->workers < pool->min_workers)
+                pool->workers = pool->min_workers;
+        if (is_auto && pool->workers > pool->max_workers)
+                pool->workers = pool->max_workers;
+        if (pool->min_workers == CONFIG_AS_WORKERS)
+                pool->min_workers = pool->workers;
+        if (pool->max_workers == CONFIG_AS_WORKERS)
+                pool->max_workers = pool->workers;
+        if (pool->min_workers > pool->workers)
+                return misfit(problem, "[pool %s] min_workers = %" PRIu32 " is more than workers = %" PRIu32,
+                              pool->name, pool->min_workers, pool->workers);
+        if (pool->max_workers < pool->workers)
+                return misfit(problem, "[pool %s] max_workers = %" PRIu32 " is less than workers = %" PRIu32,
+                              pool->name, pool->max_workers, pool->workers);
+        return 0;
+}
+
+/* What of this room all workers for nesting may use; each pool the same share, what one does not want is the
+ * others'. Returns what they use. */
+static uint64_t settle_nesting(struct configuration *config, uint64_t room)
+{
+        uint64_t used = 0;
+
+        for (uint32_t i = 0; i < config->n_pools; i++) {
+                uint64_t most = (room - used) / (config->n_pools - i) / CONFIG_DESCRIPTORS_PER_WORKER;
+                if (config->pools[i].nesting_limit > most)
+                        config->pools[i].nesting_limit = (uint32_t)most;
+                used += (uint64_t)config->pools[i].nesting_limit * CONFIG_DESCRIPTORS_PER_WORKER;
+        }
+        return used;
+}
+
+uint64_t configuration_descriptors(const struct configuration *config)
+{
+        uint64_t n = DESCRIPTORS_OWN + config->user_descriptors;
+
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                n += (uint64_t)config->pools[i].max_workers * CONFIG_DESCRIPTORS_PER_WORKER + 1;
+        return n;
+}
+
+/* What must be there, then workers for nesting, then connections; of the last two the first may take half of
+ * the room, and each is content with less. */
 static int settle_descriptors(struct configuration *config, uint64_t max_descriptors,
                               struct configuration_problem *problem)
 {
-        uint64_t others = DESCRIPTORS_OWN + config->user_descriptors;
+        uint64_t others = configuration_descriptors(config), room;
 
-        for (uint32_t i = 0; i < config->n_pools; i++)
-                others += (uint64_t)config->pools[i].workers * DESCRIPTORS_PER_WORKER + 1;
-        if (others + config->max_connections <= max_descriptors)
-                return 0;
-        if (config->max_connections_said || others >= max_descriptors)
+        if (others >= max_descriptors ||
+            (config->max_connections_said && others + config->max_connections > max_descriptors))
                 return misfit(problem,
                               "max_connections = %" PRIu32 ", the workers and user_descriptors need %" PRIu64
                               " descriptors, RLIMIT_NOFILE allows %" PRIu64,
                               config->max_connections, others + config->max_connections, max_descriptors);
-        config->max_connections = (uint32_t)(max_descriptors - others);
+        room = max_descriptors - others;
+        if (config->max_connections_said || config->max_connections < room / 2)
+                settle_nesting(config, room - config->max_connections);
+        else
+                room -= settle_nesting(config, room / 2);
+        if (config->max_connections > room)
+                config->max_connections = (uint32_t)room;
         return 0;
 }
 
 int configuration_settle(struct configuration *config, bool shared, uint64_t max_descriptors,
                          struct configuration_problem *problem)
 {
-        int own_nice = getpriority(PRIO_PROCESS, 0);
-
         for (uint32_t i = 0; i < config->n_pools; i++) {
                 struct pool_configuration *pool = &config->pools[i];
-                if (pool->workers == 0)
-                        pool->workers = auto_workers();
+                int r = settle_process(pool, problem);
+                if (r == 0)
+                        r = settle_workers(pool, problem);
+                if (r != 0)
+                        return r;
                 if (pool->exec_said == CONFIG_UNSAID)
                         pool->exec_said = shared ? CONFIG_NO : CONFIG_YES;
                 pool->exec = pool->exec_said == CONFIG_YES;
                 if (pool->allow_groups_said && !pool->allow_users_said)
                         pool->allow_users->all = false;
-                if (!pool->nice_said)
-                        pool->nice = own_nice > 0 ? own_nice : 0;
         }
         if (config->max_message_bytes > config->user_memory_bytes)
                 return misfit(problem,
@@ -151,14 +240,61 @@ int configuration_settle(struct configuration *config, bool shared, uint64_t max
         return settle_descriptors(config, max_descriptors, problem);
 }
 
-void configuration_log_problem(const struct configuration_problem *problem)
+static int print_key(const struct config_key *key, const struct configuration *config, char **ret)
+{
+        size_t size_bytes;
+        FILE *f = open_memstream(ret, &size_bytes);
+
+        if (f == NULL)
+                return -ENOMEM;
+        config_key_print(key, config, f);
+        return fclose(f) == 0 ? 0 : -ENOMEM;
+}
+
+static int key_may_follow(const struct config_key *key, const struct configuration *now,
+                          const struct configuration *next, struct configuration_problem *problem)
+{
+        char *was = NULL, *is = NULL;
+        int r = print_key(key, now, &was);
+
+        if (r == 0)
+                r = print_key(key, next, &is);
+        if (r == 0 && strcmp(was, is) != 0)
+                r = misfit(problem,
+                           "[daemon] %s = %s: it cannot change from %s while gangerd runs: restart gangerd",
+                           key->name, is, was);
+        free(was);
+        free(is);
+        return r;
+}
+
+int configuration_may_follow(const struct configuration *now, const struct configuration *next,
+                             struct configuration_problem *problem)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < n_config_table && r == 0; i++)
+                if (config_table[i].for_life)
+                        r = key_may_follow(&config_table[i], now, next, problem);
+        return r;
+}
+
+void configuration_problem_text(const struct configuration_problem *problem, char *ret, size_t size_bytes)
 {
         if (problem->line != 0)
-                log_error("%s:%u: %s", problem->file, problem->line, problem->text);
+                snprintf(ret, size_bytes, "%s:%u: %s", problem->file, problem->line, problem->text);
         else if (problem->file[0] != 0)
-                log_error("%s: %s", problem->file, problem->text);
+                snprintf(ret, size_bytes, "%s: %s", problem->file, problem->text);
         else
-                log_error("configuration: %s", problem->text);
+                snprintf(ret, size_bytes, "%s", problem->text);
+}
+
+void configuration_log_problem(const struct configuration_problem *problem)
+{
+        char text[CONFIGURATION_PROBLEM_BYTES];
+
+        configuration_problem_text(problem, text, sizeof text);
+        log_error("%s%s", problem->file[0] != 0 ? "" : "configuration: ", text);
 }
 
 static void print_section(enum config_section section, const void *object, FILE *f)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration in force: read once from files, whole or not at all, then never changed but for what
- * configuration_settle() fills in. Owned by struct daemon. Which keys there are, how they are read and what
- * they are without being said is one table, config_table.c; a key that is not there is refused by name.
+ * The configuration in force: read from files, whole or not at all, then never changed but for what
+ * configuration_settle() fills in; a reload puts another one in its place. Owned by struct daemon. Which keys
+ * there are, how they are read and what they are without being said is one table, config_table.c; a key that
+ * is not there is refused by name.
  *
  * Times are nanoseconds, 0 where the file says `none`; sizes are bytes.
  */
@@ -15,11 +16,23 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "daemon/config_cpus.h"
 #include "daemon/config_ids.h"
 #include "daemon/log.h"
 
 /* yes, no, or what the rest of the configuration makes of it. */
 enum config_choice { CONFIG_UNSAID, CONFIG_NO, CONFIG_YES };
+
+/* How the kernel's scheduler treats a worker: sched(7). */
+enum config_scheduling {
+        CONFIG_SCHEDULING_UNSAID,
+        CONFIG_SCHEDULING_OTHER,
+        CONFIG_SCHEDULING_BATCH,
+        CONFIG_SCHEDULING_IDLE
+};
+
+/* Of min_workers and max_workers: what `workers` is. */
+#define CONFIG_AS_WORKERS UINT32_MAX
 
 struct config_group {
         bool said;
@@ -29,7 +42,14 @@ struct config_group {
 struct pool_configuration {
         char *name;
         uint32_t workers; /* 0: auto, until configuration_settle() */
-        char **modules;   /* names or absolute paths; ends with NULL, as every list here */
+        /* CONFIG_AS_WORKERS until configuration_settle(); then min_workers ≤ workers ≤ max_workers */
+        uint32_t min_workers, max_workers;
+        int64_t idle_timeout;        /* before there is one worker less */
+        uint32_t nesting_limit;      /* workers above max_workers, for tasks that others wait for */
+        uint32_t max_tasks;          /* of one worker; 0: none */
+        uint64_t max_rss_bytes;      /* the same */
+        uint64_t memory_limit_bytes; /* of a worker's address space, beyond what its zygote loaded; 0: none */
+        char **modules;              /* names or absolute paths; ends with NULL, as every list here */
         enum config_choice exec_said;
         bool exec; /* what is in force, after configuration_settle() */
         int64_t timeout;
@@ -39,7 +59,9 @@ struct pool_configuration {
         bool allow_users_said, allow_groups_said;
         int nice; /* of its workers; not said: 0, or gangerd's own if that is higher */
         bool nice_said;
-        char **env; /* NAME=VALUE, added to the allow list's */
+        struct config_cpus *cpu_affinity;
+        enum config_scheduling scheduling; /* unsaid until configuration_settle() */
+        char **env;                        /* NAME=VALUE, added to the allow list's */
         char *directory;
         char *zygote; /* the program */
 };
@@ -91,7 +113,9 @@ struct configuration_problem {
         char text[1024];     /* names the section, the key, what is known */
 };
 
-/* Logs it, as FILE:LINE: text. */
+#define CONFIGURATION_PROBLEM_BYTES (PATH_MAX + 1100)
+/* FILE:LINE: text. */
+void configuration_problem_text(const struct configuration_problem *, char *ret, size_t size_bytes);
 void configuration_log_problem(const struct configuration_problem *);
 
 /* Reads ganger.conf and ganger.conf.d/... (none is fine), or only `path` (which must be there). 0,
@@ -104,11 +128,25 @@ int configuration_new(struct configuration **ret, struct configuration_problem *
 int configuration_parse(struct configuration *, const char *text, size_t size_bytes,
                         struct configuration_problem *problem);
 
+/* "other", "batch", "idle", and SCHED_…; of what is not said, those of other. */
+const char *config_scheduling_name(enum config_scheduling);
+int config_scheduling_policy(enum config_scheduling);
+
 /* Decides what waits for the circumstances: `workers = auto`; `exec` where it is not said (only where nobody
  * but the daemon's own user may connect); allow_users where only allow_groups is said; how many descriptors
- * there may be. CONFIGURATION_BAD if it does not fit. */
+ * there may be, by which max_connections that nobody said and nesting_limit become less; nice and scheduling
+ * where they are not said. CONFIGURATION_BAD if it does not fit, or the kernel does not let us. */
 int configuration_settle(struct configuration *, bool shared, uint64_t max_descriptors,
                          struct configuration_problem *problem);
+
+#define CONFIG_DESCRIPTORS_PER_WORKER 4 /* channel, area, pidfd; and the pair while it is being born */
+/* How many descriptors all that it allows needs, but for connections. */
+uint64_t configuration_descriptors(const struct configuration *);
+
+/* Whether the settled `next` can come into force in a gangerd that runs with `now`. CONFIGURATION_BAD: it
+ * changes what holds for the process' whole life. -ENOMEM. */
+int configuration_may_follow(const struct configuration *now, const struct configuration *next,
+                             struct configuration_problem *);
 
 /* Everything that is in force, as a file that would say so. */
 void configuration_print(const struct configuration *, FILE *);

@@ -32,18 +32,34 @@ void connection_flush_later(struct connection *c)
 
 void connection_message_begin(struct connection *c, struct packer *p)
 {
-        pack_begin(p, &c->output.bytes);
+        pack_begin(p, &connection_output(c)->bytes);
+}
+
+/* Of a task it leaves with all else that its channel is given. */
+static int end_message(struct connection *c, struct packer *p)
+{
+        int r;
+
+        if (c->channel != NULL) {
+                size_t size_bytes = output_size(&c->channel->output) - p->start;
+                r = channel_message_end(c->channel, p, NULL, 0);
+                c->owed_bytes += r == 0 ? size_bytes : 0;
+                return r;
+        }
+        r = pack_end(p);
+        if (r == 0 && (c->closing || c->closed || c->broken))
+                buffer_truncate(&c->output.bytes, p->start);
+        return r;
 }
 
 int connection_message_end(struct connection *c, struct packer *p)
 {
-        int r = pack_end(p);
+        int r = end_message(c, p);
 
-        if (r == 0 && (c->closing || c->closed || c->broken))
-                buffer_truncate(&c->output.bytes, p->start);
         if (r == -ENOMEM)
                 c->broken = true; /* not closed here: the core may be in the middle of something */
-        connection_flush_later(c);
+        if (c->broken || c->channel == NULL)
+                connection_flush_later(c);
         return r;
 }
 
@@ -86,6 +102,10 @@ void connection_protocol_error(struct connection *c, const char *message)
 {
         static struct log_limit limit;
 
+        if (c->channel != NULL) {
+                c->breach = message;
+                return;
+        }
         if (c->closing || c->closed)
                 return;
         log_limited(&limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &c->uid},
@@ -159,8 +179,7 @@ void connection_on_writable(int fd, short events, void *arg)
                 connection_flush_later(c);
 }
 
-/* What the core must know of the output; when that ends a block, what waits in the input goes on. */
-static void tell_output(struct connection *c, size_t left)
+void connection_tell_output(struct connection *c, size_t left)
 {
         struct daemon *daemon = c->owner->daemon;
         bool blocked = core_connection_blocked(daemon->core, c->index);
@@ -208,6 +227,10 @@ static void flush_one(struct connection *c)
         static struct log_limit limit;
         size_t before = output_size(&c->output), left;
 
+        if (c->channel != NULL) {
+                c->channel->callbacks->on_bad(c->channel, "there is no memory for an answer to it");
+                return;
+        }
         if (c->broken) {
                 log_limited(&limit, LOG_LEVEL_ERROR, &(struct log_fields){.uid = &c->uid},
                             "closing the connection of pid %ld: no memory for an answer", (long)c->pid);
@@ -222,7 +245,7 @@ static void flush_one(struct connection *c)
         note_progress(c, left < before, left);
         buffer_trim(&c->output.bytes, 0);
         if (c->announced)
-                tell_output(c, left);
+                connection_tell_output(c, left);
         if (is_done(c)) {
                 connection_close(c);
                 return;

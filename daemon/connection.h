@@ -5,6 +5,9 @@
  * pointer stays good within one turn. An idle connection owns no buffer. It knows nothing of methods: whole,
  * checked messages go up through the callbacks, bytes come down into `output`.
  *
+ * A task that asks for something has a connection, too, from its first request to its end
+ * (connection_task.c): no socket, but the channel of its worker, which reads for it and takes its output.
+ *
  * One function computes the event mask: reading unless blocked (core_connection_blocked) or half-closed,
  * writing only with output waiting.
  */
@@ -17,23 +20,27 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/channel.h"
 #include "daemon/core/core.h"
 #include "proto/descriptors.h"
 #include "proto/scan.h"
 
 struct connections;
 struct daemon;
+struct rights;
 
 struct connection {
         struct connections *owner;
-        uint32_t index; /* the core's number for it */
-        int fd;
+        uint32_t index;          /* the core's number for it */
+        int fd;                  /* -1: closed, or a task's */
+        struct channel *channel; /* of the worker that runs the task; NULL: a client's */
+        uint64_t task;           /* which; 0: a client's */
+        const char *breach;      /* a task's: how it broke the protocol; its worker pays for that */
         uid_t uid;
         gid_t gid;
         pid_t pid; /* for logs only */
         bool admin;
-        gid_t *groups; /* all of the peer's, asked for by permission.c when a pool wants to know; NULL */
-        uint32_t n_groups;
+        struct rights *rights;  /* what he may use beside that, once permission.c has asked; NULL */
         bool takes_descriptors; /* its hello said so */
         bool said_hello;
         bool announced;    /* on_open took it; on_close is owed */
@@ -52,7 +59,8 @@ struct connection {
         struct scan scan;
         uint64_t stream_at; /* bytes received in all */
         struct fd_queue fds;
-        struct output output;
+        struct output output;                /* a client's */
+        uint64_t owed_bytes;                 /* a task's: at most so much of its channel's output is for it */
         uint64_t charged_input, told_output; /* what the core was last told */
         int64_t message_since;               /* when the unfinished message's first byte came; 0: none */
         int64_t output_since;                /* when output last moved while some waited; 0: none waits */
@@ -73,15 +81,20 @@ struct connection_callbacks {
         void (*on_skipped)(void *userdata, struct connection *, const uint8_t *head, size_t size_bytes);
         /* To be told to the core (core_connection_close). connection_by_index() does not find it any more. */
         void (*on_close)(void *userdata, struct connection *);
+        /* The same of a task's, after the core has said so. */
+        void (*on_over)(void *userdata, struct connection *);
 };
 
 int connections_new(struct daemon *, const struct connection_callbacks *, void *userdata,
                     struct connections **ret);
+/* A new configuration is in force: deadlines, and who is an admin, of those that connect from now on. */
+void connections_configure(struct connections *);
 struct connections *connections_free(struct connections *);
 /* Takes over an accepted socket. Identity (SO_PEERCRED, SO_PEERGROUPS) is read here. */
 int connection_accept(struct connections *, int fd);
 /* NULL if there is none (any more). */
 struct connection *connection_by_index(struct connections *, uint32_t index);
+/* Clients' ones. */
 uint32_t connections_count(const struct connections *);
 /* Whether output waits at any of them. */
 bool connections_have_output(const struct connections *);
@@ -92,11 +105,28 @@ struct packer;
 void connection_message_begin(struct connection *, struct packer *);
 int connection_message_end(struct connection *, struct packer *);
 
-/* Ends the connection because its peer broke the protocol: notification `error`, one log line, close. May be
- * called from within on_message. */
+/* Where it is packed. */
+static inline struct output *connection_output(struct connection *c)
+{
+        return c->channel ? &c->channel->output : &c->output;
+}
+
+/* Ends the connection because its peer broke the protocol: notification `error`, one log line, close; of a
+ * task's only the breach is noted. May be called from within on_message. */
 void connection_protocol_error(struct connection *, const char *message);
 /* Closes it now. */
 void connection_close(struct connection *);
+
+/* -- a task's -- */
+
+/* Opens the connection of the task that the worker runs; whoever opens it knows its rights. CORE_NOT_OPEN: it
+ * runs none. */
+int connection_open_task(struct connections *, struct channel *, uint32_t worker, pid_t pid,
+                         struct connection **ret);
+/* The core says that the task has ended. */
+void connection_task_over(struct connection *);
+/* Its channel was flushed: the core is told how much is left. */
+void connection_task_flushed(struct connection *);
 
 /* The loop's end: sends what waits, tells the core how much is left, sets events, closes what is done. */
 void connections_flush(struct connections *);

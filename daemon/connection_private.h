@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the three files about connections share: connections.c (the table: accept, find, expire, free),
- * connection.c (output, ends) and connection_input.c (bytes to messages).
+ * What the files about connections share: connections.c (the table: accept, find, expire, free), connection.c
+ * (output, ends), connection_input.c (bytes to messages) and connection_task.c (those of tasks).
  */
 #ifndef DAEMON_CONNECTION_PRIVATE_H
 #define DAEMON_CONNECTION_PRIVATE_H
@@ -19,11 +19,13 @@ struct connections {
         struct connection_list open, graveyard;
         struct connection_list flush; /* by flush_link: something may be to be sent, or to be closed */
         struct connection **by_index;
-        uint32_t n_indices, n;
-        int64_t next_expiry; /* no deadline lies before it; CORE_NEVER: none at all */
-        struct buffer spare; /* an input buffer for whoever needs one next */
+        uint32_t n_indices, n, n_tasks; /* n_tasks: of the n, those of tasks */
+        int64_t next_expiry;            /* no deadline lies before it; CORE_NEVER: none at all */
+        struct buffer spare;            /* an input buffer for whoever needs one next */
 };
 
+/* A new one with the lowest free index, in the list of the open ones. 0 or -ENOMEM. */
+int connection_new(struct connections *, struct connection **ret);
 /* A deadline came to be. */
 void connections_expect(struct connections *, int64_t deadline);
 /* libevent's callbacks. */
@@ -31,6 +33,8 @@ void connection_on_readable(int fd, short events, void *arg);
 void connection_on_writable(int fd, short events, void *arg);
 /* Puts it on the list of those that connections_flush() looks at. */
 void connection_flush_later(struct connection *);
+/* Tells the core how much of its output is left; when that ends a block, what waits goes on. */
+void connection_tell_output(struct connection *, size_t left);
 /* Sets the events by what the connection is at. */
 void connection_update_events(struct connection *);
 /* Ends it: notification `error`, what waits is sent, then it is closed. The core hears of its end now. */

@@ -19,13 +19,24 @@
 #include "daemon/encode.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/rights.h"
 #include "proto/errors.h"
 #include "proto/pack.h"
+
+void connections_configure(struct connections *cs)
+{
+        const struct configuration *config = cs->daemon->config;
+
+        cs->rules = (struct identity_rules){.own_uid = geteuid(),
+                                            .shared = cs->daemon->shared,
+                                            .admin_group = config->admin_group.said,
+                                            .admin_gid = config->admin_group.gid};
+        cs->next_expiry = cs->daemon->now; /* deadlines may lie earlier */
+}
 
 int connections_new(struct daemon *daemon, const struct connection_callbacks *callbacks, void *userdata,
                     struct connections **ret)
 {
-        const struct configuration *config = daemon->config;
         struct connections *cs = calloc(1, sizeof *cs);
 
         if (cs == NULL)
@@ -33,10 +44,7 @@ int connections_new(struct daemon *daemon, const struct connection_callbacks *ca
         cs->daemon = daemon;
         cs->callbacks = callbacks;
         cs->userdata = userdata;
-        cs->rules = (struct identity_rules){.own_uid = geteuid(),
-                                            .shared = daemon->shared,
-                                            .admin_group = config->admin_group.said,
-                                            .admin_gid = config->admin_group.gid};
+        connections_configure(cs);
         cs->next_expiry = CORE_NEVER;
         TAILQ_INIT(&cs->open);
         TAILQ_INIT(&cs->graveyard);
@@ -49,8 +57,13 @@ struct connections *connections_free(struct connections *cs)
 {
         if (cs == NULL)
                 return NULL;
-        while (!TAILQ_EMPTY(&cs->open))
-                connection_close(TAILQ_FIRST(&cs->open));
+        struct connection *c;
+        while ((c = TAILQ_FIRST(&cs->open)) != NULL) {
+                if (c->channel != NULL)
+                        connection_task_over(c);
+                else
+                        connection_close(c);
+        }
         connections_sweep(cs);
         assert(cs->n == 0);
         buffer_deinit(&cs->spare);
@@ -97,7 +110,7 @@ static void turn_away(int fd, enum error_code code, const char *message, const s
         close(fd);
 }
 
-static int connection_new(struct connections *cs, int fd, const struct identity *who, struct connection **ret)
+int connection_new(struct connections *cs, struct connection **ret)
 {
         struct connection *c = calloc(1, sizeof *c);
 
@@ -106,18 +119,30 @@ static int connection_new(struct connections *cs, int fd, const struct identity 
                 return -ENOMEM;
         }
         c->owner = cs;
+        c->fd = -1;
+        output_init(&c->output);
+        TAILQ_INSERT_TAIL(&cs->open, c, link);
+        *ret = c;
+        return 0;
+}
+
+static int client_new(struct connections *cs, int fd, const struct identity *who, struct connection **ret)
+{
+        struct connection *c;
+        int r = connection_new(cs, &c);
+
+        if (r < 0)
+                return r;
         c->fd = fd;
         c->uid = who->uid;
         c->gid = who->gid;
         c->pid = who->pid;
         c->admin = who->admin;
         c->fds.close_fd = closer_close;
-        output_init(&c->output);
         c->output.close_fd = closer_close;
         scan_init(&c->scan, cs->daemon->config->max_message_bytes);
         event_assign(&c->read_event, cs->daemon->base, fd, EV_READ | EV_PERSIST, connection_on_readable, c);
         event_assign(&c->write_event, cs->daemon->base, fd, EV_WRITE | EV_PERSIST, connection_on_writable, c);
-        TAILQ_INSERT_TAIL(&cs->open, c, link);
         *ret = c;
         return 0;
 }
@@ -144,16 +169,16 @@ int connection_accept(struct connections *cs, int fd)
                         NULL);
                 return 0;
         }
-        if (cs->n >= cs->daemon->config->max_connections) {
+        if (connections_count(cs) >= cs->daemon->config->max_connections) {
                 log_limited(&full_limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &who.uid},
                             "refused pid %ld: max_connections is reached", (long)who.pid);
-                turn_away(
-                        fd, ERROR_QUOTA_EXCEEDED,
-                        "the limit max_connections is reached: the daemon takes no further connection",
-                        &(struct core_quota){"max_connections", cs->n, cs->daemon->config->max_connections});
+                turn_away(fd, ERROR_QUOTA_EXCEEDED,
+                          "the limit max_connections is reached: the daemon takes no further connection",
+                          &(struct core_quota){"max_connections", connections_count(cs),
+                                               cs->daemon->config->max_connections});
                 return 0;
         }
-        r = connection_new(cs, fd, &who, &c);
+        r = client_new(cs, fd, &who, &c);
         if (r < 0) {
                 turn_away(fd, ERROR_OUT_OF_MEMORY, "the daemon has no memory for this connection", NULL);
                 return r;
@@ -177,7 +202,7 @@ struct connection *connection_by_index(struct connections *cs, uint32_t index)
 
 uint32_t connections_count(const struct connections *cs)
 {
-        return cs->n;
+        return cs->n - cs->n_tasks;
 }
 
 bool connections_have_output(const struct connections *cs)
@@ -199,8 +224,9 @@ void connections_sweep(struct connections *cs)
                 TAILQ_REMOVE(&cs->graveyard, c, link);
                 cs->by_index[c->index] = NULL;
                 cs->n--;
+                cs->n_tasks -= c->channel != NULL;
                 buffer_deinit(&c->input);
-                free(c->groups);
+                rights_unref(c->rights);
                 free(c);
         }
 }

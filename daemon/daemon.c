@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,14 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/log.h"
+#include "daemon/pools.h"
+#include "daemon/reload.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
 #include "proto/limits.h"
+
+/* When nothing happened for so long, the memory that nobody uses any more is given back to the system. */
+#define TRIM_AFTER (CORE_SECOND)
 
 /* After the last task has ended clients have so long to take their last answers. */
 #define LINGER (CORE_SECOND)
@@ -31,6 +37,9 @@ enum { ON_TERM, ON_INT, ON_HUP, ON_CHLD, N_SIGNALS };
 struct daemon_state {
         struct event signals[N_SIGNALS];
         struct event timer;
+        int64_t timer_at;     /* what the timer is set to; CORE_NEVER: it is not */
+        int64_t active_at;    /* the last turn in which something happened */
+        int64_t trim_at;      /* when to look whether all is quiet; CORE_NEVER: nothing happened since */
         bool again;           /* the next turn does not sleep */
         unsigned n_stops;     /* how often it was asked to stop */
         int64_t linger_until; /* once drained */
@@ -55,30 +64,32 @@ void daemon_turn_again(struct daemon *d)
         d->state->again = true;
 }
 
-void daemon_pool_ready(struct daemon *d, uint32_t pool)
+void daemon_look_ready(struct daemon *d)
 {
         uint32_t n_workers = 0;
 
-        assert(pool < d->config->n_pools);
-        d->state->pool_ready[pool] = true;
-        if (d->ready || d->stopping)
+        if (d->stopping)
                 return;
-        for (uint32_t i = 0; i < d->config->n_pools; i++) {
-                if (!d->state->pool_ready[i])
+        for (uint32_t i = 0; i < pools_end(d->pools); i++) {
+                const struct pool_configuration *its = pools_configuration(d->pools, i);
+                if (its != NULL && !d->state->pool_ready[i] && !d->ready)
                         return;
-                n_workers += d->config->pools[i].workers;
+                n_workers += its != NULL ? its->workers : 0;
         }
+        systemd_status("Serving with %u workers in %u pools", n_workers, d->config->n_pools);
+        if (d->ready)
+                return;
         d->ready = true;
         log_info("ready: %u pools, %u workers wanted", d->config->n_pools, n_workers);
-        systemd_status("Serving with %u workers in %u pools", n_workers, d->config->n_pools);
         systemd_ready();
 }
 
-void daemon_fail(struct daemon *d, int exit_status)
+void daemon_pool_ready(struct daemon *d, uint32_t pool)
 {
-        assert(exit_status != 0);
-        d->exit_status = exit_status;
-        daemon_turn_again(d);
+        assert(pool < pools_end(d->pools));
+        d->state->pool_ready[pool] = true;
+        if (!d->ready)
+                daemon_look_ready(d);
 }
 
 void daemon_drained(struct daemon *d)
@@ -102,6 +113,7 @@ static void stop(struct daemon *d, const char *name)
                          (double)d->config->stop_timeout / 1e9);
                 d->stopping = true;
                 systemd_stopping();
+                reload_stop(d->reload);
                 core_stop(d->core, d->now);
         } else if (s->n_stops == 2) {
                 log_warning("%s again: ending what runs now", name);
@@ -126,9 +138,8 @@ static void daemon_on_signal(int number, short events, void *arg)
                 stop(d, "SIGINT");
                 break;
         case SIGHUP:
-                log_warning(
-                        "SIGHUP: reading the configuration again is not supported yet; it stays as it is. "
-                        "Restart gangerd instead");
+                log_info("SIGHUP: reading the configuration again");
+                reload_on_signal(d->reload);
                 break;
         case SIGCHLD:
                 workers_reap(d);
@@ -139,6 +150,9 @@ static void daemon_on_signal(int number, short events, void *arg)
 /* The loop looks at the time itself, after every turn. */
 static void daemon_on_timer(int fd, short events, void *arg)
 {
+        struct daemon *d = arg;
+
+        d->state->timer_at = CORE_NEVER;
 }
 
 int daemon_init(struct daemon *d)
@@ -155,6 +169,7 @@ int daemon_init(struct daemon *d)
         d->state = calloc(1, sizeof *d->state);
         if (d->base == NULL || d->state == NULL)
                 return -ENOMEM;
+        d->state->timer_at = d->state->trim_at = CORE_NEVER;
         event_assign(&d->state->timer, d->base, -1, 0, daemon_on_timer, d);
         for (unsigned i = 0; i < N_SIGNALS; i++) {
                 event_assign(&d->state->signals[i], d->base, numbers[i], EV_SIGNAL | EV_PERSIST,
@@ -184,6 +199,9 @@ static void set_timer(struct daemon *d, int64_t at)
         int64_t wait = at - d->now;
         struct timeval tv;
 
+        if (at == d->state->timer_at)
+                return;
+        d->state->timer_at = at;
         if (at == CORE_NEVER) {
                 event_del(&d->state->timer);
                 return;
@@ -197,6 +215,23 @@ static void set_timer(struct daemon *d, int64_t at)
                 tv.tv_usec = 0;
         }
         event_add(&d->state->timer, &tv);
+}
+
+/* A flood leaves behind what malloc keeps for the next one. */
+static void trim(struct daemon *d)
+{
+        struct daemon_state *s = d->state;
+
+        if (s->trim_at > d->now) {
+                s->active_at = d->now;
+                if (s->trim_at == CORE_NEVER)
+                        s->trim_at = d->now + TRIM_AFTER;
+        } else if (s->active_at + TRIM_AFTER > d->now) {
+                s->trim_at = s->active_at + TRIM_AFTER;
+        } else {
+                malloc_trim(0);
+                s->trim_at = CORE_NEVER;
+        }
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -216,6 +251,8 @@ static void turn(struct daemon *d)
         next = earlier(next, connections_expire(d->connections, d->now));
         connections_sweep(d->connections);
         workers_sweep(d->workers);
+        trim(d);
+        next = earlier(next, d->state->trim_at);
         if (d->drained)
                 next = earlier(next, d->state->linger_until);
         set_timer(d, next);
@@ -223,8 +260,6 @@ static void turn(struct daemon *d)
 
 static bool is_over(const struct daemon *d)
 {
-        if (d->exit_status != 0)
-                return true;
         return d->drained && (d->now >= d->state->linger_until || !connections_have_output(d->connections));
 }
 
@@ -240,7 +275,6 @@ int daemon_run(struct daemon *d)
                 }
                 turn(d);
         }
-        if (d->exit_status == 0)
-                log_info("stopped");
-        return d->exit_status;
+        log_info("stopped");
+        return EXIT_SUCCESS;
 }

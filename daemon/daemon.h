@@ -20,6 +20,9 @@ struct configuration;
 struct connections;
 struct listener;
 struct payload_table;
+struct pools;
+struct reload;
+struct start_options;
 struct workers;
 struct zygotes;
 struct rpc;
@@ -31,7 +34,10 @@ struct daemon {
         struct payload_table *payloads;
         struct listener *listener;
         struct connections *connections;
-        struct zygotes *zygotes; /* one per pool, same index as the core's pools */
+        struct pools *pools; /* by the core's indices */
+        struct zygotes *zygotes;
+        struct reload *reload;
+        const struct start_options *options;
         struct workers *workers;
         struct rpc *rpc;
         int64_t now;                 /* CLOCK_MONOTONIC in ns, as of the last daemon_update_now() */
@@ -40,7 +46,6 @@ struct daemon {
         bool stopping;               /* SIGTERM came */
         bool drained;                /* the core said NOTE_DRAINED: the loop ends */
         bool ready;                  /* every pool's workers have said hello once */
-        int exit_status;             /* not 0: daemon_fail() said so, the loop ends at once */
         bool shared;                 /* others than the daemon's own user may connect */
         struct rlimit worker_nofile; /* RLIMIT_NOFILE as it was at start: workers get it back */
         struct daemon_state *state;  /* of daemon.c: signals, timer, which pools are ready */
@@ -62,9 +67,8 @@ double daemon_wall(const struct daemon *, int64_t at);
 void daemon_turn_again(struct daemon *);
 /* A worker of the pool has said hello. After the first one of every pool systemd is told READY=1. */
 void daemon_pool_ready(struct daemon *, uint32_t pool);
-/* What was wanted at start cannot be (a module does not load; already logged): the loop ends at the end of
- * this turn, gangerd exits with this status. */
-void daemon_fail(struct daemon *, int exit_status);
+/* Other pools are in force: perhaps those are ready that count now; systemd's line about them is written. */
+void daemon_look_ready(struct daemon *);
 /* The core said NOTE_DRAINED. */
 void daemon_drained(struct daemon *);
 

@@ -8,10 +8,11 @@
 #include "daemon/backend.h"
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
+#include "daemon/pools.h"
 #include "daemon/rpc_private.h"
-#include "daemon/zygote.h"
 #include "proto/options.h"
 #include "proto/pack.h"
+#include "proto/size_text.h"
 
 #define MESSAGE_BYTES 1024
 
@@ -116,29 +117,44 @@ void encode_clean(char *text)
 
 static const char *function_name(const struct daemon *daemon, const struct core_record *record)
 {
-        const struct pool_function *function =
-                zygotes_function(daemon->zygotes, record->pool, record->function);
+        const struct pool_function *function = pools_function(daemon->pools, record->pool, record->function);
         return function ? function->name : NULL;
 }
 
-static void died_message(const struct core_record *record, const char *function, char *ret, size_t size_bytes)
+/* ": an allocation failed under memory_limit = 64M"; of another end nothing. */
+static void limit_clause(const struct daemon *daemon, const struct core_record *record, char *ret,
+                         size_t size_bytes)
 {
+        const struct pool_configuration *pool = pools_configuration(daemon->pools, record->pool);
+        uint64_t limit_bytes = pool ? pool->memory_limit_bytes : 0;
+        char size[SIZE_TEXT_BYTES];
+
+        *ret = 0;
+        if (record->cause == CAUSE_LIMIT) /* 0: there was one then */
+                snprintf(ret, size_bytes, ": an allocation failed under memory_limit%s%s",
+                         limit_bytes > 0 ? " = " : "", limit_bytes > 0 ? size_text(limit_bytes, size) : "");
+}
+
+static void died_message(const struct daemon *daemon, const struct core_record *record, const char *function,
+                         char *ret, size_t size_bytes)
+{
+        bool by_itself = record->cause == CAUSE_WORKER || record->cause == CAUSE_LIMIT;
+        char limit[96];
         const char *abbreviation = record->exited_by_signal ? sigabbrev_np(record->exit_status) : NULL;
         const char *from = record->cause == CAUSE_OUTSIDE  ? " from outside"
                            : record->cause == CAUSE_KERNEL ? " by the kernel, for want of memory,"
-                           : record->cause == CAUSE_LIMIT  ? " for being over a limit of its pool,"
                                                            : "";
+        limit_clause(daemon, record, limit, sizeof(limit));
         if (record->exit_status < 0)
                 snprintf(ret, size_bytes, "worker %d broke its protocol while it ran %s",
                          (int)record->worker_pid, function);
         else if (record->exited_by_signal)
-                snprintf(ret, size_bytes, "worker %d %s signal %d (SIG%s)%s while it ran %s",
-                         (int)record->worker_pid,
-                         record->cause == CAUSE_WORKER ? "crashed by" : "was killed by", record->exit_status,
-                         abbreviation ? abbreviation : "?", from, function);
+                snprintf(ret, size_bytes, "worker %d %s signal %d (SIG%s)%s while it ran %s%s",
+                         (int)record->worker_pid, by_itself ? "crashed by" : "was killed by",
+                         record->exit_status, abbreviation ? abbreviation : "?", from, function, limit);
         else
-                snprintf(ret, size_bytes, "worker %d exited with status %d while it ran %s",
-                         (int)record->worker_pid, record->exit_status, function);
+                snprintf(ret, size_bytes, "worker %d exited with status %d while it ran %s%s",
+                         (int)record->worker_pid, record->exit_status, function, limit);
 }
 
 static void function_message(const struct daemon *daemon, const struct core_record *record,
@@ -174,7 +190,7 @@ void encode_failure_message(const struct daemon *daemon, const struct core_recor
         case CAUSE_OUTSIDE:
         case CAUSE_KERNEL:
         case CAUSE_LIMIT:
-                return died_message(record, function, ret, size_bytes);
+                return died_message(daemon, record, function, ret, size_bytes);
         case CAUSE_TIMEOUT:
                 snprintf(ret, size_bytes, "%s ran longer than its timeout of %g s", function,
                          (double)record->timeout / CORE_SECOND);
@@ -361,7 +377,7 @@ void encode_record(struct packer *packer, const struct daemon *daemon, const str
         pack_str(packer, "function");
         pack_str(packer, function_name(daemon, record));
         pack_str(packer, "pool");
-        pack_str(packer, daemon->config->pools[record->pool].name);
+        pack_str(packer, pools_name(daemon->pools, record->pool));
         pack_str(packer, "label");
         pack_str(packer, record->label);
         pack_str(packer, "key");

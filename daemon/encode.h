@@ -26,6 +26,8 @@ void encode_failure_message(const struct daemon *, const struct core_record *, c
 void encode_clean(char *text);
 /* As this connection's user may see it. */
 void encode_status(struct packer *, struct daemon *, uint32_t connection);
+/* {pools: [name…]}. */
+void encode_pools(struct packer *, const struct daemon *);
 /* {code, message}, and what, used, limit if there is a quota. */
 void encode_error(struct packer *, enum error_code, const char *message, const struct core_quota *quota);
 

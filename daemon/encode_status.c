@@ -7,8 +7,8 @@
 #include "daemon/connection.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
+#include "daemon/pools.h"
 #include "daemon/worker.h"
-#include "daemon/zygote.h"
 #include "proto/pack.h"
 
 static void pack_pair(struct packer *packer, const char *key, uint64_t value)
@@ -41,6 +41,17 @@ static void add_totals(struct core_totals *sum, const struct core_totals *totals
         sum->retried += totals->retried;
         sum->workers_started += totals->workers_started;
         sum->workers_lost += totals->workers_lost;
+}
+
+void encode_pools(struct packer *packer, const struct daemon *daemon)
+{
+        const struct configuration *config = daemon->config;
+
+        pack_map(packer, 1);
+        pack_str(packer, "pools");
+        pack_array(packer, config->n_pools);
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                pack_str(packer, config->pools[i].name);
 }
 
 static void pack_pool(struct packer *packer, const char *name, const struct core_pool_status *status)
@@ -90,7 +101,7 @@ static void pack_worker(struct packer *packer, struct daemon *daemon, uint32_t i
 {
         bool shown = status->task != 0 && status->visible;
         const struct pool_function *function =
-                shown ? zygotes_function(daemon->zygotes, status->pool, status->function) : NULL;
+                shown ? pools_function(daemon->pools, status->pool, status->function) : NULL;
         struct worker_usage usage;
         bool is_known = worker_usage(daemon->workers, index, &usage);
 
@@ -101,7 +112,7 @@ static void pack_worker(struct packer *packer, struct daemon *daemon, uint32_t i
         else
                 pack_nil(packer);
         pack_str(packer, "pool");
-        pack_str(packer, daemon->config->pools[status->pool].name);
+        pack_str(packer, pools_name(daemon->pools, status->pool));
         pack_str(packer, "state");
         pack_str(packer, worker_state_name(status->state));
         pack_str(packer, "task");
@@ -158,11 +169,12 @@ void encode_status(struct packer *packer, struct daemon *daemon, uint32_t connec
         pack_pair(packer, "memory", rss_bytes);
         pack_str(packer, "pools");
         pack_array(packer, daemon->config->n_pools);
-        for (uint32_t i = 0; i < daemon->config->n_pools; i++) {
+        for (uint32_t i = 0; i < pools_end(daemon->pools); i++) {
                 struct core_pool_status status;
                 core_pool_status(daemon->core, i, &status);
                 add_totals(&sum, &status.totals);
-                pack_pool(packer, daemon->config->pools[i].name, &status);
+                if (pools_configuration(daemon->pools, i))
+                        pack_pool(packer, pools_name(daemon->pools, i), &status);
         }
         pack_workers(packer, daemon, connection);
         pack_totals(packer, &sum);

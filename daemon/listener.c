@@ -264,7 +264,7 @@ int listener_new(struct event_base *base, const struct listener_config *config, 
                 return -ENOMEM;
         l->config = *config;
         l->fd = l->lock_fd = l->reserve_fd = -1;
-        l->path = strdup(config->path);
+        l->config.path = l->path = strdup(config->path);
         r = l->path == NULL ? -ENOMEM : listener_open(l, base);
         if (r != 0) {
                 listener_free(l);

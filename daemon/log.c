@@ -65,6 +65,11 @@ void log_init(enum log_level level, enum log_format format)
         state.to_journal = stderr_is_journal();
 }
 
+enum log_level log_get_level(void)
+{
+        return state.level;
+}
+
 enum log_level log_set_level(enum log_level level)
 {
         enum log_level before = state.level;

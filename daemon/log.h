@@ -27,6 +27,7 @@ struct log_fields {
 
 /* Before the first message; may be called again. */
 void log_init(enum log_level, enum log_format);
+enum log_level log_get_level(void);
 /* Sets the level; returns the one before. */
 enum log_level log_set_level(enum log_level);
 /* "error", "warning", "info", "debug"; N_LOG_LEVELS: no such name. */

@@ -8,13 +8,14 @@
 #include <string.h>
 
 #include "config.h"
+#include "daemon/config_table.h"
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/start.h"
 
 struct command_line {
-        const char *config, *socket, *log_level;
+        struct start_options start;
         bool check, help, version;
 };
 
@@ -43,7 +44,12 @@ static void print_help(void)
         printf("\nWithout --socket: the socket that systemd passes, else the key `socket`, else "
                "$GANGER_SOCKET,\n"
                "else /run/ganger/ganger.sock (root) or $XDG_RUNTIME_DIR/ganger/ganger.sock.\n"
-               "Exit status: 0 stopped as asked; 78 wrong configuration; 1 anything else.\n");
+               "Exit status: 0 stopped as asked; 78 wrong configuration; 1 anything else.\n\n"
+               "What a configuration may say, and what it is unless said. Sizes are bytes, or with K, M, G; "
+               "times\n"
+               "are seconds, or with ms, s, min, h, d; lists are separated by blanks.\n\n");
+        config_table_print(stdout);
+        printf("\n[module NAME]\n  what the module knows\n");
 }
 
 static void take(struct command_line *line, const char *name, const char *argument)
@@ -55,11 +61,11 @@ static void take(struct command_line *line, const char *name, const char *argume
         else if (strcmp(name, "check") == 0)
                 line->check = true;
         else if (strcmp(name, "config") == 0)
-                line->config = argument;
+                line->start.config_path = argument;
         else if (strcmp(name, "socket") == 0)
-                line->socket = argument;
+                line->start.socket = argument;
         else
-                line->log_level = argument;
+                line->start.log_level = argument;
 }
 
 /* False: wrong usage, said so. */
@@ -74,28 +80,26 @@ static bool read_command_line(int argc, char **argv, struct command_line *ret)
         while ((c = getopt_long(argc, argv, "", options, &index)) == 0)
                 take(ret, option_table[index].name, optarg);
         if (c == -1 && optind == argc &&
-            (ret->log_level == NULL || log_level_from_name(ret->log_level) != N_LOG_LEVELS))
+            (ret->start.log_level == NULL || log_level_from_name(ret->start.log_level) != N_LOG_LEVELS))
                 return true;
         if (c == -1 && optind < argc)
                 fprintf(stderr, "gangerd: unexpected argument '%s'\n", argv[optind]);
         else if (c == -1)
                 fprintf(stderr, "gangerd: --log-level %s: not one of error, warning, info, debug\n",
-                        ret->log_level);
+                        ret->start.log_level);
         fprintf(stderr, "Try 'gangerd --help'.\n");
         return false;
 }
 
-static int load(const struct command_line *line, struct configuration **ret)
+static int load(struct start_options *options)
 {
         static struct configuration_problem problem;
 
-        if (configuration_load(line->config, ret, &problem) != 0) {
+        if (start_load(options, &options->config, &problem) != 0) {
                 configuration_log_problem(&problem);
                 return EXIT_CONFIGURATION;
         }
-        if (line->log_level != NULL)
-                (*ret)->log_level = log_level_from_name(line->log_level);
-        log_init((*ret)->log_level, (*ret)->log_format);
+        log_init(options->config->log_level, options->config->log_format);
         return 0;
 }
 
@@ -113,7 +117,6 @@ static int serve(const struct start_options *options)
 int main(int argc, char **argv)
 {
         struct command_line line;
-        struct start_options options = {0};
         int status;
 
         log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
@@ -125,13 +128,12 @@ int main(int argc, char **argv)
                 printf("gangerd " GANGER_VERSION "\n");
         if (line.help || line.version)
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-        status = load(&line, &options.config);
+        status = load(&line.start);
         if (status != 0)
                 return status;
-        options.socket = line.socket;
         if (!line.check)
-                return serve(&options);
-        status = start_check(options.config, line.socket);
-        configuration_free(options.config);
+                return serve(&line.start);
+        status = start_check(line.start.config, line.start.socket);
+        configuration_free(line.start.config);
         return status;
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/rights.h"
 #include "proto/descriptors.h"
 #include "proto/reader.h"
 
@@ -34,9 +35,10 @@ struct payload {
         uint64_t n_items;    /* of an array of items; else 0 */
         size_t n_marks;      /* marks[i] is item i * MARK_EVERY */
         struct place cursor; /* behind the last run that was asked for */
-        struct place *marks; /* these three point into the same allocation */
+        struct place *marks; /* marks, fds and bytes point into the same allocation */
         int *fds;
         uint8_t *bytes;
+        struct rights *rights; /* of who brought it, or NULL */
 };
 
 struct slot {
@@ -203,6 +205,7 @@ void payload_drop(struct payload_table *t, payload_t number)
 
         for (uint32_t i = 0; i < p->n_fds; i++)
                 t->close_fd(p->fds[i]);
+        rights_unref(p->rights);
         free(p);
         t->slots[number - 1] = (struct slot){.next_free = t->first_free};
         t->first_free = number - 1;
@@ -215,6 +218,19 @@ const uint8_t *payload_bytes(const struct payload_table *t, payload_t number, si
 
         *ret_size_bytes = p->size_bytes;
         return p->bytes;
+}
+
+void payload_set_rights(struct payload_table *t, payload_t number, struct rights *rights)
+{
+        struct payload *p = table_get(t, number);
+
+        assert(p->rights == NULL);
+        p->rights = rights_ref(rights);
+}
+
+struct rights *payload_rights(const struct payload_table *t, payload_t number)
+{
+        return table_get(t, number)->rights;
 }
 
 const int *payload_fds(const struct payload_table *t, payload_t number, uint32_t *ret_n)

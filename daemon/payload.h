@@ -24,6 +24,10 @@ int payload_new(struct payload_table *, const uint8_t *data, size_t size_bytes, 
 /* The same for an array of args arrays: indexed. -EINVAL: an element is no array (*ret_bad says which). */
 int payload_new_items(struct payload_table *, const uint8_t *data, size_t size_bytes, const int *fds,
                       uint32_t n_fds, payload_t *ret, uint64_t *ret_bad);
+/* Remembers with arguments what he may who brought them. */
+struct rights;
+void payload_set_rights(struct payload_table *, payload_t, struct rights *);
+struct rights *payload_rights(const struct payload_table *, payload_t);
 void payload_drop(struct payload_table *, payload_t);
 
 const uint8_t *payload_bytes(const struct payload_table *, payload_t, size_t *ret_size_bytes);

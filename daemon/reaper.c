@@ -178,6 +178,29 @@ bool process_rss(pid_t pid, uint64_t *ret_bytes)
         return true;
 }
 
+/* The open file stands for the process: when that is gone it can be read no more, whoever has its number. */
+uint64_t worker_rss_now(struct workers *workers, uint32_t index)
+{
+        struct worker *worker = worker_at(workers, index);
+        unsigned long long pages = 0;
+        char text[128], path[32];
+
+        if (!worker || worker->pid <= 0 || worker->life == LIFE_OVER)
+                return 0;
+        if (worker->statm < 0) {
+                snprintf(path, sizeof(path), "/proc/%d/statm", (int)worker->pid);
+                worker->statm = open(path, O_RDONLY | O_CLOEXEC);
+        }
+        ssize_t n = worker->statm < 0 ? -1 : pread(worker->statm, text, sizeof(text) - 1, 0);
+        if (n <= 0)
+                return 0;
+        text[n] = 0;
+        const char *second = strchr(text, ' ');
+        if (second)
+                pages = strtoull(second, NULL, 10);
+        return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static bool process_cpu(pid_t pid, double *ret_s)
 {
         char text[1024];

@@ -201,6 +201,19 @@ static void dispatch(struct rpc_call *call, const struct envelope *envelope)
         handlers[method](call);
 }
 
+/* NULL, or how the protocol is broken. */
+static const char *serve(struct rpc_call *call, const struct envelope *envelope)
+{
+        call->is_notification = envelope->type == ENVELOPE_NOTIFICATION;
+        call->msgid = envelope->msgid;
+        if (envelope->type == ENVELOPE_RESPONSE)
+                return "a response to a request that gangerd has not made";
+        if (!call->is_notification && core_request_is_open(call->daemon->core, rpc_request(call)))
+                return "the msgid of a request that is still open";
+        dispatch(call, envelope);
+        return NULL;
+}
+
 static void on_message(void *userdata, struct connection *connection, const uint8_t *data, size_t size_bytes,
                        int *fds, uint32_t n_fds)
 {
@@ -210,20 +223,19 @@ static void on_message(void *userdata, struct connection *connection, const uint
         struct envelope envelope;
         const char *why = NULL;
 
-        if (envelope_parse(&envelope, data, size_bytes, &why) == 0) {
-                call.is_notification = envelope.type == ENVELOPE_NOTIFICATION;
-                call.msgid = envelope.msgid;
-                if (envelope.type == ENVELOPE_RESPONSE)
-                        why = "a response to a request that gangerd has not made";
-                else if (!call.is_notification && core_request_is_open(rpc->daemon->core, rpc_request(&call)))
-                        why = "the msgid of a request that is still open";
-        }
+        if (envelope_parse(&envelope, data, size_bytes, &why) == 0)
+                why = serve(&call, &envelope);
         if (why)
                 connection_protocol_error(connection, why);
-        else
-                dispatch(&call, &envelope);
         for (uint32_t i = 0; i < call.n_fds; i++)
                 closer_close(call.fds[i]);
+}
+
+const char *rpc_serve_task(struct rpc *rpc, struct connection *connection, const struct envelope *envelope)
+{
+        struct rpc_call call = {.rpc = rpc, .daemon = rpc->daemon, .connection = connection};
+        const char *why = serve(&call, envelope);
+        return why ? why : connection->breach;
 }
 
 /* What was to go into an open map and does not must not be missing there unnoticed. */
@@ -274,8 +286,17 @@ static void on_close(void *userdata, struct connection *connection)
         backend_forget_connection(rpc->daemon, connection->index);
 }
 
-const struct connection_callbacks rpc_connection_callbacks = {
-        .on_open = on_open, .on_message = on_message, .on_skipped = on_skipped, .on_close = on_close};
+static void on_over(void *userdata, struct connection *connection)
+{
+        struct rpc *rpc = userdata;
+        backend_forget_connection(rpc->daemon, connection->index);
+}
+
+const struct connection_callbacks rpc_connection_callbacks = {.on_open = on_open,
+                                                              .on_message = on_message,
+                                                              .on_skipped = on_skipped,
+                                                              .on_close = on_close,
+                                                              .on_over = on_over};
 
 int rpc_new(struct daemon *daemon, struct rpc **ret)
 {

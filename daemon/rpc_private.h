@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the rpc layer share: rpc.c (dispatch), rpc_reply.c (answers and errors), rpc_options.c
- * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c (handlers), backend.c and encode.c.
+ * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c, rpc_admin.c (handlers), backend.c and encode.c.
  */
 #ifndef DAEMON_RPC_PRIVATE_H
 #define DAEMON_RPC_PRIVATE_H

@@ -9,8 +9,8 @@
 #include "daemon/encode.h"
 #include "daemon/log.h"
 #include "daemon/permission.h"
+#include "daemon/pools.h"
 #include "daemon/rpc_private.h"
-#include "daemon/zygote.h"
 #include "proto/limits.h"
 
 #define TASKS_DEFAULT 1000
@@ -81,6 +81,9 @@ void rpc_on_HELLO(struct rpc_call *call)
                 return;
         if (options[HELLO_PROTOCOL].given && options[HELLO_PROTOCOL].count != PROTOCOL_VERSION)
                 return other_protocol(call);
+        if (options[HELLO_DESCRIPTORS].flag && connection->channel)
+                return rpc_error(call, ERROR_INVALID_PARAMS,
+                                 "option descriptors of hello: what a task asks for carries none");
         int r = permission_prepare(call->daemon->config, connection);
         if (r < 0)
                 return rpc_refuse(call, r);
@@ -151,12 +154,11 @@ static bool is_wanted(const struct listing *listing, const struct core_record *r
 {
         const struct option_value *options = listing->options;
         const struct daemon *daemon = listing->daemon;
-        const struct pool_function *function =
-                zygotes_function(daemon->zygotes, record->pool, record->function);
+        const struct pool_function *function = pools_function(daemon->pools, record->pool, record->function);
 
         return (same(&options[TASKS_STATE], encode_state(record->state)) ||
                 (!TASK_IS_END(record->state) && same(&options[TASKS_STATE], "unended"))) &&
-               same(&options[TASKS_POOL], daemon->config->pools[record->pool].name) &&
+               same(&options[TASKS_POOL], pools_name(daemon->pools, record->pool)) &&
                same(&options[TASKS_FUNCTION], function ? function->name : NULL) &&
                same(&options[TASKS_LABEL], record->label);
 }
@@ -215,17 +217,24 @@ void rpc_on_TASKS(struct rpc_call *call)
 
 static void pack_function(struct packer *packer, const struct daemon *daemon, uint32_t pool, uint32_t number)
 {
-        const struct pool_function *function = zygotes_function(daemon->zygotes, pool, number);
+        const struct pool_function *function = pools_function(daemon->pools, pool, number);
 
         pack_map(packer, 4);
         pack_str(packer, "name");
         pack_str(packer, function->name);
         pack_str(packer, "pool");
-        pack_str(packer, daemon->config->pools[pool].name);
+        pack_str(packer, pools_name(daemon->pools, pool));
         pack_str(packer, "module");
         pack_str(packer, function->module);
         pack_str(packer, "summary");
         pack_str(packer, function->summary);
+}
+
+static bool is_offered(const struct rpc_call *call, uint32_t pool, uint32_t function)
+{
+        const struct pools *pools = call->daemon->pools;
+        return pools_has_function(pools, pool, function) &&
+               permission_pool(call->connection, pools_configuration(pools, pool));
 }
 
 void rpc_on_FUNCTIONS(struct rpc_call *call)
@@ -239,13 +248,13 @@ void rpc_on_FUNCTIONS(struct rpc_call *call)
                 return rpc_refuse(call, r);
         if (!rpc_reply_begin(call, &packer))
                 return;
-        for (uint32_t pool = 0; pool < daemon->config->n_pools; pool++)
-                if (permission_pool(call->connection, &daemon->config->pools[pool]))
-                        n += zygotes_n_functions(daemon->zygotes, pool);
+        for (uint32_t pool = 0; pool < pools_end(daemon->pools); pool++)
+                for (uint32_t i = 0; i < pools_functions_end(daemon->pools, pool); i++)
+                        n += is_offered(call, pool, i);
         pack_array(&packer, n);
-        for (uint32_t pool = 0; pool < daemon->config->n_pools; pool++)
-                if (permission_pool(call->connection, &daemon->config->pools[pool]))
-                        for (uint32_t i = 0; i < zygotes_n_functions(daemon->zygotes, pool); i++)
+        for (uint32_t pool = 0; pool < pools_end(daemon->pools); pool++)
+                for (uint32_t i = 0; i < pools_functions_end(daemon->pools, pool); i++)
+                        if (is_offered(call, pool, i))
                                 pack_function(&packer, daemon, pool, i);
         rpc_reply_end(call, &packer);
 }

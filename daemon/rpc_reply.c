@@ -74,16 +74,20 @@ static const struct {
         [CORE_QUEUE_FULL] = {ERROR_QUEUE_FULL, NULL},
         [CORE_QUOTA] = {ERROR_QUOTA_EXCEEDED, NULL},
         [CORE_STOPPING] = {ERROR_SHUTTING_DOWN, "gangerd stops and takes no new tasks"},
-        [CORE_NOT_READY] = {ERROR_NOT_READY, "the task has not ended within the time given"},
+        [CORE_NOT_READY] = {ERROR_NOT_READY,
+                            "the time given is over, and what was waited for has not come to be"},
         [CORE_NOT_OPEN] = {ERROR_INVALID_PARAMS, "no such request is open on this connection"},
         [CORE_MISUSE] =
                 {ERROR_INVALID_PARAMS,
                  "the open map was not begun with that option, or its last feed was said to be the last"},
         [CORE_BAD_WORKER] = {ERROR_WORKER_LOST, "the worker broke its protocol"},
         [CORE_OUT_OF_MEMORY] = {ERROR_OUT_OF_MEMORY, "gangerd has no memory for this request"},
-        [CORE_CANCELLED] = {ERROR_CANCELLED, "the request was given up by cancel_request"},
+        [CORE_CANCELLED] = {ERROR_CANCELLED,
+                            "the request was given up, or the task that made it was told to end"},
         [CORE_KEY_CONFLICT] = {ERROR_KEY_CONFLICT,
                                "a task with this key is known that has another function or other arguments"},
+        [CORE_DEADLOCK] = {ERROR_DEADLOCK, "the task would wait for what waits for it"},
+        [CORE_NESTING] = {ERROR_NESTING_LIMIT, NULL},
         [CORE_TOO_LARGE] = {ERROR_TOO_LARGE,
                             "the answer would be larger than a message may be (max_message)"},
 };
@@ -95,7 +99,7 @@ void rpc_pack_refusal(struct packer *packer, const struct daemon *daemon, int r)
         assert(r != 0);
         if (r < 0)
                 r = CORE_OUT_OF_MEMORY; /* nothing else fails in the core */
-        if (r != CORE_QUOTA && r != CORE_QUEUE_FULL) {
+        if (refusals[r].message) {
                 encode_error(packer, refusals[r].code, refusals[r].message, NULL);
                 return;
         }

@@ -10,8 +10,8 @@
 #include "daemon/log.h"
 #include "daemon/payload.h"
 #include "daemon/permission.h"
+#include "daemon/pools.h"
 #include "daemon/rpc_private.h"
-#include "daemon/zygote.h"
 #include "proto/descriptors.h"
 
 #define DEFAULT_POOL "default"
@@ -19,31 +19,23 @@
 
 /* -- which pool, which function -- */
 
-static uint32_t pool_by_name(const struct daemon *daemon, const char *name, size_t size_bytes)
-{
-        for (uint32_t i = 0; i < daemon->config->n_pools; i++)
-                if (strlen(daemon->config->pools[i].name) == size_bytes &&
-                    memcmp(daemon->config->pools[i].name, name, size_bytes) == 0)
-                        return i;
-        return CORE_NO_POOL;
-}
-
 /* A pool that the caller may not use has nothing for him. */
 static bool offers(const struct rpc_call *call, uint32_t pool, const char *name, size_t size_bytes)
 {
-        return zygotes_function_number(call->daemon->zygotes, pool, name, size_bytes) != UINT32_MAX &&
-               permission_pool(call->connection, &call->daemon->config->pools[pool]);
+        const struct pools *pools = call->daemon->pools;
+        return pools_function_number(pools, pool, name, size_bytes) != UINT32_MAX &&
+               permission_pool(call->connection, pools_configuration(pools, pool));
 }
 
 /* Without the option: `default` if it has the function, else the only pool that has it. */
 static int choose_pool(struct rpc_call *call, const char *name, size_t size_bytes, uint32_t *ret_pool)
 {
-        const struct daemon *daemon = call->daemon;
-        uint32_t pool = pool_by_name(daemon, DEFAULT_POOL, strlen(DEFAULT_POOL)), n = 0;
+        const struct pools *pools = call->daemon->pools;
+        uint32_t pool = pools_find(pools, DEFAULT_POOL, strlen(DEFAULT_POOL)), n = 0;
 
         if (pool == CORE_NO_POOL || !offers(call, pool, name, size_bytes)) {
                 pool = CORE_NO_POOL;
-                for (uint32_t i = 0; i < daemon->config->n_pools; i++)
+                for (uint32_t i = 0; i < pools_end(pools); i++)
                         if (offers(call, i, name, size_bytes)) {
                                 pool = i;
                                 n++;
@@ -62,16 +54,16 @@ static int choose_pool(struct rpc_call *call, const char *name, size_t size_byte
 /* The pool that the option names. 0, or < 0: answered. */
 static int named_pool(struct rpc_call *call, const struct option_value *option, uint32_t *ret_pool)
 {
-        const struct daemon *daemon = call->daemon;
-        uint32_t pool = pool_by_name(daemon, option->text, option->text_size_bytes);
+        const struct pools *pools = call->daemon->pools;
+        uint32_t pool = pools_find(pools, option->text, option->text_size_bytes);
 
         if (pool == CORE_NO_POOL)
                 rpc_error(call, ERROR_UNKNOWN_POOL, "there is no pool \"%.*s\"", (int)option->text_size_bytes,
                           option->text);
-        else if (!permission_pool(call->connection, &daemon->config->pools[pool]))
+        else if (!permission_pool(call->connection, pools_configuration(pools, pool)))
                 rpc_error(call, ERROR_NOT_PERMITTED,
                           "you may not use the pool %s: it is for others (allow_users, allow_groups)",
-                          daemon->config->pools[pool].name);
+                          pools_name(pools, pool));
         else
                 *ret_pool = pool;
         return call->answered ? -EPERM : 0;
@@ -102,12 +94,12 @@ static int find_function(struct rpc_call *call, const struct option_value *pool_
                 return r;
         spec->function = spec->pool == CORE_NO_POOL
                                  ? UINT32_MAX
-                                 : zygotes_function_number(daemon->zygotes, spec->pool, name, size_bytes);
+                                 : pools_function_number(daemon->pools, spec->pool, name, size_bytes);
         if (spec->function != UINT32_MAX)
                 return 0;
         if (pool_option->given)
                 rpc_error(call, ERROR_UNKNOWN_FUNCTION, "the pool %s has no function \"%.*s\"",
-                          daemon->config->pools[spec->pool].name, (int)size_bytes, name);
+                          pools_name(daemon->pools, spec->pool), (int)size_bytes, name);
         else
                 rpc_error(call, ERROR_UNKNOWN_FUNCTION, "no pool that you may use has a function \"%.*s\"",
                           (int)size_bytes, name);
@@ -238,6 +230,7 @@ static int take_args(struct rpc_call *call, uint32_t i, bool are_items, struct c
                 rpc_refuse(call, r);
         if (r < 0)
                 return r;
+        payload_set_rights(payloads, spec->args, call->connection->rights);
         spec->n_descriptors = call->n_fds;
         spec->args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds);
         call->n_fds = 0;
@@ -434,6 +427,7 @@ static int feed_items(struct rpc_call *call, struct core_request request, bool l
                         end_map(call, request, ERROR_NONE, NULL, r);
                 if (r < 0)
                         return r;
+                payload_set_rights(daemon->payloads, spec.args, call->connection->rights);
                 spec.n_descriptors = call->n_fds;
                 spec.args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds);
                 call->n_fds = 0;

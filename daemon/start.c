@@ -21,6 +21,7 @@
 
 #include "config.h"
 #include "daemon/closer.h"
+#include "daemon/config_core.h"
 #include "daemon/configuration.h"
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
@@ -28,14 +29,13 @@
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/payload.h"
+#include "daemon/pools.h"
+#include "daemon/reload.h"
 #include "daemon/rpc.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
 #include "proto/limits.h"
-
-/* exec kills its program after kill_grace and then answers: its worker is not to be killed just then. */
-#define ANSWER_MARGIN (CORE_SECOND / 2)
 
 #define EPOCH_2020 INT64_C(1577836800)
 
@@ -136,10 +136,10 @@ static int passed_path(int fd, char **ret)
         return *ret == NULL ? -ENOMEM : 0;
 }
 
-static int find_socket(const char *option, struct configuration *config, int *ret_fd, bool *ret_usual)
+static int find_socket(const char *option, const struct configuration *config, int *ret_fd, bool *ret_usual,
+                       char **ret_path)
 {
         const char *why = NULL;
-        char *path = NULL;
         int r = systemd_listen_fd(ret_fd);
 
         if (r == SYSTEMD_SEVERAL)
@@ -150,33 +150,31 @@ static int find_socket(const char *option, struct configuration *config, int *re
                 return LISTENER_IMPOSSIBLE;
         *ret_usual = false;
         if (r == 0 && *ret_fd >= 0)
-                r = passed_path(*ret_fd, &path);
+                r = passed_path(*ret_fd, ret_path);
         else if (r == 0)
-                r = listener_path(option, config->socket, &path, ret_usual, &why);
+                r = listener_path(option, config->socket, ret_path, ret_usual, &why);
         if (why != NULL)
                 log_error("%s", why);
-        if (r != 0)
-                return r;
-        free(config->socket);
-        config->socket = path;
-        return 0;
+        return r;
 }
 
 static int begin_socket(struct daemon *d, const char *option)
 {
-        struct configuration *config = d->config;
+        const struct configuration *config = d->config;
         struct listener_config listener = {.mode = config->socket_mode,
                                            .has_group = config->socket_group.said,
                                            .group = config->socket_group.gid,
                                            .on_accept = on_accept,
                                            .userdata = d};
-        int r = find_socket(option, config, &listener.passed_fd, &listener.make_directory);
+        char *path = NULL;
+        int r = find_socket(option, config, &listener.passed_fd, &listener.make_directory, &path);
 
         systemd_begin();
         if (r == 0) {
-                listener.path = config->socket;
+                listener.path = path;
                 r = listener_new(d->base, &listener, &d->listener);
         }
+        free(path);
         if (r == 0)
                 r = listener_is_shared(d->listener, geteuid(), &d->shared);
         if (r < 0)
@@ -184,20 +182,57 @@ static int begin_socket(struct daemon *d, const char *option)
         return r == LISTENER_IMPOSSIBLE ? EXIT_CONFIGURATION : r == 0 ? 0 : EXIT_FAILURE;
 }
 
-static int settle(struct daemon *d)
+static uint64_t sum_of_nesting(const struct configuration *config)
 {
-        struct configuration_problem problem;
+        uint64_t sum = 0;
+
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                sum += config->pools[i].nesting_limit;
+        return sum;
+}
+
+int start_load(const struct start_options *options, struct configuration **ret,
+               struct configuration_problem *problem)
+{
+        int r = configuration_load(options->config_path, ret, problem);
+
+        if (r == 0 && options->log_level != NULL)
+                (*ret)->log_level = log_level_from_name(options->log_level);
+        return r;
+}
+
+static int settle(const struct daemon *d, struct configuration *config, struct configuration_problem *problem)
+{
         struct rlimit limit = {0};
-        uint32_t max_connections = d->config->max_connections;
+        uint32_t max_connections = config->max_connections;
+        uint64_t nesting = sum_of_nesting(config);
+        int r;
 
         getrlimit(RLIMIT_NOFILE, &limit);
-        if (configuration_settle(d->config, d->shared, limit.rlim_cur, &problem) != 0) {
-                configuration_log_problem(&problem);
-                return EXIT_CONFIGURATION;
-        }
-        if (d->config->max_connections != max_connections)
-                log_warning("RLIMIT_NOFILE has room for %u connections only", d->config->max_connections);
-        return 0;
+        r = configuration_settle(config, d->shared, limit.rlim_cur, problem);
+        if (r == 0 && config->max_connections != max_connections)
+                log_warning("RLIMIT_NOFILE has room for %u connections only", config->max_connections);
+        if (r == 0 && sum_of_nesting(config) != nesting)
+                log_warning("RLIMIT_NOFILE has room for nesting_limit = %llu only, all pools together",
+                            (unsigned long long)sum_of_nesting(config));
+        return r;
+}
+
+static int begin_settled(struct daemon *d)
+{
+        struct configuration_problem problem;
+
+        if (settle(d, d->config, &problem) == 0)
+                return 0;
+        configuration_log_problem(&problem);
+        return EXIT_CONFIGURATION;
+}
+
+int start_succeed(struct daemon *d, struct configuration *next, struct configuration_problem *problem)
+{
+        int r = settle(d, next, problem);
+
+        return r == 0 ? configuration_may_follow(d->config, next, problem) : r;
 }
 
 /* Ids grow over restarts: each start begins where no earlier one can have come to. */
@@ -211,32 +246,11 @@ static uint64_t first_id(const struct daemon *d)
 
 static int begin_core(struct daemon *d)
 {
-        const struct configuration *c = d->config;
-        const struct core_config config = {.first_id = first_id(d),
-                                           .history = c->history,
-                                           .max_requests = c->max_requests,
-                                           .output_limit_bytes = c->output_limit_bytes,
-                                           .memory_limit_bytes = c->memory_limit_bytes,
-                                           .max_answer_bytes = c->max_message_bytes,
-                                           .user_connections = c->user_connections,
-                                           .user_tasks = c->user_tasks,
-                                           .user_descriptors = c->user_descriptors,
-                                           .user_memory_bytes = c->user_memory_bytes,
-                                           .stop_timeout = c->stop_timeout};
-        int r = core_new(&config, &backend_ops, d, &d->core);
+        struct core_config config = config_core(d->config);
+        int r;
 
-        for (uint32_t i = 0; r == 0 && i < c->n_pools; i++) {
-                const struct pool_configuration *p = &c->pools[i];
-                const struct core_pool_config pool = {.workers = p->workers,
-                                                      .window = 1,
-                                                      .queue_limit = p->queue_limit,
-                                                      .timeout = p->timeout,
-                                                      .kill_grace = p->kill_grace + ANSWER_MARGIN,
-                                                      .start_timeout = c->start_timeout};
-                uint32_t index;
-                r = core_pool_add(d->core, &pool, &index);
-                assert(r != 0 || index == i);
-        }
+        config.first_id = first_id(d);
+        r = core_new(&config, &backend_ops, d, &d->core);
         return r == 0 ? 0 : failed("the core", -r);
 }
 
@@ -244,7 +258,7 @@ static int begin_tables(struct daemon *d)
 {
         int r;
 
-        closer_init((uint32_t)d->config->user_descriptors * 2 + LIMIT_DESCRIPTORS);
+        closer_init(config_closer(d->config));
         r = payload_table_new(closer_close, &d->payloads);
         if (r == 0)
                 r = rpc_new(d, &d->rpc);
@@ -252,16 +266,49 @@ static int begin_tables(struct daemon *d)
                 r = connections_new(d, &rpc_connection_callbacks, d->rpc, &d->connections);
         if (r == 0)
                 r = workers_new(d, &d->workers);
+        if (r == 0)
+                r = zygotes_new(d, &d->zygotes);
+        if (r == 0)
+                r = pools_new(d, &d->pools);
+        if (r == 0)
+                r = reload_new(d, &d->reload);
         return r == 0 ? 0 : failed("its tables", -r);
 }
 
+/* In the order of the configuration, which becomes the core's. */
+static int put_in_force(struct daemon *d, struct zygote *const *zygotes)
+{
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++) {
+                const struct pool_configuration *pool = &d->config->pools[i];
+                struct generation *generation;
+                r = pools_prepare(d->pools, d->config, pool->name, zygotes[i], &generation);
+                if (r == 0)
+                        pools_commit(d->pools, generation, zygotes[i], d->config, pool);
+        }
+        return r;
+}
+
+/* Waited for: nothing is served yet. */
 static int begin_zygotes(struct daemon *d)
 {
-        int r = zygotes_start(d);
+        struct zygote *zygotes[LIMIT_POOLS];
+        int r = 0, status = 0;
 
-        if (r < 0)
-                return failed("the zygotes", -r);
-        return r == 0 ? 0 : EXIT_CONFIGURATION;
+        for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
+                r = zygote_new(d->zygotes, d->config, &d->config->pools[i], NULL, NULL, &zygotes[i]);
+        if (r == 0)
+                r = zygotes_await(d->zygotes);
+        for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
+                if (zygote_progress(zygotes[i]) == ZYGOTE_UNFIT) {
+                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = d->config->pools[i].name), "%s",
+                                 zygote_why(zygotes[i]));
+                        status = EXIT_CONFIGURATION;
+                }
+        if (r == 0 && status == 0)
+                r = put_in_force(d, zygotes);
+        return r == 0 ? status : failed("the zygotes", -r);
 }
 
 static int begin_loop(struct daemon *d)
@@ -276,13 +323,14 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
         int status;
 
         d->config = options->config;
+        d->options = options;
         status = begin_process(d);
         if (status == 0)
                 status = begin_loop(d);
         if (status == 0)
                 status = begin_socket(d, options->socket);
         if (status == 0)
-                status = settle(d);
+                status = begin_settled(d);
         if (status == 0)
                 status = begin_tables(d);
         if (status == 0)
@@ -304,6 +352,8 @@ void daemon_end(struct daemon *d)
         d->core = core_free(d->core);
         d->rpc = rpc_free(d->rpc);
         d->zygotes = zygotes_free(d->zygotes);
+        d->pools = pools_free(d->pools);
+        d->reload = reload_free(d->reload);
         d->payloads = payload_table_free(d->payloads);
         d->listener = listener_free(d->listener);
         daemon_deinit(d);
@@ -354,11 +404,16 @@ int start_check(struct configuration *config, const char *socket)
         struct configuration_problem problem;
         struct rlimit limit = {0};
         bool usual, shared = (config->socket_mode & 022) != 0;
+        char *path = NULL;
         int fd, status = 0;
 
         getrlimit(RLIMIT_NOFILE, &limit);
-        if (find_socket(socket, config, &fd, &usual) != 0)
+        if (find_socket(socket, config, &fd, &usual, &path) != 0)
                 status = EXIT_CONFIGURATION;
+        if (path != NULL) {
+                free(config->socket);
+                config->socket = path;
+        }
         if (configuration_settle(config, shared, limit.rlim_max, &problem) != 0) {
                 configuration_log_problem(&problem);
                 status = EXIT_CONFIGURATION;

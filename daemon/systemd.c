@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 static char *notify_socket;
 
@@ -61,6 +62,17 @@ static void notify(const char *text)
 void systemd_ready(void)
 {
         notify("READY=1");
+}
+
+void systemd_reloading(void)
+{
+        char text[80];
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                 (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+        notify(text);
 }
 
 void systemd_stopping(void)

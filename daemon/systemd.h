@@ -14,6 +14,8 @@ int systemd_listen_fd(int *ret_fd);
 /* Notes where systemd listens to us and takes that out of the environment. */
 void systemd_begin(void);
 void systemd_ready(void);
+/* systemd_ready() must follow. */
+void systemd_reloading(void);
 void systemd_stopping(void);
 /* One line for `systemctl status`. */
 void systemd_status(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/configuration.h"
+#include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
@@ -31,7 +31,7 @@
 
 const char *worker_pool_name(const struct worker *worker)
 {
-        return worker->owner->daemon->config->pools[worker->pool].name;
+        return pools_name(worker->owner->daemon->pools, worker->pool);
 }
 
 void worker_doom(struct worker *worker)
@@ -64,7 +64,9 @@ void worker_forget_process(struct worker *worker)
                 HASH_DEL(worker->owner->by_pid, worker);
         if (worker->pidfd >= 0)
                 close(worker->pidfd);
-        worker->pidfd = -1;
+        if (worker->statm >= 0)
+                close(worker->statm);
+        worker->pidfd = worker->statm = -1;
 }
 
 void worker_obituary(struct workers *workers, uint32_t index, enum log_level level, uint64_t task,
@@ -86,7 +88,8 @@ void worker_obituary(struct workers *workers, uint32_t index, enum log_level lev
         log_with(level,
                  LOG_FIELDS(.task = task, .worker = worker->pid, .pool = worker_pool_name(worker),
                             .function = function),
-                 "the worker %s after %.3f s", how, (double)worker->end.lived / CORE_SECOND);
+                 "the worker %s after %.3f s%s", how, (double)worker->end.lived / CORE_SECOND,
+                 worker->end.over_limit ? ": an allocation failed under memory_limit" : "");
 }
 
 /* The end of a life: the core is told, the rest waits for the loop's end. `exit`: NULL if it never was. */
@@ -203,19 +206,6 @@ static void shut(struct worker *worker, int value)
         worker->life = LIFE_SHUT;
 }
 
-static void come_up(struct worker *worker)
-{
-        const struct pool_configuration *pool = &worker->owner->daemon->config->pools[worker->pool];
-        int nice = getpriority(PRIO_PROCESS, 0);
-
-        if (pool->nice_said || nice < 0)
-                nice = pool->nice;
-        if (setpriority(PRIO_PROCESS, (id_t)worker->pid, nice) < 0 && errno != ESRCH)
-                log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.worker = worker->pid, .pool = pool->name),
-                         "cannot set nice %d: %s", nice, strerror(errno));
-        worker->life = LIFE_UP;
-}
-
 static bool is_our_child(const struct worker *worker)
 {
         siginfo_t info;
@@ -225,7 +215,7 @@ static bool is_our_child(const struct worker *worker)
 static void hello_first(struct worker *worker, int pid)
 {
         if (learn_pid(worker, pid) && is_our_child(worker))
-                come_up(worker);
+                worker->life = LIFE_UP;
         else
                 worker_bad(worker, "its hello comes from no child of this daemon");
 }
@@ -233,7 +223,7 @@ static void hello_first(struct worker *worker, int pid)
 static void hello(struct worker *worker, int pid)
 {
         if (pid == worker->pid)
-                come_up(worker);
+                worker->life = LIFE_UP;
         else
                 worker_bad(worker, "its hello comes from another process than was reported");
 }
@@ -243,14 +233,25 @@ static void hello_again(struct worker *worker, int pid)
         worker_bad(worker, "it says hello twice");
 }
 
+/* The word is the worker's own; where there is no such limit it means nothing. */
+static bool is_over_limit(const struct worker *worker)
+{
+        const struct pool_configuration *pool = &worker->owner->daemon->config->pools[worker->pool];
+
+        return pool->memory_limit_bytes > 0 && worker->shares_area &&
+               atomic_load(&worker->area->over_limit) != 0;
+}
+
 static void dead(struct worker *worker, int status)
 {
         channel_read(&worker->channel, true);
         struct core_exit exit = {
                 .by_signal = WIFSIGNALED(status),
                 .status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                .over_limit = is_over_limit(worker),
                 .max_rss_bytes = worker->max_rss_bytes,
         };
+        worker->end.over_limit = exit.over_limit && !worker->doomed;
         worker->end.by_signal = exit.by_signal;
         worker->end.status = exit.status;
         finish(worker, &exit);
@@ -302,5 +303,18 @@ static void on_end(struct channel *channel)
         worker_on(worker, EVENT_HANGUP, 0);
 }
 
+struct connection *worker_asks_by(const struct worker *worker)
+{
+        struct connection *c = connection_by_index(worker->owner->daemon->connections, worker->asks_by);
+        return c && c->channel == &worker->channel ? c : NULL;
+}
+
+static void on_flushed(struct channel *channel)
+{
+        struct connection *c = worker_asks_by(CONTAINER_OF(channel, struct worker, channel));
+        if (c)
+                connection_task_flushed(c);
+}
+
 const struct channel_callbacks worker_channel_callbacks = {
-        .on_message = on_message, .on_bad = on_bad, .on_end = on_end};
+        .on_message = on_message, .on_bad = on_bad, .on_end = on_end, .on_flushed = on_flushed};

@@ -45,8 +45,8 @@ void worker_credit(struct workers *, uint32_t index, uint64_t task, uint32_t byt
 /* -- news from zygotes, about the spawn with this number -- */
 void workers_spawned(struct workers *, uint64_t spawn_id, pid_t);
 void workers_spawn_failed(struct workers *, uint64_t spawn_id, int error);
-/* No more news about spawns will come from the pool's zygote. */
-void workers_zygote_lost(struct workers *, uint32_t pool);
+/* No more news about spawns will come from the zygote with this serial. */
+void workers_zygote_lost(struct workers *, uint64_t zygote);
 
 /* -- looking -- */
 /* The one line that is written of a worker's end, while its loss is told to the core: what it was running, or
@@ -60,6 +60,9 @@ struct worker_usage {
 };
 /* Memory and time of a worker's process, at most a second old. False: not known. */
 bool worker_usage(struct workers *, uint32_t index, struct worker_usage *ret);
+/* The resident memory of a worker's process at this moment, in bytes; 0: not known, or it is gone. Cheap
+ * enough to be asked after every task; keeps a descriptor for each worker that was asked about. */
+uint64_t worker_rss_now(struct workers *, uint32_t index);
 /* The resident memory of a process. */
 bool process_rss(pid_t, uint64_t *ret_bytes);
 

@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes from a worker: hello, answers, items of maps, streams. The hot path. Only the envelope's own
- * fields are read; results and error maps go on as the bytes that they are. All of it is untrusted: the core
- * checks that it is about what the worker was given.
+ * What comes from a worker: hello, answers, items of maps, streams, and what its task asks for, which is the
+ * rpc layer's as if a client asked. The hot path. Only the envelope's own fields are read; results and error
+ * maps go on as the bytes that they are. All of it is untrusted: the core checks that it is about what the
+ * worker was given.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "daemon/backend.h"
+#include "daemon/configuration.h"
+#include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/pools.h"
+#include "daemon/rights.h"
+#include "daemon/rpc.h"
 #include "daemon/worker_private.h"
+#include "daemon/zygote.h"
+#include "proto/methods.h"
 #include "proto/options.h"
 
-#define NO_SENSE "a message makes no sense"
+#define REQUESTS_A_TURN 64
+#define REFUSED_MOST    8 /* lines that one hello is worth */
+#define NO_SENSE        "a message makes no sense"
 
 static bool is(const char *expected, const char *text, size_t size_bytes)
 {
@@ -205,7 +215,18 @@ static const char *on_stream(struct worker *worker, struct reader reader)
 struct greeting {
         uint64_t protocol, slots;
         bool area;
+        struct reader refused; /* what it could not make of itself, and why */
+        uint32_t n_refused;
 };
+
+static int read_refused(struct reader *reader, struct greeting *ret)
+{
+        struct reader map = *reader;
+        int r = reader_map(&map, &ret->n_refused);
+
+        ret->refused = map;
+        return r < 0 ? r : reader_skip(reader, NULL, NULL, NULL);
+}
 
 static bool read_greeting(struct reader reader, struct greeting *ret)
 {
@@ -223,12 +244,36 @@ static bool read_greeting(struct reader reader, struct greeting *ret)
                         r = reader_uint(&reader, &ret->slots);
                 else if (r == 0 && is("area", key, size_bytes))
                         r = reader_bool(&reader, &ret->area);
+                else if (r == 0 && is("refused", key, size_bytes))
+                        r = read_refused(&reader, ret);
                 else if (r == 0)
                         r = reader_skip(&reader, NULL, NULL, NULL);
                 if (r < 0)
                         return false;
         }
         return true;
+}
+
+/* It works without; of all workers of a zygote the first one's word is logged. */
+static void hear_refused(struct worker *worker, struct greeting *greeting)
+{
+        struct zygote *zygote = pools_zygote(worker->owner->daemon->pools, worker->pool);
+        const char *key, *why;
+        size_t key_size_bytes, why_size_bytes;
+
+        if (greeting->n_refused == 0 || !zygote || zygote_serial(zygote) != worker->zygote ||
+            !zygote_hears_first(zygote))
+                return;
+        for (uint32_t i = 0; i < greeting->n_refused && i < REFUSED_MOST; i++) {
+                if (reader_str(&greeting->refused, &key, &key_size_bytes) < 0 ||
+                    reader_str(&greeting->refused, &why, &why_size_bytes) < 0)
+                        return;
+                log_with(LOG_LEVEL_WARNING,
+                         LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker)),
+                         "the workers run without their pool's %.*s, which cannot be set: %.*s",
+                         (int)(key_size_bytes < 64 ? key_size_bytes : 64), key,
+                         (int)(why_size_bytes < 256 ? why_size_bytes : 256), why);
+        }
 }
 
 static const char *on_hello(struct worker *worker, struct reader reader)
@@ -246,6 +291,7 @@ static const char *on_hello(struct worker *worker, struct reader reader)
         if (worker->bad)
                 return NULL;
         worker->shares_area = greeting.area;
+        hear_refused(worker, &greeting);
         const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
                                                     (uint32_t)greeting.slots, daemon->now));
         if (!why)
@@ -253,10 +299,53 @@ static const char *on_hello(struct worker *worker, struct reader reader)
         return why;
 }
 
+/* -- what its task asks for -- */
+
+/* gangerd never stops reading a worker. One that asks on and on without reading the answers is stopped by
+ * this: more than the largest answer, and what may wait beside it. */
+static bool is_rude(const struct worker *worker)
+{
+        const struct configuration *config = worker->owner->daemon->config;
+        return output_size(&worker->channel.output) > config->output_limit_bytes + config->max_message_bytes;
+}
+
+/* What the task may use: all chunks of a map were brought by the same connection. */
+static struct rights *rights_of(const struct worker *worker, uint64_t task)
+{
+        for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
+                if (worker->task_at[i] == task)
+                        return worker->rights[i];
+        return NULL;
+}
+
+static const char *on_request(struct worker *worker, const struct envelope *envelope)
+{
+        struct daemon *daemon = worker->owner->daemon;
+        struct connection *c = worker_asks_by(worker);
+
+        if (worker->doomed)
+                return NULL; /* it was killed, and what it asks ends with it */
+        if (is_rude(worker))
+                return "it asks for more and more and does not read the answers";
+        if (!c) {
+                int r = connection_open_task(daemon->connections, &worker->channel, worker->index,
+                                             worker->pid, &c);
+                if (r == CORE_NOT_OPEN)
+                        return "it asks for something and runs no task";
+                if (r != 0)
+                        return "there is no memory for what it asks";
+                c->rights = rights_ref(rights_of(worker, c->task));
+                worker->asks_by = c->index;
+        }
+        /* Others have their turn, also while a worker asks and asks. */
+        if (++worker->n_asked % REQUESTS_A_TURN == 0 || core_connection_blocked(daemon->core, c->index) ||
+            c->owed_bytes > daemon->config->output_limit_bytes)
+                worker->channel.rests = true;
+        return rpc_serve_task(daemon->rpc, c, envelope);
+}
+
 static const char *dispatch(struct worker *worker, const struct envelope *envelope)
 {
-        if (envelope->type == ENVELOPE_REQUEST)
-                return "it asks for something";
         if (envelope->type == ENVELOPE_NOTIFICATION &&
             is("hello", envelope->method, envelope->method_size_bytes))
                 return envelope->n_params == 1 ? on_hello(worker, envelope->params) : NO_SENSE;
@@ -266,11 +355,15 @@ static const char *dispatch(struct worker *worker, const struct envelope *envelo
                 struct reader error = envelope->error;
                 return reader_nil(&error) ? on_result(worker, envelope) : on_failure(worker, envelope);
         }
+        if (envelope->type == ENVELOPE_REQUEST)
+                return on_request(worker, envelope);
         if (is("item", envelope->method, envelope->method_size_bytes))
                 return envelope->n_params == 5 ? on_item(worker, envelope->params) : NO_SENSE;
         if (is("stream", envelope->method, envelope->method_size_bytes))
                 return envelope->n_params == 3 ? on_stream(worker, envelope->params) : NO_SENSE;
-        return "it sends a message that there is not";
+        if (method_from_name(envelope->method, envelope->method_size_bytes) == N_METHODS)
+                return "it sends a message that there is not";
+        return on_request(worker, envelope);
 }
 
 const char *worker_on_message(struct worker *worker, const struct envelope *envelope)

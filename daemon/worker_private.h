@@ -16,6 +16,7 @@
 
 #include "daemon/channel.h"
 #include "daemon/hash.h"
+#include "daemon/pools.h"
 #include "daemon/worker.h"
 #include "proto/area.h"
 
@@ -43,6 +44,7 @@ enum worker_event {
 struct worker_end {
         bool by_signal;
         int status;
+        bool over_limit;
         int64_t lived;
 };
 
@@ -50,6 +52,8 @@ struct worker {
         struct channel channel;
         struct workers *owner;
         uint32_t index, pool;
+        struct generation *generation; /* that it was born from */
+        uint64_t zygote;               /* the serial of whom it was asked of */
         enum worker_life life;
         bool doomed;  /* SIGKILL was sent, or is as soon as the process is known; nothing is sent any more */
         bool mourned; /* its obituary is written */
@@ -57,8 +61,13 @@ struct worker {
         uint64_t spawn_id;
         pid_t pid; /* 0: not known */
         int pidfd; /* -1: not open */
+        int statm; /* /proc/PID/statm, once worker_rss_now() was asked; -1 */
         struct area *area;
         bool shares_area; /* its hello said so */
+        uint32_t n_asked; /* requests, over all */
+        uint32_t asks_by; /* number of the connection by which its task asks, if worker_asks_by() finds it */
+        struct rights *rights[LIMIT_SLOTS]; /* of those who brought what was last sent there, or NULL */
+        uint64_t task_at[LIMIT_SLOTS];      /* which was that */
         /* without an area: what it was sent last */
         uint64_t lone_task;
         int64_t lone_since;
@@ -105,6 +114,8 @@ void worker_doom(struct worker *);
 bool workers_expect_newborn(const struct workers *);
 /* Ends every child that is no worker and no zygote, unless it may be a newborn. */
 void workers_end_orphans(struct workers *);
+/* The connection of the task that it runs, if that has asked for something; else NULL. */
+struct connection *worker_asks_by(const struct worker *);
 /* What its message means. NULL, or why it makes no sense. */
 const char *worker_on_message(struct worker *, const struct envelope *);
 

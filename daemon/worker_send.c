@@ -16,6 +16,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/payload.h"
+#include "daemon/rights.h"
 #include "daemon/worker_private.h"
 #include "proto/pack.h"
 
@@ -68,7 +69,7 @@ static int pack_dispatch(struct worker *worker, const struct core_dispatch *disp
         pack_uint(&packer, dispatch->task);
         pack_uint(&packer, dispatch->attempt);
         pack_uint(&packer, dispatch->slot);
-        pack_uint(&packer, dispatch->function);
+        pack_uint(&packer, generation_function(worker->generation, dispatch->function));
         pack_args(&packer, payloads, dispatch, &fds, &n_fds);
         /* Of a single task always: who attaches later, and the failure record, want to see it. */
         pack_uint(&packer, dispatch->streams || !dispatch->is_chunk ? FLAG_WANT_STREAMS : 0);
@@ -104,6 +105,10 @@ int worker_send(struct workers *workers, uint32_t index, const struct core_dispa
         uint64_t told = dispatch->task;
         atomic_compare_exchange_strong(&worker->area->cancel, &told, 0);
         atomic_store(&slot->word, slot_word(dispatch->task, SLOT_SENT));
+        struct rights **rights = &worker->rights[dispatch->slot];
+        rights_unref(*rights);
+        *rights = rights_ref(payload_rights(workers->daemon->payloads, dispatch->args));
+        worker->task_at[dispatch->slot] = dispatch->task;
         worker->lone_task = dispatch->task;
         worker->lone_since = workers->daemon->now;
         return 0;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/rights.h"
 #include "daemon/worker_private.h"
 #include "daemon/zygote.h"
 
@@ -55,8 +56,11 @@ static struct worker *worker_free(struct worker *worker)
                 return NULL;
         event_del(&worker->hung_timer);
         channel_deinit(&worker->channel);
+        for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
+                rights_unref(worker->rights[i]);
         if (worker->area)
                 munmap(worker->area, AREA_SIZE_BYTES);
+        generation_unref(worker->generation);
         free(worker);
         return NULL;
 }
@@ -102,18 +106,21 @@ static int reserve_index(struct workers *workers, uint32_t index)
 
 int worker_spawn(struct workers *workers, uint32_t pool, uint32_t index)
 {
+        struct zygote *zygote = pools_zygote(workers->daemon->pools, pool);
         int peer = -1, area_fd = -1;
         int r = reserve_index(workers, index);
         if (r < 0)
                 return r;
-        assert(!workers->at[index]);
+        assert(zygote && !workers->at[index]);
         struct worker *worker = calloc(1, sizeof(*worker));
         if (!worker)
                 return -ENOMEM;
         worker->owner = workers;
         worker->index = index;
         worker->pool = pool;
-        worker->pidfd = worker->channel.fd = -1;
+        worker->zygote = zygote_serial(zygote);
+        worker->generation = pools_generation(workers->daemon->pools, pool);
+        worker->pidfd = worker->statm = worker->channel.fd = -1;
         worker->born = workers->daemon->now;
         worker->spawn_id = (workers->n_spawns + 1) << 32 | index;
         event_assign(&worker->hung_timer, workers->daemon->base, -1, 0, worker_on_hung_timer, worker);
@@ -121,7 +128,7 @@ int worker_spawn(struct workers *workers, uint32_t pool, uint32_t index)
         if (r == 0)
                 r = channel_pair(worker, &peer);
         if (r == 0)
-                r = zygote_spawn(workers->daemon->zygotes, pool, worker->spawn_id, peer, area_fd);
+                r = zygote_spawn(zygote, worker->spawn_id, peer, area_fd);
         if (r < 0) {
                 if (peer >= 0)
                         close(peer);
@@ -157,10 +164,10 @@ void workers_spawn_failed(struct workers *workers, uint64_t spawn_id, int error)
                 worker_on(worker, EVENT_SPAWN_FAILED, error);
 }
 
-void workers_zygote_lost(struct workers *workers, uint32_t pool)
+void workers_zygote_lost(struct workers *workers, uint64_t zygote)
 {
         for (uint32_t i = 0; i < workers->n_at; i++)
-                if (workers->at[i] && workers->at[i]->pool == pool)
+                if (workers->at[i] && workers->at[i]->zygote == zygote)
                         worker_on(workers->at[i], EVENT_ZYGOTE_LOST, 0);
 }
 
@@ -226,4 +233,5 @@ void workers_sweep(struct workers *workers)
                 workers_reap(workers->daemon); /* no further SIGCHLD tells of it */
         }
         free_dead(workers);
+        zygotes_sweep(workers->daemon->zygotes);
 }

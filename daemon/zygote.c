@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a zygote: executed, hello, loaded, ready, lost, after a pause executed again. One that is lost
- * takes no worker with it, only the spawns that it had not dealt with.
+ * The life of a zygote: executed, hello, loaded, ready, lost; one that serves is executed again after a
+ * pause, one that was dismissed is buried. None that is lost takes a worker with it, only the spawns that it
+ * had not dealt with.
  */
 #include "daemon/zygote.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -23,18 +25,12 @@
 #include "daemon/zygote_private.h"
 #include "proto/pack.h"
 
-#define PAUSE_FIRST  (CORE_SECOND / 10)
-#define PAUSE_MAX    (10 * CORE_SECOND)
-#define LIVED_WELL   (10 * CORE_SECOND) /* after so long the next pause is the first one again */
-#define EXIT_CONFIG  78
-#define FREE_WAIT_MS 1000 /* at the end of gangerd, for a zygote to exit by itself */
+#define PAUSE_FIRST (CORE_SECOND / 10)
+#define PAUSE_MAX   (10 * CORE_SECOND)
+#define LIVED_WELL  (10 * CORE_SECOND) /* after so long the next pause is the first one again */
+#define STOP_TIME   CORE_SECOND        /* that one has to fork what it was asked for, and exit */
 
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
-const struct pool_configuration *zygote_pool(const struct zygote *zygote)
-{
-        return &zygote->owner->daemon->config->pools[zygote->pool];
-}
 
 static void timer_after(struct zygote *zygote, int64_t duration)
 {
@@ -43,31 +39,52 @@ static void timer_after(struct zygote *zygote, int64_t duration)
         event_add(&zygote->timer, &tv);
 }
 
-static void kill_process(struct zygote *zygote)
+void zygote_kill_process(struct zygote *zygote)
 {
         if (zygote->pid > 0)
                 kill(zygote->pid, SIGKILL); /* not reaped: the number is still its own */
 }
 
-/* It is of no use any more: killed, and when it is reaped another one is started. */
+void zygote_fail(struct zygote *zygote, const char *format, ...)
+{
+        va_list args;
+
+        if (zygote->unfit)
+                return;
+        zygote->unfit = true;
+        va_start(args, format);
+        vsnprintf(zygote->why, sizeof(zygote->why), format, args);
+        va_end(args);
+        if (zygote->role == ROLE_SERVING)
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote->name), "%s", zygote->why);
+}
+
+static void tell_news(struct zygote *zygote)
+{
+        if (zygote->role == ROLE_CANDIDATE && zygote->on_news)
+                zygote->on_news(zygote->userdata);
+}
+
+/* It is of no use any more: killed, and what is to follow follows when it is reaped. */
 static void lost(struct zygote *zygote)
 {
-        struct zygotes *zygotes = zygote->owner;
-        struct daemon *daemon = zygotes->daemon;
+        struct daemon *daemon = zygote->owner->daemon;
         bool was_ready = zygote->state == ZYGOTE_READY;
 
         if (zygote->state == ZYGOTE_DYING || zygote->state == ZYGOTE_ABSENT)
                 return;
         zygote->state = ZYGOTE_DYING;
         event_del(&zygote->timer);
-        kill_process(zygote);
+        zygote_kill_process(zygote);
         if (was_ready && daemon->now - zygote->ready_at > LIVED_WELL)
                 zygote->pause = PAUSE_FIRST;
-        if (!zygotes->serving)
-                return;
-        if (was_ready)
+        if (was_ready && zygote->role == ROLE_SERVING)
                 core_zygote_lost(daemon->core, zygote->pool, daemon->now);
-        workers_zygote_lost(daemon->workers, zygote->pool);
+        workers_zygote_lost(daemon->workers, zygote->serial);
+        if (zygote->role == ROLE_CANDIDATE)
+                zygote_fail(zygote, "zygote %d ended before %s", (int)zygote->pid,
+                            was_ready ? "it was to serve" : "it had loaded the modules");
+        tell_news(zygote);
         daemon_turn_again(daemon);
 }
 
@@ -112,16 +129,18 @@ static const char *on_loaded(struct zygote *zygote, const struct envelope *envel
         const char *why = zygote_take_loaded(zygote, envelope);
         if (why)
                 return why;
-        if (zygote->refused) {
+        if (zygote->unfit) {
                 lost(zygote);
                 return NULL;
         }
         event_del(&zygote->timer);
         zygote->state = ZYGOTE_READY;
         zygote->ready_at = daemon->now;
-        core_zygote_ready(daemon->core, zygote->pool, daemon->now);
-        log_with(LOG_LEVEL_DEBUG, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
-                 "zygote %d is ready, %u functions", (int)zygote->pid, zygote->n_functions);
+        log_with(LOG_LEVEL_DEBUG, LOG_FIELDS(.pool = zygote->name), "zygote %d is ready, %u functions",
+                 (int)zygote->pid, zygote->n_functions);
+        if (zygote->role == ROLE_SERVING)
+                core_zygote_ready(daemon->core, zygote->pool, daemon->now);
+        tell_news(zygote);
         return NULL;
 }
 
@@ -159,9 +178,7 @@ static const char *on_message(struct channel *channel, const struct envelope *en
 static void on_bad(struct channel *channel, const char *why)
 {
         struct zygote *zygote = CONTAINER_OF(channel, struct zygote, channel);
-        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name), "zygote %d is killed: %s",
-                 (int)zygote->pid, why);
-        zygote->refused = true;
+        zygote_fail(zygote, "zygote %d is killed: %s", (int)zygote->pid, why);
         lost(zygote);
 }
 
@@ -182,236 +199,119 @@ static void pause_and_retry(struct zygote *zygote)
         zygote->pause = zygote->pause > PAUSE_MAX / 2 ? PAUSE_MAX : zygote->pause * 2;
 }
 
-static int start(struct zygote *zygote)
+/* If it cannot be, zygote_fail() was told why. */
+static void start(struct zygote *zygote)
 {
         struct daemon *daemon = zygote->owner->daemon;
         int fd;
 
         assert(zygote->state == ZYGOTE_ABSENT && zygote->pid == 0);
+        zygote->unfit = false;
         int r = zygote_execute(zygote, &zygote->pid, &fd);
         if (r < 0)
-                return r;
+                zygote_fail(zygote, "cannot start the zygote: %s", strerror(-r));
+        if (r != 0)
+                return;
         channel_deinit(&zygote->channel);
-        zygote->refused = false;
+        zygote->has_heard = false;
         r = channel_init(&zygote->channel, daemon, fd, &zygote->owner->flush, &callbacks);
         if (r < 0) {
                 close(fd);
-                kill_process(zygote);
+                zygote_kill_process(zygote);
+                zygote_fail(zygote, "cannot start the zygote: %s", strerror(-r));
                 zygote->state = ZYGOTE_DYING;
-                return r;
+                return;
         }
         zygote->state = ZYGOTE_STARTING;
-        timer_after(zygote, daemon->config->start_timeout);
-        return 0;
+        timer_after(zygote, zygote->configuration->start_timeout);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *userdata)
+void zygote_on_timer(evutil_socket_t fd, short what, void *userdata)
 {
         struct zygote *zygote = userdata;
         struct daemon *daemon = zygote->owner->daemon;
 
         daemon_update_now(daemon);
-        if (zygote->state != ZYGOTE_ABSENT) {
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
-                         "zygote %d has not loaded within start_timeout and is killed", (int)zygote->pid);
-                zygote->refused = true;
-                lost(zygote);
-                return;
-        }
-        if (daemon->stopping)
-                return;
-        int r = start(zygote);
-        if (r < 0) {
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
-                         "cannot start the zygote: %s", strerror(-r));
+        switch (zygote->state) {
+        case ZYGOTE_ABSENT:
+                if (daemon->stopping)
+                        return;
+                start(zygote);
                 if (zygote->state == ZYGOTE_ABSENT)
                         pause_and_retry(zygote);
+                return;
+        case ZYGOTE_STARTING:
+        case ZYGOTE_LOADING:
+                zygote_fail(zygote, "zygote %d has not loaded within start_timeout and is killed",
+                            (int)zygote->pid);
+                lost(zygote);
+                return;
+        case ZYGOTE_STOPPING:
+                lost(zygote);
+                return;
+        case ZYGOTE_READY:
+        case ZYGOTE_DYING:
+                return;
         }
 }
 
-/* -- the first start, which is waited for -- */
-
-static bool all_ready(const struct zygotes *zygotes)
+int zygote_new(struct zygotes *zygotes, const struct configuration *configuration,
+               const struct pool_configuration *pool_configuration, void (*on_news)(void *userdata),
+               void *userdata, struct zygote **ret)
 {
-        for (uint32_t i = 0; i < zygotes->n; i++)
-                if (zygotes->zygotes[i].state != ZYGOTE_READY)
-                        return false;
-        return true;
-}
-
-static const struct zygote *first_lost(const struct zygotes *zygotes)
-{
-        for (uint32_t i = 0; i < zygotes->n; i++)
-                if (zygotes->zygotes[i].state == ZYGOTE_DYING)
-                        return &zygotes->zygotes[i];
-        return NULL;
-}
-
-static int not_loaded(const struct zygote *zygote)
-{
-        if (!zygote->refused)
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
-                         "zygote %d ended before it had loaded the modules", (int)zygote->pid);
-        daemon_fail(zygote->owner->daemon, EXIT_CONFIG);
-        return ZYGOTES_NOT_LOADED;
-}
-
-static int wait_for_all(struct zygotes *zygotes)
-{
-        struct daemon *daemon = zygotes->daemon;
-        struct pollfd polls[LIMIT_POOLS];
-        int64_t deadline = daemon->now + daemon->config->start_timeout;
-
-        while (!all_ready(zygotes)) {
-                for (uint32_t i = 0; i < zygotes->n; i++)
-                        polls[i] = (struct pollfd){.fd = zygotes->zygotes[i].channel.fd, .events = POLLIN};
-                int64_t left = deadline - daemon->now;
-                int n = left <= 0 ? 0 : poll(polls, zygotes->n, (int)(left / (CORE_SECOND / 1000)) + 1);
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                daemon_update_now(daemon);
-                for (uint32_t i = 0; i < zygotes->n; i++) {
-                        struct zygote *zygote = &zygotes->zygotes[i];
-                        if (n == 0 && zygote->state != ZYGOTE_READY)
-                                on_timer(-1, EV_TIMEOUT, zygote);
-                        else if (n > 0 && polls[i].revents)
-                                channel_read(&zygote->channel, true);
-                }
-                if (first_lost(zygotes))
-                        return not_loaded(first_lost(zygotes));
-                zygotes_flush(zygotes);
+        struct zygote *zygote = calloc(1, sizeof(*zygote));
+        if (!zygote)
+                return -ENOMEM;
+        zygote->name = strdup(pool_configuration->name);
+        if (!zygote->name) {
+                free(zygote);
+                return -ENOMEM;
         }
+        zygote->owner = zygotes;
+        zygote->serial = ++zygotes->last_serial;
+        zygote->configuration = configuration;
+        zygote->pool_configuration = pool_configuration;
+        zygote->pool = CORE_NO_POOL;
+        zygote->on_news = on_news;
+        zygote->userdata = userdata;
+        zygote->pause = PAUSE_FIRST;
+        zygote->channel.fd = -1;
+        event_assign(&zygote->timer, zygotes->daemon->base, -1, 0, zygote_on_timer, zygote);
+        TAILQ_INSERT_TAIL(&zygotes->all, zygote, link);
+        start(zygote);
+        *ret = zygote;
         return 0;
 }
 
-int zygotes_start(struct daemon *daemon)
+enum zygote_progress zygote_progress(const struct zygote *zygote)
 {
-        uint32_t n = daemon->config->n_pools;
-        struct zygotes *zygotes;
-
-        assert(n <= LIMIT_POOLS && !daemon->zygotes);
-        zygotes = calloc(1, sizeof(*zygotes) + n * sizeof(zygotes->zygotes[0]));
-        if (!zygotes)
-                return -ENOMEM;
-        daemon->zygotes = zygotes;
-        zygotes->daemon = daemon;
-        TAILQ_INIT(&zygotes->flush);
-        for (uint32_t i = 0; i < n; i++) {
-                struct zygote *zygote = &zygotes->zygotes[i];
-                zygote->owner = zygotes;
-                zygote->pool = i;
-                zygote->pause = PAUSE_FIRST;
-                zygote->channel.fd = -1;
-                event_assign(&zygote->timer, daemon->base, -1, 0, on_timer, zygote);
-                zygotes->n++;
-        }
-        for (uint32_t i = 0; i < n; i++) {
-                int r = start(&zygotes->zygotes[i]);
-                if (r == -ENOENT || r == -EACCES || r == -ENOTDIR)
-                        return daemon_fail(daemon, EXIT_CONFIG), ZYGOTES_NOT_LOADED;
-                if (r < 0)
-                        return r;
-        }
-        int r = wait_for_all(zygotes);
-        if (r == 0)
-                zygotes->serving = true;
-        return r;
+        if (zygote->unfit)
+                return ZYGOTE_UNFIT;
+        return zygote->state == ZYGOTE_READY ? ZYGOTE_LOADED : ZYGOTE_LOADS;
 }
 
-/* It exits when its channel closes; who does not is killed. */
-static void end_process(struct zygote *zygote)
+const char *zygote_why(const struct zygote *zygote)
 {
-        int waited_ms = 0;
-        while (zygote->pid > 0 && waitpid(zygote->pid, NULL, WNOHANG) == 0) {
-                if (waited_ms == FREE_WAIT_MS)
-                        kill_process(zygote);
-                if (waited_ms++ > 2 * FREE_WAIT_MS)
-                        break;
-                usleep(1000);
-        }
+        return zygote->why;
 }
 
-struct zygotes *zygotes_free(struct zygotes *zygotes)
+/* -- serving -- */
+
+void zygote_serve(struct zygote *zygote, uint32_t pool)
 {
-        if (!zygotes)
-                return NULL;
-        for (uint32_t i = 0; i < zygotes->n; i++) {
-                event_del(&zygotes->zygotes[i].timer);
-                channel_deinit(&zygotes->zygotes[i].channel);
-        }
-        for (uint32_t i = 0; i < zygotes->n; i++) {
-                end_process(&zygotes->zygotes[i]);
-                zygote_drop_functions(&zygotes->zygotes[i]);
-        }
-        zygotes->daemon->zygotes = NULL;
-        free(zygotes);
-        return NULL;
+        struct daemon *daemon = zygote->owner->daemon;
+
+        assert(zygote->role == ROLE_CANDIDATE && zygote->state == ZYGOTE_READY);
+        zygote->role = ROLE_SERVING;
+        zygote->pool = pool;
+        core_zygote_ready(daemon->core, pool, daemon->now);
 }
 
-/* -- its end -- */
-
-bool zygotes_is_child(const struct zygotes *zygotes, pid_t pid)
+int zygote_spawn(struct zygote *zygote, uint64_t spawn_id, int channel_fd, int area_fd)
 {
-        for (uint32_t i = 0; i < zygotes->n; i++)
-                if (zygotes->zygotes[i].pid == pid)
-                        return true;
-        return false;
-}
-
-bool zygotes_reaped(struct zygotes *zygotes, pid_t pid, int status)
-{
-        struct zygote *zygote = NULL;
-
-        for (uint32_t i = 0; i < zygotes->n; i++)
-                if (zygotes->zygotes[i].pid == pid)
-                        zygote = &zygotes->zygotes[i];
-        if (!zygote)
-                return false;
-        channel_read(&zygote->channel, true); /* reports of spawns that it had dealt with */
-        zygote->pid = 0;
-        lost(zygote);
-        if (!zygotes->daemon->stopping)
-                log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
-                         "zygote %d ended (%s %d); another one is started in %.1f s", (int)pid,
-                         WIFSIGNALED(status) ? "signal" : "status",
-                         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-                         (double)zygote->pause / 1e9);
-        channel_deinit(&zygote->channel);
-        pause_and_retry(zygote);
-        return true;
-}
-
-void zygotes_stopped(struct zygotes *zygotes, pid_t pid)
-{
-        for (uint32_t i = 0; i < zygotes->n; i++) {
-                struct zygote *zygote = &zygotes->zygotes[i];
-                if (zygote->pid != pid || zygote->state == ZYGOTE_DYING)
-                        continue;
-                log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.pool = zygote_pool(zygote)->name),
-                         "zygote %d was stopped from outside and is replaced", (int)pid);
-                lost(zygote);
-        }
-}
-
-void zygotes_reap(struct zygotes *zygotes)
-{
-        for (uint32_t i = 0; i < zygotes->n; i++) {
-                pid_t pid = zygotes->zygotes[i].pid;
-                int status;
-                if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid)
-                        zygotes_reaped(zygotes, pid, status);
-        }
-}
-
-/* -- spawning -- */
-
-int zygote_spawn(struct zygotes *zygotes, uint32_t pool, uint64_t spawn_id, int channel_fd, int area_fd)
-{
-        struct zygote *zygote = &zygotes->zygotes[pool];
         const int fds[] = {channel_fd, area_fd};
         struct packer packer;
 
-        assert(pool < zygotes->n);
         if (zygote->state != ZYGOTE_READY)
                 return -EAGAIN;
         channel_message_begin(&zygote->channel, &packer);
@@ -422,38 +322,83 @@ int zygote_spawn(struct zygotes *zygotes, uint32_t pool, uint64_t spawn_id, int 
         return channel_message_end(&zygote->channel, &packer, fds, 2);
 }
 
-void zygote_kill(struct zygotes *zygotes, uint32_t pool)
+void zygote_kill(struct zygote *zygote)
 {
-        assert(pool < zygotes->n);
-        kill_process(&zygotes->zygotes[pool]);
+        zygote_kill_process(zygote);
 }
 
-void zygotes_flush(struct zygotes *zygotes)
+/* -- its end -- */
+
+static void bury(struct zygote *zygote)
 {
-        channels_flush(&zygotes->flush);
+        event_del(&zygote->timer);
+        TAILQ_REMOVE(&zygote->owner->all, zygote, link);
+        TAILQ_INSERT_TAIL(&zygote->owner->graveyard, zygote, link);
 }
 
-/* -- functions -- */
-
-const struct pool_function *zygotes_function(const struct zygotes *zygotes, uint32_t pool, uint32_t number)
+bool zygote_hears_first(struct zygote *zygote)
 {
-        if (pool >= zygotes->n || number >= zygotes->zygotes[pool].n_functions)
-                return NULL;
-        const struct function_entry *entry = &zygotes->zygotes[pool].functions[number];
-        assert(entry->number == number);
-        return &entry->function;
+        bool is_first = !zygote->has_heard;
+        zygote->has_heard = true;
+        return is_first;
 }
 
-uint32_t zygotes_n_functions(const struct zygotes *zygotes, uint32_t pool)
+static void stop(struct zygote *zygote)
 {
-        return pool < zygotes->n ? zygotes->zygotes[pool].n_functions : 0;
+        struct packer packer;
+
+        channel_message_begin(&zygote->channel, &packer);
+        pack_notification(&packer, "stop", 0);
+        if (channel_message_end(&zygote->channel, &packer, NULL, 0) < 0)
+                return lost(zygote);
+        zygote->state = ZYGOTE_STOPPING;
+        timer_after(zygote, STOP_TIME);
 }
 
-uint32_t zygotes_function_number(const struct zygotes *zygotes, uint32_t pool, const char *name,
-                                 size_t size_bytes)
+void zygote_dismiss(struct zygote *zygote)
 {
-        struct function_entry *entry = NULL;
-        if (pool < zygotes->n)
-                HASH_FIND(hh, zygotes->zygotes[pool].by_name, name, size_bytes, entry);
-        return entry ? entry->number : UINT32_MAX;
+        bool serves = zygote->role == ROLE_SERVING;
+
+        assert(zygote->role != ROLE_FORMER);
+        zygote->role = ROLE_FORMER;
+        zygote->configuration = NULL;
+        zygote->pool_configuration = NULL;
+        if (zygote->state == ZYGOTE_ABSENT)
+                bury(zygote);
+        else if (zygote->state == ZYGOTE_READY && serves)
+                stop(zygote);
+        else
+                lost(zygote);
+}
+
+void zygote_on_reaped(struct zygote *zygote, int status)
+{
+        int pid = (int)zygote->pid;
+
+        channel_read(&zygote->channel, true); /* reports of spawns that it had dealt with */
+        zygote->pid = 0;
+        lost(zygote);
+        channel_deinit(&zygote->channel);
+        zygote->state = ZYGOTE_ABSENT;
+        if (zygote->role == ROLE_FORMER)
+                bury(zygote);
+        if (zygote->role != ROLE_SERVING)
+                return;
+        if (!zygote->owner->daemon->stopping)
+                log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.pool = zygote->name),
+                         "zygote %d ended (%s %d); another one is started in %.1f s", pid,
+                         WIFSIGNALED(status) ? "signal" : "status",
+                         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                         (double)zygote->pause / 1e9);
+        pause_and_retry(zygote);
+}
+
+void zygote_on_stopped(struct zygote *zygote)
+{
+        if (zygote->state == ZYGOTE_DYING)
+                return;
+        if (zygote->role == ROLE_SERVING)
+                log_with(LOG_LEVEL_WARNING, LOG_FIELDS(.pool = zygote->name),
+                         "zygote %d was stopped from outside and is replaced", (int)zygote->pid);
+        lost(zygote);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The zygotes, one per pool: the program that loaded the pool's modules and forks its workers. Owned by
- * struct daemon; each has the number of its pool in configuration and core, and keeps the pool's table of
- * functions, which is made at the first start and never changes: a zygote that is started again must bring
- * the same.
+ * The zygotes: programs that loaded a pool's modules and fork its workers. One begins as a candidate: it is
+ * executed and told what to load, and whoever wants it hears when it has, or why it cannot. Then it serves a
+ * pool, and is executed again whenever it ends, with a growing pause; what it brings then must be the same.
+ * Or it is dismissed: it forks what it was asked for, exits, and is forgotten.
  *
- * The first start is waited for (nothing is served yet) and its failure is an error of the configuration;
- * later ones go by events, with a growing pause.
+ * All of them are owned by `struct zygotes`, which is the daemon's.
  */
 #ifndef DAEMON_ZYGOTE_H
 #define DAEMON_ZYGOTE_H
@@ -16,32 +15,60 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct configuration;
 struct daemon;
 struct pool_configuration;
+struct pool_function;
+struct zygote;
 struct zygotes;
 
-struct pool_function {
-        char *name, *module, *summary; /* module: NULL for what is always there */
-};
-
-enum zygotes_result {
-        ZYGOTES_NOT_LOADED = 1, /* a program or module cannot be used; the log says which and why */
-};
-
-/* Executes the zygote of each pool, waits until all have loaded their modules, tells the core their functions
- * (its pools exist already, in the configuration's order) and that they are ready. 0, ZYGOTES_NOT_LOADED
- * (exit 78), or -errno. */
-int zygotes_start(struct daemon *);
-/* The program that a pool's zygote is: its key, or in place of the default the environment's GANGER_ZYGOTE (a
- * build tree's own). */
-const char *zygote_program(const struct pool_configuration *);
+int zygotes_new(struct daemon *, struct zygotes **ret);
 /* Takes NULL; returns NULL. Closes the channels; a zygote exits at that. */
 struct zygotes *zygotes_free(struct zygotes *);
 
-/* Asks for a worker; takes both descriptors over on success. -EAGAIN: there is no zygote at the moment. */
-int zygote_spawn(struct zygotes *, uint32_t pool, uint64_t spawn_id, int channel_fd, int area_fd);
-/* Ends one that did not deliver; another is started. */
-void zygote_kill(struct zygotes *, uint32_t pool);
+/* -- candidates -- */
+
+enum zygote_progress {
+        ZYGOTE_LOADS,
+        ZYGOTE_LOADED,
+        ZYGOTE_UNFIT, /* zygote_why() */
+};
+
+/* Executes one. Both configurations must last until it is dismissed. on_news is called, in a callback of the
+ * loop, when its progress changes, as long as it is a candidate; if it cannot even be executed, it is unfit
+ * from the beginning. 0 or -errno. */
+int zygote_new(struct zygotes *, const struct configuration *, const struct pool_configuration *,
+               void (*on_news)(void *userdata), void *userdata, struct zygote **ret);
+enum zygote_progress zygote_progress(const struct zygote *);
+/* Why it is unfit: one sentence. */
+const char *zygote_why(const struct zygote *);
+/* Waits, blocking, until every candidate has loaded or one is unfit. 0 or -errno. */
+int zygotes_await(struct zygotes *);
+
+/* What it brings; its own numbers. */
+uint32_t zygote_n_functions(const struct zygote *);
+struct pool_function *zygote_function(const struct zygote *, uint32_t number);
+
+/* -- serving -- */
+
+/* It has loaded: from now on it is the pool's, and the core hears of it. */
+void zygote_serve(struct zygote *, uint32_t pool);
+/* Nobody wants it any more; its configurations may go. */
+void zygote_dismiss(struct zygote *);
+/* Its number; 0 is nobody's. */
+uint64_t zygote_serial(const struct zygote *);
+/* True once for each start of it: what all its workers say is logged once. */
+bool zygote_hears_first(struct zygote *);
+/* Asks for a worker; takes both descriptors over on success. -EAGAIN: it is not there at the moment. */
+int zygote_spawn(struct zygote *, uint64_t spawn_id, int channel_fd, int area_fd);
+/* Ends one that did not deliver; it is executed again. */
+void zygote_kill(struct zygote *);
+
+/* -- all of them -- */
+
+/* The program that a pool's zygote is: its key, or in place of the default the environment's GANGER_ZYGOTE (a
+ * build tree's own). */
+const char *zygote_program(const struct pool_configuration *);
 bool zygotes_is_child(const struct zygotes *, pid_t);
 /* If this child, which was reaped, is a zygote: its end is dealt with. */
 bool zygotes_reaped(struct zygotes *, pid_t, int wait_status);
@@ -50,11 +77,7 @@ void zygotes_stopped(struct zygotes *, pid_t);
 /* Reaps those that are dead. */
 void zygotes_reap(struct zygotes *);
 void zygotes_flush(struct zygotes *);
-
-/* A pool's function by its number; NULL if there is none. */
-const struct pool_function *zygotes_function(const struct zygotes *, uint32_t pool, uint32_t number);
-uint32_t zygotes_n_functions(const struct zygotes *, uint32_t pool);
-/* The number of a function in a pool; UINT32_MAX if it has none such. */
-uint32_t zygotes_function_number(const struct zygotes *, uint32_t pool, const char *name, size_t size_bytes);
+/* The loop's very end: frees those that are forgotten. */
+void zygotes_sweep(struct zygotes *);
 
 #endif

@@ -16,7 +16,6 @@
 #include "config.h"
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
-#include "daemon/log.h"
 #include "daemon/zygote_private.h"
 
 #define DEFAULT_PROGRAM GANGER_LIBEXECDIR "/ganger-zygote"
@@ -102,34 +101,26 @@ _Noreturn static void become(const char *path, char *const *arguments, char *con
 }
 
 /* What exec would fail for, said with its reason while there is somebody to say it. */
-static int check(const struct zygote *zygote, const char *path)
+static int check(struct zygote *zygote, const char *path)
 {
-        const struct pool_configuration *pool = zygote_pool(zygote);
+        const char *directory = zygote->pool_configuration->directory;
 
-        if (access(path, X_OK) < 0) {
-                int r = -errno;
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool->name),
-                         "the zygote's program %s cannot be executed: %s", path, strerror(-r));
-                return r;
-        }
-        if (pool->directory && access(pool->directory, X_OK) < 0) {
-                int r = -errno;
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool->name), "directory %s: %s", pool->directory,
-                         strerror(-r));
-                return r;
-        }
-        return 0;
+        if (access(path, X_OK) < 0)
+                zygote_fail(zygote, "the zygote's program %s cannot be executed: %s", path, strerror(errno));
+        else if (directory && access(directory, X_OK) < 0)
+                zygote_fail(zygote, "directory %s: %s", directory, strerror(errno));
+        return zygote->unfit;
 }
 
 int zygote_execute(struct zygote *zygote, pid_t *ret_pid, int *ret_fd)
 {
-        const struct pool_configuration *pool = zygote_pool(zygote);
+        const struct pool_configuration *pool = zygote->pool_configuration;
         const char *path = zygote_program(pool);
         char name[] = "ganger-zygote";
         char *arguments[] = {name, pool->name, NULL};
         int pair[2];
         int r = check(zygote, path);
-        if (r < 0)
+        if (r != 0)
                 return r;
         char **environment = environment_new(pool);
         if (!environment)

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a zygote is told to load, and the functions that it then has. Their numbers are the core's and the
- * workers' too: the place in the first list. A zygote that is started again and brings another list is
- * refused, because queued tasks name functions by number.
+ * What a zygote is told to load, and the functions that it then has. Their numbers are its workers' too: the
+ * place in the first list. One that is started again and brings another list is refused, because what serves
+ * the pool is known by the first one.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "daemon/configuration.h"
 #include "daemon/core/core.h"
-#include "daemon/daemon.h"
-#include "daemon/log.h"
 #include "daemon/zygote_private.h"
 #include "proto/pack.h"
 
@@ -39,15 +38,41 @@ static void pack_settings(struct packer *packer, const struct configuration *con
         }
 }
 
+/* What each worker applies to itself. */
+static void pack_worker(struct packer *packer, const struct pool_configuration *pool)
+{
+        bool sets_nice = pool->nice_said || getpriority(PRIO_PROCESS, 0) < 0;
+        bool sets_cpus = !pool->cpu_affinity->all, sets_memory = pool->memory_limit_bytes > 0;
+
+        pack_map(packer, 1u + sets_nice + sets_cpus + sets_memory);
+        pack_str(packer, "scheduling");
+        pack_str(packer, config_scheduling_name(pool->scheduling));
+        if (sets_nice) {
+                pack_str(packer, "nice");
+                pack_int(packer, pool->nice);
+        }
+        if (sets_memory) {
+                pack_str(packer, "memory_limit");
+                pack_uint(packer, pool->memory_limit_bytes);
+        }
+        if (!sets_cpus)
+                return;
+        pack_str(packer, "cpu_affinity");
+        pack_array(packer, config_cpus_count(pool->cpu_affinity));
+        for (uint32_t cpu = 0; cpu < LIMIT_CPUS; cpu++)
+                if (config_cpus_has(pool->cpu_affinity, cpu))
+                        pack_uint(packer, cpu);
+}
+
 int zygote_send_load(struct zygote *zygote)
 {
-        const struct configuration *config = zygote->owner->daemon->config;
-        const struct pool_configuration *pool = zygote_pool(zygote);
+        const struct configuration *config = zygote->configuration;
+        const struct pool_configuration *pool = zygote->pool_configuration;
         struct packer packer;
 
         channel_message_begin(&zygote->channel, &packer);
         pack_request(&packer, 0, "load", 1);
-        pack_map(&packer, 6);
+        pack_map(&packer, 7);
         pack_str(&packer, "pool");
         pack_str(&packer, pool->name);
         pack_str(&packer, "modules");
@@ -58,6 +83,8 @@ int zygote_send_load(struct zygote *zygote)
         pack_bool(&packer, pool->exec);
         pack_str(&packer, "kill_grace");
         pack_double(&packer, (double)pool->kill_grace / CORE_SECOND);
+        pack_str(&packer, "worker");
+        pack_worker(&packer, pool);
         pack_str(&packer, "settings");
         pack_settings(&packer, config);
         return channel_message_end(&zygote->channel, &packer, NULL, 0);
@@ -110,35 +137,35 @@ static int function_next(struct reader *reader, struct pool_function *ret)
 
 void zygote_drop_functions(struct zygote *zygote)
 {
-        HASH_CLEAR(hh, zygote->by_name);
         for (uint32_t i = 0; i < zygote->n_functions; i++)
-                function_deinit(&zygote->functions[i].function);
+                function_deinit(&zygote->functions[i]);
         free(zygote->functions);
         zygote->functions = NULL;
         zygote->n_functions = 0;
 }
 
+static bool has(const struct zygote *zygote, const char *name)
+{
+        for (uint32_t i = 0; i < zygote->n_functions; i++)
+                if (strcmp(zygote->functions[i].name, name) == 0)
+                        return true;
+        return false;
+}
+
 static const char *first_list(struct zygote *zygote, struct reader reader, uint32_t n)
 {
-        struct daemon *daemon = zygote->owner->daemon;
-
         zygote->functions = calloc(n ? n : 1, sizeof(*zygote->functions));
         if (!zygote->functions)
                 return "there is no memory for its functions";
         for (uint32_t i = 0; i < n; i++) {
-                struct function_entry *entry = &zygote->functions[i], *other;
-                if (function_next(&reader, &entry->function) < 0)
+                struct pool_function function;
+                if (function_next(&reader, &function) < 0)
                         return "its list of functions makes no sense";
-                zygote->n_functions++;
-                HASH_FIND_STR(zygote->by_name, entry->function.name, other);
-                if (other)
+                if (has(zygote, function.name)) {
+                        function_deinit(&function);
                         return "its list of functions names one twice";
-                if (core_function_add(daemon->core, zygote->pool, &entry->number) < 0)
-                        return "there is no memory for its functions";
-                HASH_ADD_KEYPTR(hh, zygote->by_name, entry->function.name, strlen(entry->function.name),
-                                entry);
-                if (!HASH_ADDED(entry))
-                        return "there is no memory for its functions";
+                }
+                zygote->functions[zygote->n_functions++] = function;
         }
         zygote->has_functions = true;
         return NULL;
@@ -152,10 +179,10 @@ static const char *same_list(struct zygote *zygote, struct reader reader, uint32
                 struct pool_function function;
                 if (function_next(&reader, &function) < 0)
                         return "its list of functions makes no sense";
-                same = strcmp(function.name, zygote->functions[i].function.name) == 0;
+                same = strcmp(function.name, zygote->functions[i].name) == 0;
                 function_deinit(&function);
         }
-        return same ? NULL : "its modules have other functions than before: gangerd must be restarted";
+        return same ? NULL : "its modules have other functions than before: the pool must be reloaded";
 }
 
 /* The value of a key in a map; false: it is not there. */
@@ -190,10 +217,9 @@ static const char *take_refusal(struct zygote *zygote, struct reader error)
                 reader_str(&at, &text, &text_size_bytes);
         if (find(error, "module", &at))
                 reader_str(&at, &module, &module_size_bytes);
-        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote_pool(zygote)->name), "cannot load %s%.*s%s%.*s",
-                 module ? "module " : "", (int)module_size_bytes, module ? module : "", module ? ": " : "",
-                 (int)(text_size_bytes < 1000 ? text_size_bytes : 1000), text);
-        zygote->refused = true;
+        zygote_fail(zygote, "cannot load %s%.*s%s%.*s", module ? "module " : "", (int)module_size_bytes,
+                    module ? module : "", module ? ": " : "",
+                    (int)(text_size_bytes < 1000 ? text_size_bytes : 1000), text);
         return NULL;
 }
 

@@ -53,7 +53,8 @@ struct area {
         uint32_t n_slots;
         _Atomic uint64_t
                 cancel; /* the id of the task that is told to end; written by gangerd before SIGTERM */
-        uint64_t reserved[6];
+        _Atomic uint64_t over_limit; /* not 0: the worker dies because memory_limit left it no memory */
+        uint64_t reserved[5];
         struct area_slot slots[LIMIT_SLOTS];
 };
 _Static_assert(sizeof(struct area) <= 4096, "the area is one page");

@@ -16,7 +16,7 @@
         X(5, UNKNOWN_POOL, "unknown_pool", "there is no such pool")                                          \
         X(6, UNKNOWN_TASK, "unknown_task", "no such task is known, or no longer, or it is another user's")   \
         X(7, NOT_PERMITTED, "not_permitted", "this user may not do that")                                    \
-        X(8, NOT_READY, "not_ready", "the task has not ended within the time given")                         \
+        X(8, NOT_READY, "not_ready", "it has not come to be within the time given")                          \
         X(9, QUEUE_FULL, "queue_full", "the pool's queue is full")                                           \
         X(10, QUOTA_EXCEEDED, "quota_exceeded", "the user has reached a limit: what, used, limit")           \
         X(11, TOO_LARGE, "too_large", "the value is larger than can be taken or given")                      \

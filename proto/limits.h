@@ -27,6 +27,7 @@
 #define LIMIT_SOCKET_PATH_BYTES   107  /* sun_path without its 0 byte */
 #define LIMIT_POOLS               64
 #define LIMIT_WORKERS             4096                /* of one pool */
+#define LIMIT_CPUS                8192                /* their numbers are below; as many as Linux can have */
 #define LIMIT_TASK_ID             (UINT64_C(1) << 53) /* ids are below: exact in a double */
 #define LIMIT_RETRIES             1000000
 #define LIMIT_SECONDS             1e9 /* the longest delay, timeout, ttl that can be asked for */

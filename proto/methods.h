@@ -36,7 +36,14 @@ enum method_flags {
         X(TASKS, "tasks", "o", 0)                                                                            \
         X(FUNCTIONS, "functions", "", 0)                                                                     \
         X(STATUS, "status", "", 0)                                                                           \
-        X(CANCEL_REQUEST, "cancel_request", "n", 0)
+        X(CANCEL_REQUEST, "cancel_request", "n", 0)                                                          \
+        X(RELOAD, "reload", "o", METHOD_FLAG_ADMIN | METHOD_FLAG_WAITS)                                      \
+        X(LOG_LEVEL, "log_level", "|s", METHOD_FLAG_ADMIN)                                                   \
+        X(POOL_SCALE, "pool.scale", "sn", METHOD_FLAG_ADMIN)                                                 \
+        X(POOL_PAUSE, "pool.pause", "s", METHOD_FLAG_ADMIN)                                                  \
+        X(POOL_RESUME, "pool.resume", "s", METHOD_FLAG_ADMIN)                                                \
+        X(POOL_DRAIN, "pool.drain", "so", METHOD_FLAG_ADMIN | METHOD_FLAG_WAITS)                             \
+        X(POOL_RELOAD, "pool.reload", "so", METHOD_FLAG_ADMIN | METHOD_FLAG_WAITS)
 
 enum method {
 #define X(symbol, name, shape, flags) METHOD_##symbol,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stopping goes from the top down, so that who is stopped forks no more; killing from the bottom up: a group
- * that is orphaned with stopped members is sent SIGCONT by the kernel, and would fork on.
+ * that is orphaned with stopped members is sent SIGCONT by the kernel, and would fork on. Nobody waits until
+ * the stopped stand still, which on a busy machine takes them a while: a fork does not come about once a
+ * signal is pending (copy_process() looks for one last), so who was sent SIGSTOP has had its last child.
  */
 #include "proto/process_tree.h"
 
@@ -28,7 +30,8 @@ struct pids {
 struct walk {
         int signal;
         unsigned visits_left;
-        unsigned n_alive, n_ran; /* seen alive; of these not stopped yet */
+        unsigned n_alive, n_ran; /* seen alive; of these not sent SIGSTOP before */
+        struct pids *stopped;    /* who was */
         process_tree_spares spares;
         void *userdata;
 };
@@ -127,29 +130,39 @@ static void add_children(pid_t pid, struct pids *ret)
                 add_children_by_search(pid, ret);
 }
 
-/* Signals the child if it lives and is not stopped yet, or is to be killed. True: it lives, and ran until
- * now. The pidfd is opened first: if it can still be signalled afterwards, it was that process that was read.
- */
-static bool signal_child(pid_t parent, pid_t child, int number, struct process *ret)
+/* Whether it is to be stopped: neither stands it still, nor was it sent the signal. */
+static bool runs(const struct walk *walk, pid_t pid, const struct process *process)
+{
+        for (size_t i = walk->stopped->n; i-- > 0;)
+                if (walk->stopped->at[i] == pid)
+                        return false;
+        return process->state != 'T';
+}
+
+/* Signals the child if it lives and is not stopped yet, or is to be killed. The pidfd is opened first: if it
+ * can still be signalled afterwards, it was that process that was read. */
+static void signal_child(struct walk *walk, pid_t parent, pid_t child, struct process *ret)
 {
         int pidfd = pidfd_open(child, 0);
-        bool ran = false;
+        bool to_stop;
 
         *ret = (struct process){.state = 'Z'};
         if (pidfd < 0)
-                return false;
+                return;
         if (process_read(child, ret) && ret->parent == parent && ret->state != 'Z' && ret->state != 'X') {
-                ran = ret->state != 'T';
-                if (ran || number == SIGKILL)
-                        pidfd_send_signal(pidfd, number, NULL, 0);
+                to_stop = walk->signal == SIGSTOP && runs(walk, child, ret);
+                if (to_stop || walk->signal == SIGKILL)
+                        pidfd_send_signal(pidfd, walk->signal, NULL, 0);
                 /* A group is signalled in one piece, no fork gets away from that. It was the child's group a
                  * moment ago, and cannot be ours: strays are in sessions of their own. */
-                if (ran && number == SIGSTOP && ret->group > 1 && ret->group != getpgrp())
+                if (to_stop && ret->group > 1 && ret->group != getpgrp())
                         kill(-ret->group, SIGSTOP);
+                if (to_stop)
+                        pids_add(walk->stopped, child);
+                walk->n_ran += to_stop;
         } else
                 ret->state = 'Z';
         close(pidfd);
-        return ran;
 }
 
 static void walk_below(struct walk *walk, pid_t parent, unsigned depth)
@@ -165,7 +178,7 @@ static void walk_below(struct walk *walk, pid_t parent, unsigned depth)
                         continue;
                 walk->visits_left--;
                 if (walk->signal == SIGSTOP) {
-                        walk->n_ran += signal_child(parent, pid, SIGSTOP, &child);
+                        signal_child(walk, parent, pid, &child);
                         if (child.state == 'Z')
                                 continue;
                         walk->n_alive++;
@@ -173,15 +186,19 @@ static void walk_below(struct walk *walk, pid_t parent, unsigned depth)
                 if (depth < DEPTH_MOST)
                         walk_below(walk, pid, depth + 1);
                 if (walk->signal == SIGKILL)
-                        signal_child(parent, pid, SIGKILL, &child);
+                        signal_child(walk, parent, pid, &child);
         }
         free(children.at);
 }
 
-static struct walk walk_all(pid_t root, int number, process_tree_spares spares, void *userdata)
+static struct walk walk_all(pid_t root, int number, struct pids *stopped, process_tree_spares spares,
+                            void *userdata)
 {
-        struct walk walk = {
-                .signal = number, .visits_left = VISITS_MOST, .spares = spares, .userdata = userdata};
+        struct walk walk = {.signal = number,
+                            .visits_left = VISITS_MOST,
+                            .stopped = stopped,
+                            .spares = spares,
+                            .userdata = userdata};
 
         walk_below(&walk, root, 0);
         return walk;
@@ -189,14 +206,16 @@ static struct walk walk_all(pid_t root, int number, process_tree_spares spares, 
 
 unsigned process_tree_kill(pid_t root, process_tree_spares spares, void *userdata)
 {
+        struct pids stopped = {0};
         struct walk walk;
 
         for (int round = 0; round < ROUNDS_MOST; round++) {
-                walk = walk_all(root, SIGSTOP, spares, userdata);
+                walk = walk_all(root, SIGSTOP, &stopped, spares, userdata);
                 if (walk.n_ran == 0)
                         break;
         }
         if (walk.n_alive > 0)
-                walk_all(root, SIGKILL, spares, userdata);
+                walk_all(root, SIGKILL, &stopped, spares, userdata);
+        free(stopped.at);
         return walk.n_alive;
 }

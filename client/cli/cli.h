@@ -126,5 +126,8 @@ int verb_why(struct cli *, int argc, char **argv);
 int verb_status(struct cli *, int argc, char **argv);
 int verb_functions(struct cli *, int argc, char **argv);
 int verb_ping(struct cli *, int argc, char **argv);
+int verb_pool(struct cli *, int argc, char **argv);
+int verb_reload(struct cli *, int argc, char **argv);
+int verb_log_level(struct cli *, int argc, char **argv);
 
 #endif

@@ -199,7 +199,9 @@ static void print_sentence(struct reader record, struct reader error, bool is_ba
                 printf(", on its %" PRIu64 "%s of %" PRIu64 " attempts", attempt, ordinal_ending(attempt),
                        retries + 1);
         struct look_text message = look_text(error, "message");
-        if (is_text(look_text(error, "code"), "task_failed") && message.size_bytes > 0) {
+        bool says_more = is_text(look_text(error, "code"), "task_failed") ||
+                         is_text(look_text(error, "ended_by"), "limit");
+        if (says_more && message.size_bytes > 0) {
                 printf(": ");
                 look_print(message);
         }

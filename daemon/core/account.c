@@ -16,6 +16,7 @@ int user_get(struct core *core, uid_t uid, struct user **ret)
                         return -ENOMEM;
                 user->core = core;
                 LIST_INIT(&user->turns);
+                TAILQ_INIT(&user->parked);
                 table_add(&core->users, &user->by_uid, uid);
         }
         user->n_refs++;
@@ -29,7 +30,7 @@ struct user *user_unref(struct user *user)
         if (--user->n_refs == 0) {
                 for (int kind = 0; kind < N_ACCOUNTS; kind++)
                         assert(user->used[kind] == 0);
-                assert(LIST_EMPTY(&user->turns));
+                assert(LIST_EMPTY(&user->turns) && TAILQ_EMPTY(&user->parked));
                 table_remove(&user->core->users, &user->by_uid);
                 free(user);
         }
@@ -79,6 +80,68 @@ void user_release(struct user *user, enum account_kind kind, uint64_t amount)
                 assert(user->core->bytes >= amount);
                 user->core->bytes -= amount;
         }
+}
+
+/* -- who holds too much -- */
+
+bool user_is_over(const struct user *user)
+{
+        return user->used[ACCOUNT_BYTES] > user->core->config.user_memory_bytes;
+}
+
+void user_park(struct user *user, struct task *task)
+{
+        assert(task->place == PLACE_NONE);
+        struct core *core = user->core;
+        if (TAILQ_EMPTY(&user->parked)) {
+                struct core_record record;
+                TAILQ_INSERT_TAIL(&core->parked_users, user, link);
+                task_record(core, task, &record);
+                core->ops.note(core->ctx, NOTE_USER_OVER, task->pool, UINT32_MAX, &record);
+        }
+        TAILQ_INSERT_TAIL(&user->parked, task, link);
+        task->place = PLACE_PARKED;
+}
+
+void user_unpark(struct user *user, struct task *task)
+{
+        TAILQ_REMOVE(&user->parked, task, link);
+        task->place = PLACE_NONE;
+        if (TAILQ_EMPTY(&user->parked))
+                TAILQ_REMOVE(&user->core->parked_users, user, link);
+}
+
+void task_unpark(struct task *task)
+{
+        user_unpark(task->user, task);
+        queue_put_back(task, task->order);
+}
+
+static void resume(struct user *user)
+{
+        struct task *task;
+        for (unsigned n = 0; n < RESUMED_AT_ONCE && (task = TAILQ_FIRST(&user->parked)); n++) {
+                if (!task->map) {
+                        task_unpark(task);
+                        continue;
+                }
+                user_unpark(user, task);
+                map_update(user->core, task);
+        }
+}
+
+bool users_resume(struct core *core)
+{
+        struct user *user, *next;
+        bool is_more = false;
+        TAILQ_FOREACH_SAFE (user, &core->parked_users, link, next) {
+                if (user_is_over(user))
+                        continue;
+                bool was_last = TAILQ_NEXT(TAILQ_FIRST(&user->parked), link) == NULL;
+                resume(user);
+                is_more = is_more || !was_last;
+        }
+        return is_more;
 }
 
 struct core_quota core_refused_quota(const struct core *core)

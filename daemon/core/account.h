@@ -7,13 +7,17 @@
 
 #include "daemon/core/table.h"
 
+struct task;
+
 enum account_kind { ACCOUNT_CONNECTIONS, ACCOUNT_TASKS, ACCOUNT_DESCRIPTORS, ACCOUNT_BYTES, N_ACCOUNTS };
 struct user {
         struct table_link by_uid;
         struct core *core;
         uint64_t used[N_ACCOUNTS];
         LIST_HEAD(, turn) turns;
-        uint32_t n_refs; /* peers, tasks, turns */
+        TAILQ_HEAD(, task) parked; /* ready, but their results would be more than he may hold */
+        TAILQ_ENTRY(user) link;    /* core.parked_users, while some are parked */
+        uint32_t n_refs;           /* peers, tasks, turns */
 };
 int user_get(struct core *, uid_t, struct user **ret);
 struct user *user_unref(struct user *);
@@ -22,6 +26,15 @@ int user_admit(struct user *, enum account_kind, uint64_t amount);
 /* The one function that charges, the one that releases. Charging does not ask: what was accepted is kept. */
 void user_charge(struct user *, enum account_kind, uint64_t amount);
 void user_release(struct user *, enum account_kind, uint64_t amount);
+/* Whether he holds more bytes than he may: by results, for what he asks is refused before. Then nothing of
+ * his begins whose result would be kept. */
+bool user_is_over(const struct user *);
+void user_park(struct user *, struct task *);
+void user_unpark(struct user *, struct task *);
+/* A parked task, no map, goes back to its place in the queue. */
+void task_unpark(struct task *);
+/* Puts back what is parked of those who are not over any more, not all at once. True: there is more. */
+bool users_resume(struct core *);
 static inline uid_t user_uid(const struct user *user)
 {
         return (uid_t)user->by_uid.key;

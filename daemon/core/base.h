@@ -27,11 +27,15 @@
 #define DEGRADED_AFTER         3                  /* young deaths in a row */
 #define YOUNG_NS               CORE_SECOND        /* a worker that dies earlier and did nothing died young */
 #define RECOVERED_NS           (10 * CORE_SECOND) /* a worker that lived so long shows that all is well */
+#define LENT_NS                CORE_SECOND        /* workers above the target stay so long for the next */
+#define MAX_TASKS_JITTER       0.1                /* a worker is replaced after 0.9 to 1 times max_tasks */
+#define RSS_NS                 (10 * MILLISECOND) /* how often a busy worker's memory is looked at */
 #define STUCK_NS               (5 * CORE_SECOND)  /* killed and not reaped */
 #define UNBEGUN_NS             CORE_SECOND /* beyond the timeout: a worker that begins nothing is ill */
 #define UNBEGUN_LOSSES_MAX     16 /* workers that died before they began a task, until it is the task's fault */
 #define SEND_AGAIN_NS          MILLISECOND          /* to a worker that took no bytes */
 #define RETRY_PAUSE_MAX        (3600 * CORE_SECOND) /* the doubling stops here */
+#define RESUMED_AT_ONCE        64                   /* tasks of a user who held too much, a turn */
 #define PRIORITY_MAX           100
 #define N_RANKS                (2 * PRIORITY_MAX + 1)
 #define RESERVE_MAX            4096 /* freed tasks and waiters that are kept for the next */

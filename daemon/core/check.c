@@ -8,7 +8,7 @@
 
 struct tally {
         uint64_t tasks[LIMIT_POOLS][N_TASK_STATES];
-        size_t n_unfinished, n_held, n_in_lanes, n_timers;
+        size_t n_unfinished, n_held, n_parked, n_in_lanes, n_timers;
         uint64_t bytes;
 };
 
@@ -72,7 +72,10 @@ static void check_map(const struct core *core, const struct task *task, struct t
         struct map_chunk chunk;
         if (!TASK_IS_END(task->state) && task->state != TASK_DELAYED) {
                 bool some = map_next(core, task, &chunk);
-                assert(task->place == PLACE_HELD || (task->place == PLACE_LANE) == some);
+                if (!map->ordered) /* else it depends on what its user holds */
+                        assert(task->place == PLACE_HELD || (task->place == PLACE_LANE) == some);
+                else
+                        assert(!some || task->place != PLACE_NONE);
                 assert(map->n_chunks || task->bad.cause == CAUSE_NONE); /* else it had ended */
         }
         tally->bytes += map->held_bytes + map->held_cost_bytes + map->collected_bytes;
@@ -87,7 +90,8 @@ static void check_place(const struct task *task)
         case TASK_READY:
                 assert(!task->run);
                 if (!task->map)
-                        assert(task->place == PLACE_LANE || task->place == PLACE_HELD);
+                        assert(task->place == PLACE_LANE || task->place == PLACE_HELD ||
+                               task->place == PLACE_PARKED);
                 break;
         case TASK_SENT:
                 assert(task->place == PLACE_NONE && task->run->state == RUN_SENT);
@@ -108,12 +112,26 @@ static void check_place(const struct task *task)
                 assert(task->place == PLACE_NONE && !task->run && !task->lane);
                 break;
         case TASK_WAITING:
+                assert(!task->map && task->run->state == RUN_RUNNING && task->run->hand->peer->is_waiting);
+                break;
         case N_TASK_STATES:
                 abort();
         }
         assert(TASK_IS_END(task->state) || task->lane);
         assert((task->state == TASK_FAILED || task->state == TASK_CANCELLED || task->state == TASK_EXPIRED) ==
                (TASK_IS_END(task->state) && task->bad.cause != CAUSE_NONE));
+}
+
+static void check_watches(const struct task *task)
+{
+        const struct watch *watch;
+        LIST_FOREACH (watch, &task->watches, link) {
+                const struct peer *peer = watch->waiter->peer;
+                bool is_other = peer->run && !(task->extra && task->extra->parent == peer);
+                assert(watch->task == task);
+                assert((watch->awaited != NULL) == (is_other && task->place == PLACE_LANE));
+                assert(!peer->run || task->map || task->place != PLACE_PARKED);
+        }
 }
 
 static void check_tasks(const struct core *core, struct tally *tally)
@@ -126,8 +144,10 @@ static void check_tasks(const struct core *core, struct tally *tally)
                 last = task_id(task);
                 n++;
                 check_place(task);
+                check_watches(task);
                 check_timer(core, &task->timer, tally);
                 tally->n_held += task->place == PLACE_HELD;
+                tally->n_parked += task->place == PLACE_PARKED;
                 tally->n_in_lanes += task->place == PLACE_LANE;
                 tally->bytes += task->tail_bytes;
                 if (task->result_charged)
@@ -157,25 +177,44 @@ static void check_lane(const struct lane *lane, const struct level *level, struc
         }
 }
 
+static void check_turn(const struct turn *turn, struct tally *tally)
+{
+        const struct level *level;
+        const struct lane *lane;
+        int priority = PRIORITY_MAX + 1;
+        TAILQ_FOREACH (level, &turn->active, active) {
+                assert(level->priority < priority && level->is_active);
+                priority = level->priority;
+                assert(!TAILQ_EMPTY(&level->lanes));
+                TAILQ_FOREACH (lane, &level->lanes, ring) {
+                        check_lane(lane, level, tally);
+                }
+        }
+}
+
 static void check_queue(const struct pool *pool, struct tally *tally)
 {
         const struct turn *turn;
-        const struct level *level;
-        const struct lane *lane;
         for (unsigned i = 0; i < N_RANKS; i++) {
                 bool active = pool->queue.active[i / 64] >> (i % 64) & 1;
                 assert(active == !TAILQ_EMPTY(&pool->queue.ranks[i]));
                 TAILQ_FOREACH (turn, &pool->queue.ranks[i], ring) {
-                        int priority = PRIORITY_MAX + 1;
                         assert(turn->in_ring && !TAILQ_EMPTY(&turn->active));
-                        TAILQ_FOREACH (level, &turn->active, active) {
-                                assert(level->priority < priority && level->is_active);
-                                priority = level->priority;
-                                assert(!TAILQ_EMPTY(&level->lanes));
-                                TAILQ_FOREACH (lane, &level->lanes, ring) {
-                                        check_lane(lane, level, tally);
-                                }
-                        }
+                        check_turn(turn, tally);
+                }
+        }
+}
+
+static void check_parked(const struct core *core, struct tally *tally)
+{
+        const struct user *user;
+        const struct task *task;
+        TAILQ_FOREACH (user, &core->parked_users, link) {
+                assert(!TAILQ_EMPTY(&user->parked));
+                TAILQ_FOREACH (task, &user->parked, link) {
+                        assert(task->user == user && task->place == PLACE_PARKED);
+                        assert(task->map ? task->map->ordered : !task->is_call);
+                        tally->n_parked--;
                 }
         }
 }
@@ -215,6 +254,41 @@ static void check_hand(const struct core *core, const struct hand *hand, struct 
         check_timer(core, &hand->timer, tally);
 }
 
+/* What stands in a lane is in its groups, and nothing else is. */
+static void check_awaited(const struct peer *peer)
+{
+        const struct awaited *group;
+        const struct task_extra *extra;
+        const struct watch *watch;
+        SLIST_FOREACH (group, &peer->awaited, of_peer) {
+                bool some = !TAILQ_EMPTY(&group->children) || !TAILQ_EMPTY(&group->watched);
+                assert(group->peer == peer && group->is_listed == (some && peer->is_waiting));
+                TAILQ_FOREACH (extra, &group->children, of_ready) {
+                        assert(extra->parent == peer && extra->is_ready);
+                        assert(extra->task->pool == group->pool->index);
+                }
+                TAILQ_FOREACH (watch, &group->watched, of_awaited) {
+                        assert(watch->awaited == group && watch->waiter->peer == peer);
+                        assert(watch->task->pool == group->pool->index && watch->task->place == PLACE_LANE);
+                }
+        }
+}
+
+static void check_children(const struct peer *peer)
+{
+        const struct task_extra *extra;
+        TAILQ_FOREACH (extra, &peer->children, of_parent) {
+                const struct task *task = extra->task;
+                assert(extra->parent == peer && !TASK_IS_END(task->state));
+                assert(extra->is_ready == (task->place == PLACE_LANE) && extra->depth == peer->depth + 1);
+        }
+        if (peer->run)
+                assert(peer->run->hand->peer == peer && TAILQ_FIRST(&peer->run->hand->runs) == peer->run);
+        else
+                assert(TAILQ_EMPTY(&peer->children) && !peer->is_waiting && SLIST_EMPTY(&peer->awaited));
+        check_awaited(peer);
+}
+
 static void check_peers(const struct core *core, struct tally *tally)
 {
         size_t n_waiters = 0;
@@ -240,10 +314,34 @@ static void check_peers(const struct core *core, struct tally *tally)
                         assert(peer->blocked && task->place == PLACE_HELD && task->lane->peer == peer);
                         tally->n_held--;
                 }
+                check_children(peer);
                 assert(n == peer->n_waiters);
                 n_waiters += n;
         }
         assert(n_waiters == core->waiters.n);
+}
+
+static void check_crew(const struct core *core, const struct pool *pool)
+{
+        const struct hand *hand;
+        const struct peer *peer;
+        const struct awaited *group;
+        uint32_t n_retiring = 0, n_waiting = 0, depth = UINT32_MAX;
+        for (unsigned state = WORKER_IDLE; state <= WORKER_BUSY; state++)
+                TAILQ_FOREACH (hand, &pool->hands[state], link) {
+                        n_retiring += hand->is_retiring;
+                        assert(hand->is_retiring || hand->generation == pool->generation);
+                }
+        TAILQ_FOREACH (peer, &pool->waiting, waiting_link) {
+                assert(peer->is_waiting && peer->n_waiters > 0 && peer->run->hand->state == WORKER_BUSY);
+                n_waiting++;
+        }
+        TAILQ_FOREACH (group, &pool->awaited, link) {
+                assert(group->is_listed && group->pool == pool && group->peer->depth <= depth);
+                depth = group->peer->depth;
+        }
+        assert(n_retiring == pool->n_retiring && n_waiting == pool->n_waiting);
+        assert(pool->target <= pool->config.max_workers || core->stopping);
 }
 
 static void check_pool(const struct core *core, const struct pool *pool, struct tally *tally)
@@ -256,6 +354,7 @@ static void check_pool(const struct core *core, const struct pool *pool, struct 
                         assert(n == pool->n_tasks[state]);
         }
         assert(sum == pool->n_submitted);
+        check_crew(core, pool);
         check_timer(core, &pool->timer, tally);
         check_queue(pool, tally);
 }
@@ -269,9 +368,10 @@ void core_check(const struct core *core)
         for (size_t i = 0; i < core->n_hands; i++)
                 if (core->hands[i])
                         check_hand(core, core->hands[i], &tally);
+        check_parked(core, &tally);
         check_peers(core, &tally);
         check_timer(core, &core->stop_timer, &tally);
-        assert(tally.n_in_lanes == 0 && tally.n_held == 0);
+        assert(tally.n_in_lanes == 0 && tally.n_held == 0 && tally.n_parked == 0);
         assert(tally.n_timers == core->timers.n);
         assert(tally.bytes == core->bytes);
 }

@@ -44,6 +44,7 @@ int core_new(const struct core_config *config, const struct core_ops *ops, void 
         core->next_id = config->first_id ? config->first_id : 1;
         core->stop_timer.kind = TIMER_STOP;
         TAILQ_INIT(&core->all_tasks);
+        TAILQ_INIT(&core->parked_users);
         /* A client chooses its msgids: it must not know where they fall. */
         uint64_t secret = (FIBONACCI ^ (uint64_t)(ops->random(ctx) * 0x1p52) << 11) | 1;
         core->key_secret = secret;
@@ -84,8 +85,10 @@ int64_t core_turn(struct core *core, int64_t now)
 {
         struct timer *timer;
         core_update_now(core, now);
+        pools_tell(core); /* before the time of who waited for it is up */
         while ((timer = timers_first_due(&core->timers, now)))
                 fire(core, timer);
+        bool again = users_resume(core);
         for (uint32_t i = 0; i < core->n_pools; i++) {
                 struct pool *pool = core->pools[i];
                 if (!pool->is_dirty)
@@ -95,11 +98,12 @@ int64_t core_turn(struct core *core, int64_t now)
                 pool_set_timer(pool);
                 pool->is_dirty = false;
         }
+        pools_tell(core);
         if (!core->drained && is_drained(core)) {
                 core->drained = true;
                 core->ops.note(core->ctx, NOTE_DRAINED, CORE_NO_POOL, UINT32_MAX, NULL);
         }
-        return timers_next(&core->timers);
+        return again ? now : timers_next(&core->timers);
 }
 
 /* -- stopping -- */
@@ -139,9 +143,11 @@ void core_stop(struct core *core, int64_t now)
 
 static void stop_is_due(struct core *core)
 {
-        struct task *task, *next;
+        struct task *task, *previous;
         timer_clear(core, &core->stop_timer);
-        TAILQ_FOREACH_SAFE (task, &core->all_tasks, all, next) {
+        /* A task may take with it what it submitted, which is younger. */
+        for (task = TAILQ_LAST(&core->all_tasks, task_list); task; task = previous) {
+                previous = TAILQ_PREV(task, task_list, all);
                 if (!TASK_IS_END(task->state))
                         task_verdict(core, task, &by_shutdown);
         }
@@ -186,6 +192,8 @@ static void drop_task(struct core *core, struct task *task)
         struct map *map = task->map;
         if (task->place == PLACE_LANE)
                 queue_remove(task);
+        else if (task->place == PLACE_PARKED)
+                user_unpark(task->user, task);
         if (!map && task->args != PAYLOAD_NONE)
                 core->ops.drop(core->ctx, task->args);
         if (!map) {
@@ -201,6 +209,11 @@ static void drop_task(struct core *core, struct task *task)
 static void drop_runs(struct hand *hand)
 {
         struct run *run;
+        if (hand->peer) { /* from here on as if it were a client's */
+                peer_stop_waiting(hand->peer);
+                hand->peer->is_over = true;
+                hand->peer = NULL;
+        }
         while ((run = TAILQ_FIRST(&hand->runs))) {
                 if (run->task->map)
                         map_leave(hand->core, run->task, run);
@@ -221,7 +234,9 @@ static void drop_peer(struct core *core, struct peer *peer)
                         waiter->watch.task->map->waiter = NULL;
                 waiter_free(core, waiter);
         }
-        core_connection_close(core, peer->index, core->now);
+        if (!peer->is_over)
+                user_release(peer->user, ACCOUNT_CONNECTIONS, 1);
+        peer_close(peer);
 }
 
 struct core *core_free(struct core *core)

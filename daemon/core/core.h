@@ -66,6 +66,8 @@ enum core_refusal {
         CORE_CANCELLED,     /* the request was given up by cancel_request (comes through answer_refusal) */
         CORE_TOO_LARGE,     /* the answer would be larger than a message may be */
         CORE_KEY_CONFLICT,  /* the user's task with that key has another function or other arguments */
+        CORE_DEADLOCK,      /* a task would wait for what waits for it */
+        CORE_NESTING,       /* all workers that the pool may have would wait; the quota is nesting_limit's */
 };
 
 struct core_quota {
@@ -157,6 +159,8 @@ enum core_note {
         NOTE_WORKER_STUCK, /* could not be killed within 5 s */
         NOTE_POOL_DEGRADED,
         NOTE_POOL_RECOVERED,
+        NOTE_USER_OVER, /* of the record's user nothing begins whose result would be kept: he holds too much
+                         */
         NOTE_SPAWN_TIMEOUT, /* the zygote did not bring a worker within start_timeout; it was killed */
         NOTE_DRAINED,       /* stopping: nothing is left */
 };
@@ -185,6 +189,9 @@ struct core_ops {
         void (*stop)(void *ctx, uint32_t worker);
         void (*credit)(void *ctx, uint32_t worker, uint64_t task, uint32_t bytes);
 
+        /* Its resident memory, in bytes; 0: not known. Asked when it has nothing to do, and now and then. */
+        uint64_t (*rss)(void *ctx, uint32_t worker);
+
         /* -- answers: each ends the request -- */
         void (*answer_result)(void *ctx, struct core_request, payload_t result);
         void (*answer_record)(void *ctx, struct core_request, const struct core_record *failed);
@@ -192,6 +199,11 @@ struct core_ops {
                               const enum task_state *states, size_t n); /* N_TASK_STATES: unknown */
         void (*answer_map)(void *ctx, struct core_request, const struct core_map_sum *);
         void (*answer_refusal)(void *ctx, struct core_request, enum core_refusal);
+        /* core_pool_drain(), core_pool_await_renewal(): it is so. pool: CORE_NO_POOL: all. */
+        void (*answer_done)(void *ctx, struct core_request, uint32_t pool);
+        /* A connection of core_connection_open_task() is over, its open requests get no answer: the number is
+         * free again. */
+        void (*connection_over)(void *ctx, uint32_t connection);
 
         /* -- streams, on an open request -- */
         /* One item of a map is ready for its client: a result, or a record if it failed (then payload is
@@ -239,9 +251,15 @@ struct core_config {
 };
 
 struct core_pool_config {
-        uint32_t workers; /* target */
-        uint32_t window;  /* 1…LIMIT_SLOTS: tasks at one worker, the running one included */
+        uint32_t workers;                  /* at the beginning */
+        uint32_t min_workers, max_workers; /* where workers idle, or tasks wait for one */
+        int64_t idle_timeout;              /* so long a worker idles before there is one less */
+        uint32_t nesting_limit;            /* workers above max_workers for tasks that others wait for */
+        uint32_t max_tasks;                /* a worker is replaced after about so many; 0: never */
+        uint64_t max_rss_bytes;            /* or when its resident memory is larger; 0: never */
+        uint32_t window; /* 1…LIMIT_SLOTS: tasks at one worker, the running one included */
         uint32_t queue_limit;
+        bool closed;     /* takes no tasks, needs no workers: it was taken out of the configuration */
         int64_t timeout; /* default of its tasks; 0: none */
         int64_t kill_grace;
         int64_t start_timeout;
@@ -282,7 +300,8 @@ struct core_result {
 
 struct core_exit {
         bool by_signal;
-        int status; /* exit status or signal */
+        int status;      /* exit status or signal */
+        bool over_limit; /* it died because its pool's limit left it no memory */
         uint64_t max_rss_bytes;
 };
 
@@ -292,12 +311,22 @@ int core_new(const struct core_config *, const struct core_ops *, void *ctx, str
 /* Takes NULL; returns NULL. Asserts that all accounts are zero when everything was closed and drained before.
  */
 struct core *core_free(struct core *);
-/* Pools and functions are added before the first turn; they get the next index. */
+/* Pools and functions get the next index; they can be added at any time, and never go. */
 int core_pool_add(struct core *, const struct core_pool_config *, uint32_t *ret_pool);
 int core_function_add(struct core *, uint32_t pool, uint32_t *ret_function);
 /* The limits that may change while running. */
 void core_configure(struct core *, const struct core_config *);
 void core_pool_configure(struct core *, uint32_t pool, const struct core_pool_config *);
+/* From now on it has n workers; where their number may vary, at most n. */
+void core_pool_scale(struct core *, uint32_t pool, uint32_t n, int64_t now);
+/* Paused: nothing further begins. */
+void core_pool_pause(struct core *, uint32_t pool, bool paused, int64_t now);
+/* All workers that there are now are replaced by new ones, one after another as they finish; until then they
+ * work on. They are not given functions that were added since they were asked for. */
+void core_pool_renew(struct core *, uint32_t pool, int64_t now);
+/* Unfinished tasks of one function of the pool; function UINT32_MAX: of all. An open map counts as one.
+ * Linear. */
+uint64_t core_pool_unfinished(const struct core *, uint32_t pool, uint32_t function);
 /* The pool's zygote is there (again): workers may be asked for. */
 void core_zygote_ready(struct core *, uint32_t pool, int64_t now);
 void core_zygote_lost(struct core *, uint32_t pool, int64_t now);
@@ -316,6 +345,11 @@ void core_store_done(struct core *, uint64_t id);
 int core_connection_open(struct core *, uint32_t connection, uid_t, pid_t, bool admin);
 /* The peer is gone: its calls and maps are cancelled, its waits given up, what it submitted stays. */
 void core_connection_close(struct core *, uint32_t connection, int64_t now);
+/* The worker's task (of a map: the item) asks for something itself, after its worker's last answer: a
+ * connection for it under this number, in the name of its user, no admin. It is over when the task has ended
+ * (connection_over); what was submitted by it and is not detached ends then too. CORE_NOT_OPEN: it runs
+ * nothing. */
+int core_connection_open_task(struct core *, uint32_t connection, uint32_t worker, int64_t now);
 /* How many bytes wait in the connection's output now (the daemon says so when it has flushed or appended). */
 void core_connection_output(struct core *, uint32_t connection, uint64_t unsent_bytes);
 /* Whether it is above its mark: then nothing is read from it. */
@@ -347,7 +381,16 @@ int core_cancel(struct core *, uint32_t connection, const uint64_t *ids, size_t 
 /* Gives up an open request: call and map are cancelled (and answered when dead), waits end with `cancelled`.
  */
 int core_cancel_request(struct core *, struct core_request, int64_t now);
-/* Of the last CORE_QUOTA or CORE_QUEUE_FULL. */
+/* Pauses the pool; answered when nothing runs there, or with CORE_NOT_READY at its time. */
+int core_pool_drain(struct core *, struct core_request, uint32_t pool, int64_t timeout, int64_t now);
+/* Answered when no worker is left in the pool (CORE_NO_POOL: in any) that was to be replaced by
+ * core_pool_renew(). */
+int core_pool_await_renewal(struct core *, struct core_request, uint32_t pool, int64_t now);
+/* A request that the caller will answer itself: counted, open, given up like any other. */
+int core_request_begin(struct core *, struct core_request);
+/* The caller answers it now. False: nobody waits for that any more. */
+bool core_request_end(struct core *, struct core_request);
+/* Of the last CORE_QUOTA, CORE_QUEUE_FULL or CORE_NESTING. */
 struct core_quota core_refused_quota(const struct core *);
 
 /* -- workers; > 0: CORE_BAD_WORKER -- */
@@ -379,7 +422,7 @@ struct core_totals {
         uint64_t submitted, succeeded, failed, cancelled, expired, retried, workers_started, workers_lost;
 };
 struct core_pool_status {
-        uint32_t target, starting, idle, busy; /* workers */
+        uint32_t target, starting, idle, busy; /* workers; busy: those that wait for tasks too */
         uint64_t ready, delayed, running;      /* tasks; an item of a map counts as one */
         bool paused, degraded;
         struct core_totals totals;

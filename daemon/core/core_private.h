@@ -30,7 +30,7 @@ struct core {
         struct core_quota quota;
         struct timers timers;
         struct table users, tasks, waiters, keys, lanes;
-        TAILQ_HEAD(, task) all_tasks;
+        TAILQ_HEAD(task_list, task) all_tasks;
         size_t n_unfinished;
         struct history history;
         struct peer **peers;
@@ -43,6 +43,8 @@ struct core {
         uint64_t key_secret;
         bool stopping, stop_is_over, drained, in_store;
         struct timer stop_timer;
+        LIST_HEAD(, waiter) pool_waiters;
+        TAILQ_HEAD(, user) parked_users;
         struct task *spare_tasks;
         struct waiter *spare_waiters;
         size_t n_spare_tasks, n_spare_waiters;

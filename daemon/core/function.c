@@ -20,11 +20,12 @@ void function_measure(struct function *function, int64_t run_time)
 void hand_measure_end(struct hand *hand)
 {
         if (hand->batch.n)
-                function_measure(hand->batch.function, hand->batch.ns / (int64_t)hand->batch.n);
+                function_measure(&hand->pool->functions[hand->batch.function],
+                                 hand->batch.ns / (int64_t)hand->batch.n);
         hand->batch.n = 0;
 }
 
-void hand_measure(struct hand *hand, struct function *function, int64_t run_time, uint64_t n)
+void hand_measure(struct hand *hand, uint32_t function, int64_t run_time, uint64_t n)
 {
         if (run_time == 0 && hand->batch.n) {
                 if (function == hand->batch.function)

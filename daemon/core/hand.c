@@ -7,6 +7,14 @@
  */
 #include "daemon/core/core_private.h"
 
+/* Those that began together shall not be replaced together. */
+static uint32_t max_tasks_of(const struct pool *pool)
+{
+        struct core *core = pool->core;
+        uint32_t most = pool->config.max_tasks;
+        return most ? most - (uint32_t)(MAX_TASKS_JITTER * most * core->ops.random(core->ctx)) : 0;
+}
+
 int hand_new(struct core *core, struct pool *pool, struct hand **ret)
 {
         size_t index = 0;
@@ -26,6 +34,9 @@ int hand_new(struct core *core, struct pool *pool, struct hand **ret)
         hand->index = (uint32_t)index;
         hand->pool = pool;
         hand->state = WORKER_STARTING;
+        hand->generation = pool->generation;
+        hand->n_functions = pool->n_functions;
+        hand->max_tasks = max_tasks_of(pool);
         hand->since = core->now;
         hand->timer.kind = TIMER_HAND;
         TAILQ_INIT(&hand->runs);
@@ -51,11 +62,45 @@ static void set_offer(struct hand *hand, enum hand_offer offer)
         else if (hand->offer == OFFER_ROOM)
                 TAILQ_REMOVE(&pool->room, hand, offer_link);
         hand->offer = offer;
-        /* The one that was busy last is the warmest. */
-        if (offer == OFFER_FREE)
+        /* The one that was busy last is the warmest; one that is to be replaced is the last choice. */
+        if (offer == OFFER_FREE && hand->is_retiring)
+                TAILQ_INSERT_TAIL(&pool->free, hand, offer_link);
+        else if (offer == OFFER_FREE)
                 TAILQ_INSERT_HEAD(&pool->free, hand, offer_link);
         else if (offer == OFFER_ROOM)
                 TAILQ_INSERT_TAIL(&pool->room, hand, offer_link);
+}
+
+static bool is_to_be_replaced(const struct hand *hand)
+{
+        return hand->is_retiring && (hand->state == WORKER_IDLE || hand->state == WORKER_BUSY);
+}
+
+void hand_retire(struct hand *hand)
+{
+        struct pool *pool = hand->pool;
+        if (hand->is_retiring)
+                return;
+        hand->is_retiring = true;
+        pool->n_retiring += is_to_be_replaced(hand);
+        pool->is_dirty = true;
+        if (hand->offer == OFFER_FREE) { /* to the end */
+                set_offer(hand, OFFER_NONE);
+                set_offer(hand, OFFER_FREE);
+        }
+}
+
+/* Whether it has done enough, or has grown too large. */
+static bool is_worn(struct hand *hand)
+{
+        struct core *core = hand->core;
+        uint64_t most = hand->pool->config.max_rss_bytes;
+        if (hand->max_tasks && hand->n_done >= hand->max_tasks)
+                return true;
+        if (!most || hand->n_done == 0 || (hand->state == WORKER_BUSY && core->now < hand->rss_at + RSS_NS))
+                return false;
+        hand->rss_at = core->now;
+        return core->ops.rss(core->ctx, hand->index) > most;
 }
 
 struct hand *hand_free(struct hand *hand)
@@ -67,6 +112,7 @@ struct hand *hand_free(struct hand *hand)
         timers_unreserve(&core->timers, 1 + LIMIT_SLOTS);
         TAILQ_REMOVE(&hand->pool->hands[hand->state], hand, link);
         hand->pool->n_hands[hand->state]--;
+        hand->pool->n_retiring -= is_to_be_replaced(hand);
         hand->pool->is_dirty = true;
         core->hands[hand->index] = NULL;
         free(hand);
@@ -81,9 +127,13 @@ struct hand *hand_at(const struct core *core, uint32_t worker)
 void hand_set_state(struct hand *hand, enum worker_state state)
 {
         struct pool *pool = hand->pool;
+        if (hand->peer && state != WORKER_BUSY)
+                peer_stop_waiting(hand->peer);
         TAILQ_REMOVE(&pool->hands[hand->state], hand, link);
         pool->n_hands[hand->state]--;
+        pool->n_retiring -= is_to_be_replaced(hand);
         hand->state = state;
+        pool->n_retiring += is_to_be_replaced(hand);
         hand->since = hand->core->now;
         TAILQ_INSERT_HEAD(&pool->hands[state], hand, link);
         pool->n_hands[state]++;
@@ -100,7 +150,8 @@ static enum hand_offer offer_of(const struct hand *hand)
                 return OFFER_NONE;
         if (hand->state == WORKER_IDLE)
                 return OFFER_FREE;
-        if (hand->state != WORKER_BUSY || hand->awaits_answer || hand->n_runs >= window)
+        if (hand->state != WORKER_BUSY || hand->awaits_answer || hand->n_runs >= window ||
+            (hand->peer && hand->peer->is_waiting))
                 return OFFER_NONE;
         /* Behind a task that may run long nothing is put: it would only be taken back. */
         if (head->expected_ns == 0 || head->expected_ns > RUN_LONG_NS ||
@@ -132,6 +183,8 @@ void hand_settle(struct hand *hand)
                         hand_stop(hand);
                         return;
                 }
+                if (!hand->is_retiring && is_worn(hand))
+                        hand_retire(hand);
                 timer_set(core, &hand->timer,
                           state == WORKER_BUSY && hand->n_ahead ? head->since + RUN_LONG_NS : CORE_NEVER);
         }
@@ -183,6 +236,7 @@ static void get_stuck(struct hand *hand)
         struct core *core = hand->core;
         struct run *run;
         hand_set_state(hand, WORKER_STUCK);
+        hand_end_requests(hand);
         core->ops.note(core->ctx, NOTE_WORKER_STUCK, hand->pool->index, hand->index, NULL);
         while ((run = TAILQ_LAST(&hand->runs, run_list))) {
                 struct task *task = run->task;

@@ -9,7 +9,6 @@
 #include "daemon/core/task.h"
 
 struct again;
-struct function;
 struct pool;
 struct segment;
 
@@ -33,6 +32,7 @@ struct run {
         uint32_t attempt, credit_bytes, consumed_bytes;
         enum run_state state;
         bool claimed;    /* known to have begun */
+        bool has_waited; /* for others: its time says nothing of its function */
         bool begin_read; /* `since` is what the slot says; it is believed once an item */
         struct bad_end verdict;
         uint64_t verdict_index; /* of a chunk: the item that it is about; UINT64_MAX: all, or dealt with */
@@ -50,6 +50,7 @@ struct hand {
         bool clogged;       /* it took no bytes */
         bool condemned;     /* it broke the protocol: nothing from it counts any more */
         bool asked_to_stop;
+        bool is_retiring;                     /* to be replaced, and then asked to exit */
         bool was_told;                        /* it was told to end a task once: its death may come of that */
         uint32_t n_runs, n_ahead, n_stopping; /* n_ahead: sent, not begun */
         int64_t ahead_ns;
@@ -57,8 +58,13 @@ struct hand {
         uint64_t sequence, consumed_sequence;
         int64_t since, born; /* since: in this state */
         uint64_t n_done;
+        uint32_t max_tasks;   /* after so many it is replaced; 0: never */
+        uint32_t generation;  /* of its pool, when it was asked for … */
+        uint32_t n_functions; /* … and how many it had: it knows no others */
+        int64_t rss_at;       /* when its memory was last looked at */
+        struct peer *peer;    /* of its first run, if that has asked for something */
         struct {
-                struct function *function;
+                uint32_t function;
                 int64_t ns;
                 uint64_t n;
         } batch; /* results that came at once, not yet measured */
@@ -76,6 +82,10 @@ void hand_set_state(struct hand *, enum worker_state);
 /* After every change of what stands in its slots: begins the next, sets state, offers, timer. */
 void hand_settle(struct hand *);
 void hand_stop(struct hand *);
+/* It works on until there is another one in its place. */
+void hand_retire(struct hand *);
+/* What its task has asked for is over: it has ended, or is about to. */
+void hand_end_requests(struct hand *);
 void hand_kill(struct hand *);
 /* It broke the protocol. Returns CORE_BAD_WORKER. */
 int hand_condemn(struct hand *);

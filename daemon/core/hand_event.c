@@ -48,6 +48,8 @@ int core_worker_hello(struct core *core, uint32_t worker, pid_t pid, uint32_t n_
         if (pool->n_young_deaths && pool->recover_at == CORE_NEVER)
                 pool->recover_at = now + RECOVERED_NS;
         hand_set_state(hand, WORKER_IDLE);
+        if (hand->generation != pool->generation)
+                hand_retire(hand);
         hand_settle(hand);
         return 0;
 }
@@ -67,8 +69,8 @@ static void plain_result(struct run *run, const struct core_result *result)
         struct bad_end verdict = run->verdict;
         enum core_cause cause = stopping ? verdict.cause : result->failed ? CAUSE_FUNCTION : CAUSE_NONE;
         bool again = run_may_retry(run, cause);
-        if (!stopping)
-                hand_measure(hand, task_function(core, task), core->now - run->since, 1);
+        if (!stopping && !run->has_waited)
+                hand_measure(hand, task->function, core->now - run->since, 1);
         hand->n_done++;
         run_leave(run);
         hand_settle(hand);
@@ -95,8 +97,8 @@ static bool chunk_result(struct run *run, const struct core_result *result)
         uint32_t n_done = (uint32_t)(run->next - run->first);
         if (!stopping && (result->failed || n_done < run->n_items))
                 return false;
-        if (!stopping)
-                hand_measure(hand, task_function(core, task), core->now - run->began, n_done);
+        if (!stopping && !run->has_waited)
+                hand_measure(hand, task->function, core->now - run->began, n_done);
         if (stopping && run->verdict_index == run->next && n_done < run->n_items)
                 map_item_end(core, task, run, PAYLOAD_NONE, 0, &run->verdict);
         map_leave(core, task, run);
@@ -119,6 +121,7 @@ int core_worker_result(struct core *core, uint32_t worker, uint32_t slot, uint64
         if (!run || run != &hand->runs_at[slot % LIMIT_SLOTS] || slot >= LIMIT_SLOTS ||
             run->attempt != attempt)
                 return hand_condemn(hand);
+        hand_end_requests(hand);
         hand->consumed_sequence = run->sequence;
         hand->awaits_answer = false;
         run->claimed = true;
@@ -145,6 +148,7 @@ int core_worker_item(struct core *core, uint32_t worker, uint64_t task, uint32_t
                 return hand_condemn(hand);
         const struct bad_end failed = {.cause = CAUSE_FUNCTION, .exit_status = -1};
         bool stopping = run->state == RUN_STOPPING;
+        hand_end_requests(hand);
         run->claimed = true;
         hand->n_done++;
         /* The item that a verdict was about ends so, whatever it says. */
@@ -208,6 +212,7 @@ void core_worker_lost(struct core *core, uint32_t worker, const struct core_exit
         }
         if (hand->state != WORKER_KILLED && hand->state != WORKER_STUCK)
                 hand_set_state(hand, WORKER_KILLED);
+        hand_end_requests(hand);
         /* The last first: so each comes back before those that were sent after it. */
         while ((run = TAILQ_LAST(&hand->runs, run_list)))
                 run_lost(run, end, killed_by_us, run == TAILQ_FIRST(&hand->runs));

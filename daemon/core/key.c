@@ -37,7 +37,6 @@ int key_find(const struct peer *peer, const struct core_spec *spec, struct task 
 void key_add(struct core *core, struct task *task)
 {
         struct task_extra *extra = task->extra;
-        extra->task = task;
         table_add(&core->keys, &extra->by_key, number_of(core, user_uid(task->user), extra->key));
 }
 

@@ -35,7 +35,8 @@ static uint64_t chunk_size(const struct core *core, const struct task *task)
                 return map->chunk;
         if (mean == 0 || mean >= CHUNK_NS)
                 return 1;
-        uint64_t share = map_n_ready(map) / (2 * (uint64_t)pool->config.workers);
+        uint64_t n_workers = pool->target ? pool->target : 1;
+        uint64_t share = map_n_ready(map) / (2 * n_workers);
         return min_u64((uint64_t)(CHUNK_NS / mean), share ? share : 1);
 }
 
@@ -59,7 +60,9 @@ bool map_next(const struct core *core, const struct task *task, struct map_chunk
         /* A worker runs one item of its chunk at a time, so chunks at work are items that run. */
         if (task->bad.cause != CAUSE_NONE || (map->limit && map->n_chunks >= map->limit))
                 return false;
-        if (again && again->index <= map->failed_at) {
+        /* What would only be held for its turn is more than the user may hold already. */
+        uint64_t end = map->n_delivered + (user_is_over(task->user) ? 1 : LIMIT_ORDERED_AHEAD);
+        if (again && again->index <= map->failed_at && !(map->ordered && again->index >= end)) {
                 *ret = (struct map_chunk){again->index, 1, segment_of(map, again->index), again};
                 return true;
         }
@@ -72,11 +75,9 @@ bool map_next(const struct core *core, const struct task *task, struct map_chunk
                 n = min_u64(n, map->window - unconfirmed);
         }
         if (map->ordered) {
-                if (first >= map->n_delivered + LIMIT_ORDERED_AHEAD)
+                if (first >= end || first > map->failed_at)
                         return false;
-                n = min_u64(n, map->n_delivered + LIMIT_ORDERED_AHEAD - first);
-                if (first > map->failed_at)
-                        return false;
+                n = min_u64(n, end - first);
                 n = min_u64(n, map->failed_at - first);
         }
         struct segment *segment = range ? segment_of(map, first) : map->cursor_segment;
@@ -205,33 +206,47 @@ static bool is_going_on(struct core *core, struct task *task)
         return false;
 }
 
-static bool has_next(const struct core *core, const struct task *task)
+bool map_has_next(const struct core *core, const struct task *task)
 {
         struct map_chunk chunk;
         return map_next(core, task, &chunk);
+}
+
+/* An ordered one whose user holds too much goes on when he does not, or when it is its next item's turn. */
+static void park_if_over(struct task *task)
+{
+        if (task->place == PLACE_NONE && task->map->ordered && task->bad.cause == CAUSE_NONE &&
+            user_is_over(task->user))
+                user_park(task->user, task);
 }
 
 void map_update(struct core *core, struct task *task)
 {
         if (!is_going_on(core, task))
                 return;
-        bool some = has_next(core, task);
+        bool some = map_has_next(core, task);
+        if (some && task->place == PLACE_PARKED)
+                user_unpark(task->user, task);
         if (some && task->place == PLACE_NONE)
                 queue_push(task);
         else if (!some && task->place == PLACE_LANE)
                 queue_remove(task);
+        park_if_over(task);
 }
 
 void map_put_back(struct core *core, struct task *task, uint64_t order)
 {
         if (!is_going_on(core, task) || task->place == PLACE_HELD)
                 return;
-        bool some = has_next(core, task);
+        bool some = map_has_next(core, task);
+        if (some && task->place == PLACE_PARKED)
+                user_unpark(task->user, task);
         bool is_in_place = some && task->place == PLACE_LANE && task->order <= order;
         if (task->place == PLACE_LANE && !is_in_place)
                 queue_remove(task);
         if (some && !is_in_place)
                 queue_put_back(task, order);
+        park_if_over(task);
 }
 
 /* What is in no chunk is cancelled, and so is what the chunks have not begun. */
@@ -311,6 +326,8 @@ void map_answer(struct core *core, const struct task *task, struct core_request 
                                    .collect = map->collect};
         struct core_record record;
         if (map->refusal) {
+                if (map->refusal == CORE_QUOTA)
+                        user_admit(task->user, ACCOUNT_BYTES, UINT64_MAX); /* names the limit */
                 core->ops.answer_refusal(core->ctx, request, map->refusal);
         } else if (task->bad.cause == CAUSE_NONE || task->bad.cause == CAUSE_FUNCTION) {
                 core->ops.answer_map(core->ctx, request, &sum);

@@ -69,6 +69,7 @@ void map_take(struct core *, struct task *, struct run *);
 /* The run's items that have not ended go back, and it is none of the map's any more. */
 void map_leave(struct core *, struct task *, struct run *);
 void map_put_back(struct core *, struct task *, uint64_t order);
+bool map_has_next(const struct core *, const struct task *);
 /* Puts the map into its lane or takes it out, ends it if all is done. */
 void map_update(struct core *, struct task *);
 /* The run's next item has ended; bad: badly. */

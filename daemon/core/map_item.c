@@ -67,6 +67,8 @@ static void deliver(struct core *core, struct task *task, const struct item_end 
                 refuse(core, task, CORE_OUT_OF_MEMORY);
         else if (map->collected_bytes > core->config.max_answer_bytes)
                 refuse(core, task, CORE_TOO_LARGE);
+        else if (kept > 0 && user_is_over(task->user))
+                refuse(core, task, CORE_QUOTA);
         const struct bad_end stop = {.cause = CAUSE_FUNCTION, .exit_status = -1};
         if (end->bad && map->fail_fast && task->bad.cause == CAUSE_NONE)
                 map_cancel_rest(core, task, &stop);

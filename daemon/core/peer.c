@@ -16,33 +16,46 @@ bool peer_sees(const struct peer *peer, uid_t uid)
         return peer && (peer->admin || user_uid(peer->user) == uid);
 }
 
-int core_connection_open(struct core *core, uint32_t connection, uid_t uid, pid_t pid, bool admin)
+int peer_new(struct core *core, uint32_t index, struct user *user, pid_t pid, struct peer **ret)
 {
-        struct user *user = NULL;
-        int r = pointers_reserve(&core->peers, &core->n_peers, connection);
+        int r = pointers_reserve(&core->peers, &core->n_peers, index);
         if (r < 0)
                 return r;
-        assert(!core->peers[connection]);
-        r = user_get(core, uid, &user);
-        if (r < 0)
-                return r;
-        r = user_admit(user, ACCOUNT_CONNECTIONS, 1);
-        struct peer *peer = r ? NULL : calloc(1, sizeof(*peer));
-        if (!peer) {
-                user_unref(user);
-                return r ? r : -ENOMEM;
-        }
+        assert(!core->peers[index]);
+        struct peer *peer = calloc(1, sizeof(*peer));
+        if (!peer)
+                return -ENOMEM;
         peer->core = core;
-        peer->index = connection;
+        peer->index = index;
         peer->user = user;
+        peer->user->n_refs++;
         peer->pid = pid;
-        peer->admin = admin;
         TAILQ_INIT(&peer->waiters);
         LIST_INIT(&peer->lanes);
         TAILQ_INIT(&peer->held);
-        user_charge(user, ACCOUNT_CONNECTIONS, 1);
-        core->peers[connection] = peer;
+        TAILQ_INIT(&peer->children);
+        SLIST_INIT(&peer->awaited);
+        core->peers[index] = peer;
+        *ret = peer;
         return 0;
+}
+
+int core_connection_open(struct core *core, uint32_t connection, uid_t uid, pid_t pid, bool admin)
+{
+        struct user *user = NULL;
+        struct peer *peer;
+        int r = user_get(core, uid, &user);
+        if (r < 0)
+                return r;
+        r = user_admit(user, ACCOUNT_CONNECTIONS, 1);
+        if (!r)
+                r = peer_new(core, connection, user, pid, &peer);
+        if (!r) {
+                peer->admin = admin;
+                user_charge(user, ACCOUNT_CONNECTIONS, 1);
+        }
+        user_unref(user);
+        return r;
 }
 
 static void release_held(struct peer *peer)
@@ -53,34 +66,60 @@ static void release_held(struct peer *peer)
         }
 }
 
-void core_connection_close(struct core *core, uint32_t connection, int64_t now)
+static bool is_own(const struct waiter *waiter)
 {
-        struct peer *peer = peer_at(core, connection);
-        assert(peer);
-        core_update_now(core, now);
-        peer->blocked = false;
-        release_held(peer);
+        return waiter->kind == WAITER_CALL || waiter->kind == WAITER_MAP;
+}
+
+/* First what only waits: the end of the peer's own tasks may take with it what others of its requests wait
+ * for, and nobody is there any more to be told. */
+static void give_up_requests(struct peer *peer)
+{
+        struct core *core = peer->core;
         struct bad_end gone = {.cause = CAUSE_CLIENT,
                                .exit_status = -1,
                                .by_uid = user_uid(peer->user),
                                .by_pid = peer->pid};
-        struct waiter *waiter;
+        struct waiter *waiter, *next;
+        TAILQ_FOREACH_SAFE (waiter, &peer->waiters, link, next) {
+                if (!is_own(waiter))
+                        waiter_free(core, waiter);
+        }
         while ((waiter = TAILQ_FIRST(&peer->waiters))) {
                 struct task *task = waiter->watch.task;
-                bool cancels = waiter->kind == WAITER_CALL || waiter->kind == WAITER_MAP;
                 if (waiter->kind == WAITER_MAP && task)
                         task->map->waiter = NULL;
                 waiter_free(core, waiter);
-                if (cancels && task && task_is_of_caller(task) && !TASK_IS_END(task->state))
+                if (task && task_is_of_caller(task) && !TASK_IS_END(task->state))
                         task_verdict(core, task, &gone);
         }
+}
+
+void peer_close(struct peer *peer)
+{
+        struct core *core = peer->core;
+        struct task_extra *extra;
+        peer->blocked = false;
+        release_held(peer);
+        give_up_requests(peer);
+        while ((extra = TAILQ_FIRST(&peer->children)))
+                child_remove(extra->task);
+        awaited_free_all(peer);
         lanes_orphan(peer);
         assert(TAILQ_EMPTY(&peer->held));
         user_release(peer->user, ACCOUNT_BYTES, peer->unsent_bytes + peer->input_bytes);
-        user_release(peer->user, ACCOUNT_CONNECTIONS, 1);
         user_unref(peer->user);
-        core->peers[connection] = NULL;
+        core->peers[peer->index] = NULL;
         free(peer);
+}
+
+void core_connection_close(struct core *core, uint32_t connection, int64_t now)
+{
+        struct peer *peer = peer_at(core, connection);
+        assert(peer && !peer->run);
+        core_update_now(core, now);
+        user_release(peer->user, ACCOUNT_CONNECTIONS, 1);
+        peer_close(peer);
 }
 
 static uint64_t recharge(struct user *user, uint64_t before, uint64_t after)

@@ -109,6 +109,7 @@ void queue_push(struct task *task)
         task->order = ++core->next_order;
         task->place = PLACE_LANE;
         TAILQ_INSERT_TAIL(&lane->tasks, task, link);
+        awaited_enter(task, false);
         if (!lane->in_ring)
                 lane_enter(lane, false);
         lane->level->turn->pool->is_dirty = true;
@@ -130,6 +131,7 @@ void queue_put_back(struct task *task, uint64_t order)
                 TAILQ_INSERT_BEFORE(other, task, link);
         else
                 TAILQ_INSERT_TAIL(&lane->tasks, task, link);
+        awaited_enter(task, true);
         lane->level->turn->pool->is_dirty = true;
 #ifndef SEEDED_BUG_TURN_LOST
         lane_enter(lane, true);
@@ -142,6 +144,7 @@ void queue_remove(struct task *task)
         assert(task->place == PLACE_LANE && !lane->merged_into);
         TAILQ_REMOVE(&lane->tasks, task, link);
         task->place = PLACE_NONE;
+        awaited_leave(task);
         if (TAILQ_EMPTY(&lane->tasks) && lane->in_ring)
                 lane_leave(lane);
 }

@@ -37,8 +37,12 @@ static int call_joins(struct core *core, struct core_request request, struct tas
         struct waiter *waiter;
         if (waiter_find(core, request))
                 return CORE_MISUSE;
+        if (peer_would_deadlock(peer, task))
+                return CORE_DEADLOCK;
         if (!task->settled) {
-                int r = waiter_new(peer, request.msgid, WAITER_ATTACH, &waiter);
+                int r = awaited_reserve(peer, task->pool);
+                if (!r)
+                        r = waiter_new(peer, request.msgid, WAITER_ATTACH, &waiter);
                 if (r)
                         return r;
                 waiter->streams = spec->streams;
@@ -122,7 +126,11 @@ int core_result(struct core *core, struct core_request request, uint64_t id, int
                 core->ops.answer_refusal(core->ctx, request, CORE_NOT_READY);
                 return 0;
         }
-        int r = waiter_new(peer, request.msgid, WAITER_RESULT, &waiter);
+        if (peer_would_deadlock(peer, task))
+                return CORE_DEADLOCK;
+        int r = awaited_reserve(peer, task->pool);
+        if (!r)
+                r = waiter_new(peer, request.msgid, WAITER_RESULT, &waiter);
         if (r)
                 return r;
         waiter->keep = keep;
@@ -139,7 +147,11 @@ static int watch_unended(struct peer *peer, uint32_t msgid, struct task *task, u
         bool copies_output = streams & (STREAM_STDOUT | STREAM_STDERR);
         uint32_t reserved_bytes = copies_output ? LIMIT_STREAM_CREDIT_BYTES : 0;
         struct waiter *waiter;
-        int r = copies_output ? user_admit(peer->user, ACCOUNT_BYTES, reserved_bytes) : 0;
+        if (peer_would_deadlock(peer, task))
+                return CORE_DEADLOCK;
+        int r = awaited_reserve(peer, task->pool);
+        if (!r && copies_output)
+                r = user_admit(peer->user, ACCOUNT_BYTES, reserved_bytes);
         if (!r)
                 r = waiter_new(peer, msgid, WAITER_ATTACH, &waiter);
         if (r)
@@ -218,6 +230,9 @@ int core_cancel_request(struct core *core, struct core_request request, int64_t 
         case WAITER_RESULT:
         case WAITER_ATTACH:
         case WAITER_WAIT:
+        case WAITER_DRAIN:
+        case WAITER_RENEWAL:
+        case WAITER_CALLERS:
                 waiter_refuse(core, waiter, CORE_CANCELLED);
                 break;
         }

@@ -42,7 +42,7 @@ static void stand(struct run *run, struct task *task, const struct core_dispatch
         run->attempt = dispatch->attempt;
         run->credit_bytes = LIMIT_STREAM_CREDIT_BYTES;
         run->consumed_bytes = 0;
-        run->claimed = run->begin_read = false;
+        run->claimed = run->begin_read = run->has_waited = false;
         run->verdict_index = UINT64_MAX;
         hand->free_slots &= ~(UINT64_C(1) << slot_of(run));
         TAILQ_INSERT_TAIL(&hand->runs, run, link);
@@ -228,6 +228,8 @@ void run_verdict(struct run *run, const struct bad_end *bad)
         hand->n_stopping++;
         if (!task->map)
                 task_set_state(core, task, TASK_STOPPING);
+        if (hand->peer && hand->peer->run == run)
+                peer_on_verdict(hand->peer);
         /* If the next one has begun, this one is done and its answer on the way: telling would hit the next.
          */
         struct run *next = TAILQ_NEXT(run, link);

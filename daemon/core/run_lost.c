@@ -10,6 +10,8 @@
 
 static enum core_cause cause_of(const struct core_exit *end, bool killed_by_us)
 {
+        if (!killed_by_us && end && end->over_limit)
+                return CAUSE_LIMIT;
         if (killed_by_us || !end || !end->by_signal)
                 return CAUSE_WORKER;
         switch (end->status) {

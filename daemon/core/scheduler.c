@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ready tasks × free slots. The first in the queue goes to a free worker; without one it is sent ahead to a
- * worker whose window and time allow it. When workers idle and nothing is ready, they get what was sent ahead
- * to others. Strictly in the order of the queue: what may not go ahead holds back what stands behind it.
+ * Ready tasks × free slots. The first in the queue goes to a free worker, if there is a place: no more tasks
+ * run than max_workers, those that wait not counted. What has a place only because others wait is first of
+ * all what they may wait for. Without a free worker the task is sent ahead to a worker whose window and time
+ * allow it. When workers idle and nothing is ready, they get what was sent ahead to others. Strictly in the
+ * order of the queue: what may not go ahead holds back what stands behind it.
  */
 #include "daemon/core/core_private.h"
 
-/* A task that streams to a connection above its mark does not begin, nor does a chunk of its maps. */
+/* What is answered to a connection above its mark does not begin: its calls, and chunks of its maps. */
 static bool is_held(const struct task *task)
 {
         const struct watch *watch;
@@ -16,11 +18,19 @@ static bool is_held(const struct task *task)
         if (task->map)
                 return true;
         LIST_FOREACH (watch, &task->watches, link) {
-                if (watch->waiter->peer == peer && watch->waiter->kind == WAITER_CALL &&
-                    watch->waiter->streams)
+                if (watch->waiter->peer == peer && watch->waiter->kind == WAITER_CALL)
                         return true;
         }
         return false;
+}
+
+/* Whether it waits until its user holds less, for its result may have to be kept. Of a further attempt he may
+ * hold what its last one wrote, and for the sake of a task that waits for it what that one wrote, or an
+ * ordered map behind that one: it would wait for itself. */
+static bool is_too_much(const struct task *task)
+{
+        return !task->is_call && !task->map && task->attempt == 1 && user_is_over(task->user) &&
+               !task_is_watched_by_task(task);
 }
 
 static void hold(struct task *task)
@@ -50,16 +60,42 @@ bool run_may_go_ahead(const struct hand *hand, const struct task *task)
                args_bytes <= AHEAD_ARGS_BYTES;
 }
 
+/* One that is older than the function does not have it. */
+static bool knows(const struct hand *hand, const struct task *task)
+{
+        return task->function < hand->n_functions;
+}
+
 static struct hand *choose(struct pool *pool, const struct task *task)
 {
-        struct hand *hand = TAILQ_FIRST(&pool->free);
-        if (hand)
-                return hand;
-        TAILQ_FOREACH (hand, &pool->room, offer_link) {
-                if (run_may_go_ahead(hand, task))
+        struct hand *hand;
+        bool has_place = pool_may_begin(pool);
+        TAILQ_FOREACH (hand, &pool->free, offer_link) {
+                if (has_place && knows(hand, task))
                         return hand;
         }
+        TAILQ_FOREACH (hand, &pool->room, offer_link) {
+                if (knows(hand, task) && run_may_go_ahead(hand, task))
+                        return hand;
+        }
+        pool->is_short = has_place;
         return NULL;
+}
+
+/* The next one that may begin. Of a place that is there because others wait first the tasks that they may
+ * wait for, outside the turns; the last worker that there may be is for these alone. */
+static struct task *first(const struct pool *pool, bool *ret_is_awaited)
+{
+        const struct core_pool_config *config = &pool->config;
+        bool is_lent = pool->n_waiting && pool->n_hands[WORKER_BUSY] >= config->max_workers;
+        *ret_is_awaited = false;
+        if (pool->paused)
+                return NULL;
+        if (!is_lent || !pool_may_begin(pool))
+                return queue_first(pool);
+        struct task *task = pool_first_awaited(pool);
+        *ret_is_awaited = task != NULL;
+        return task || pool->n_waiting >= config->nesting_limit ? task : queue_first(pool);
 }
 
 /* The worker takes nothing at the moment, or there was no memory: the task keeps its place. */
@@ -78,15 +114,28 @@ static void dispatch(struct pool *pool)
         struct core *core = pool->core;
         struct task *task;
         struct hand *hand;
-        while ((task = queue_first(pool))) {
+        bool is_awaited;
+        while ((task = first(pool, &is_awaited))) {
                 if (is_held(task)) {
                         hold(task);
+                        continue;
+                }
+                if (is_too_much(task)) {
+                        queue_remove(task);
+                        user_park(task->user, task);
+                        continue;
+                }
+                if (task->map && !map_has_next(pool->core, task)) {
+                        map_update(pool->core, task); /* its user holds too much since it came here */
                         continue;
                 }
                 hand = choose(pool, task);
                 if (!hand)
                         return;
-                queue_take(pool);
+                if (is_awaited)
+                        queue_remove(task);
+                else
+                        queue_take(pool);
                 if (run_send(hand, task) != 0) {
                         refused(pool, hand, task);
                         continue;
@@ -100,11 +149,15 @@ static void dispatch(struct pool *pool)
 void pool_schedule(struct pool *pool)
 {
         struct hand *hand;
+        pool->is_short = false;
         for (;;) {
                 dispatch(pool);
-                if (queue_first(pool) || TAILQ_EMPTY(&pool->free) || TAILQ_EMPTY(&pool->ahead))
+                if (queue_first(pool) || TAILQ_EMPTY(&pool->free) || TAILQ_EMPTY(&pool->ahead) ||
+                    !pool_may_begin(pool))
                         return;
                 hand = TAILQ_FIRST(&pool->ahead);
+                if (!knows(TAILQ_FIRST(&pool->free), TAILQ_LAST(&hand->runs, run_list)->task))
+                        return;
                 run_take_back_ahead(hand, (hand->n_ahead + 1) / 2);
                 hand_settle(hand);
         }

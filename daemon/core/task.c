@@ -17,7 +17,7 @@ static const unsigned legal[N_TASK_STATES + 1] = {
         [TASK_READY] = S(SENT) | S(RUNNING) | ENDS,
         [TASK_SENT] = S(READY) | S(RUNNING) | S(CANCELLED) | S(EXPIRED),
         [TASK_RUNNING] = S(READY) | S(DELAYED) | S(WAITING) | S(STOPPING) | ENDS,
-        [TASK_WAITING] = S(RUNNING) | S(STOPPING) | S(FAILED),
+        [TASK_WAITING] = S(RUNNING) | S(STOPPING),
         [TASK_STOPPING] = S(DELAYED) | ENDS,
         [TASK_SUCCEEDED] = 0,
         [TASK_FAILED] = 0,
@@ -61,6 +61,9 @@ static void leave(struct core *core, struct task *task)
                 break;
         case PLACE_HELD:
                 TAILQ_REMOVE(&task->lane->peer->held, task, link);
+                break;
+        case PLACE_PARKED:
+                user_unpark(task->user, task);
                 break;
         }
         task->place = PLACE_NONE;
@@ -142,11 +145,11 @@ static struct task_extra *extra_free(struct task_extra *extra)
         return NULL;
 }
 
-static int extra_new(const struct core_spec *spec, struct task_extra **ret)
+static int extra_new(const struct peer *peer, const struct core_spec *spec, struct task_extra **ret)
 {
         struct task_extra *extra;
         *ret = NULL;
-        if (!spec->label && !spec->key && !spec->retries)
+        if (!spec->label && !spec->key && !spec->retries && !peer->run)
                 return 0;
         extra = calloc(1, sizeof(*extra));
         if (!extra || (spec->label && !(extra->label = strdup(spec->label))) ||
@@ -166,10 +169,12 @@ static int admit(struct peer *peer, const struct core_spec *spec, uint64_t n)
 {
         struct core *core = peer->core;
         struct pool *pool = pool_at(core, spec->pool);
-        if (!pool || spec->function >= pool->n_functions)
+        if (!pool || pool->config.closed || spec->function >= pool->n_functions)
                 return CORE_UNKNOWN_POOL;
         if (core->stopping)
                 return CORE_STOPPING;
+        if (peer->run && peer->run->state != RUN_RUNNING)
+                return CORE_CANCELLED;
         int r = pool_admit(pool, n);
         if (!r)
                 r = user_admit(peer->user, ACCOUNT_TASKS, n);
@@ -223,13 +228,18 @@ int task_new(struct peer *peer, const struct core_spec *spec, uint64_t n, int64_
         if (!task)
                 return -ENOMEM;
         task->pool = (uint8_t)spec->pool;
-        if (extra_new(spec, &task->extra) < 0)
+        if (extra_new(peer, spec, &task->extra) < 0)
                 goto no_extra;
         if (timers_reserve(&core->timers, 1) < 0)
                 goto no_timer;
-        if (lane_get(peer, task_pool(core, task), spec->priority, &task->lane) < 0)
+        if (awaited_reserve(peer, spec->pool) < 0 ||
+            lane_get(peer, task_pool(core, task), spec->priority, &task->lane) < 0)
                 goto no_lane;
         fill(task, peer, spec, now);
+        if (task->extra)
+                task->extra->task = task;
+        if (peer->run)
+                child_add(peer, task);
         *ret = task;
         return 0;
 no_lane:
@@ -244,6 +254,7 @@ no_extra:
 void task_discard(struct core *core, struct task *task)
 {
         assert(task->state == TASK_UNBORN);
+        child_remove(task);
         lane_unref(core, task->lane);
         user_unref(task->user);
         timers_unreserve(&core->timers, 1);
@@ -329,6 +340,7 @@ static void release(struct core *core, struct task *task)
                 user_release(task->user, ACCOUNT_DESCRIPTORS, task->n_descriptors);
                 user_release(task->user, ACCOUNT_TASKS, 1);
         }
+        child_remove(task);
         lane_unref(core, task->lane);
         task->lane = NULL;
         core->n_unfinished--;
@@ -397,6 +409,7 @@ void task_forget(struct core *core, struct task *task)
 
 void task_free(struct core *core, struct task *task)
 {
+        child_remove(task);
         if (task->result != PAYLOAD_NONE && task->result != PAYLOAD_CURRENT)
                 core->ops.drop(core->ctx, task->result);
         if (task->result_charged)

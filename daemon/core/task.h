@@ -16,7 +16,7 @@ struct pool;
 struct run;
 struct user;
 
-enum task_place { PLACE_NONE, PLACE_DELAYED, PLACE_LANE, PLACE_HELD };
+enum task_place { PLACE_NONE, PLACE_DELAYED, PLACE_LANE, PLACE_HELD, PLACE_PARKED };
 #define TASK_UNBORN N_TASK_STATES
 
 /* Why and how a task, or a map's item, came to a bad end. */
@@ -35,13 +35,19 @@ struct task_extra {
         char *label, *key; /* NULL: none */
         uint64_t args_hash;
         bool joined; /* others than its first caller want it */
+        /* submitted by a task: */
+        struct peer *parent; /* that task's; NULL: it has ended */
+        uint32_t depth;
+        bool is_ready;                     /* in a lane: in a group of parent.awaited */
+        TAILQ_ENTRY(task_extra) of_parent; /* parent.children */
+        TAILQ_ENTRY(task_extra) of_ready;  /* awaited.children */
         uint32_t retries;
         unsigned retry_on;
         int64_t backoff;
 };
 struct task {
         struct table_link by_id;
-        TAILQ_ENTRY(task) link; /* pool.delayed, lane.tasks or peer.held: `place` says which */
+        TAILQ_ENTRY(task) link; /* pool.delayed, lane.tasks, peer.held, user.parked: `place` says which */
         TAILQ_ENTRY(task) all;  /* core.tasks, in the order of ids */
         struct timer timer;     /* due, expires, or the end of ttl */
         struct user *user;

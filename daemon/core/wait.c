@@ -10,7 +10,7 @@ void wait_free(struct core *core, struct waiter *waiter)
         struct wait *wait = waiter->wait;
         for (size_t i = 0; i < wait->n; i++)
                 if (wait->watches[i].task)
-                        LIST_REMOVE(&wait->watches[i], link);
+                        watch_end(&wait->watches[i]);
         user_release(waiter->peer->user, ACCOUNT_BYTES, wait->cost_bytes);
         free(wait);
         waiter->wait = NULL;
@@ -41,7 +41,8 @@ static int wait_new(struct waiter *waiter, const uint64_t *ids, size_t n, size_t
         return 0;
 }
 
-static void look_at(struct core *core, struct waiter *waiter, size_t i)
+/* 0 or -ENOMEM. */
+static int look_at(struct core *core, struct waiter *waiter, size_t i)
 {
         struct wait *wait = waiter->wait;
         struct task *task = task_find(core, wait->ids[i]);
@@ -49,9 +50,11 @@ static void look_at(struct core *core, struct waiter *waiter, size_t i)
         wait->states[i] = N_TASK_STATES;
         if (task && peer_sees(waiter->peer, user_uid(task->user))) {
                 if (!TASK_IS_END(task->state) || !task->settled) {
+                        if (awaited_reserve(waiter->peer, task->pool) < 0)
+                                return -ENOMEM;
                         wait->states[i] = TASK_READY;
                         waiter_watch(waiter, &wait->watches[i], task, i);
-                        return;
+                        return 0;
                 }
                 wait->states[i] = task->state;
         } else if (!task && history_find(&core->history, wait->ids[i], &record) &&
@@ -59,6 +62,7 @@ static void look_at(struct core *core, struct waiter *waiter, size_t i)
                 wait->states[i] = record.state;
         }
         wait->n_ended++;
+        return 0;
 }
 
 void wait_answer(struct core *core, struct waiter *waiter)
@@ -80,8 +84,7 @@ void wait_on_end(struct core *core, struct watch *watch, enum task_state state)
 {
         struct waiter *waiter = watch->waiter;
         struct wait *wait = waiter->wait;
-        LIST_REMOVE(watch, link);
-        watch->task = NULL;
+        watch_end(watch);
         wait->states[watch->index] = state;
         if (++wait->n_ended >= wait->count)
                 wait_answer(core, waiter);
@@ -102,9 +105,16 @@ int core_wait(struct core *core, struct core_request request, const uint64_t *id
                 waiter_free(core, waiter);
                 return r;
         }
-        for (size_t i = 0; i < n; i++)
-                look_at(core, waiter, i);
-        if (waiter->wait->n_ended >= waiter->wait->count || timeout <= 0)
+        for (size_t i = 0; !r && i < n; i++)
+                r = look_at(core, waiter, i);
+        bool waits = !r && waiter->wait->n_ended < waiter->wait->count && timeout > 0;
+        if (waits && peer_wait_would_deadlock(waiter))
+                r = CORE_DEADLOCK;
+        if (r) {
+                waiter_free(core, waiter);
+                return r;
+        }
+        if (!waits)
                 wait_answer(core, waiter);
         else if (timeout < CORE_NEVER - now)
                 timer_set(core, &waiter->timer, now + timeout);

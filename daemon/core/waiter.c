@@ -23,6 +23,9 @@ int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct 
         struct core_request request = {peer->index, msgid};
         if (waiter_find(core, request))
                 return CORE_MISUSE;
+        int r = peer_admit_waiting(peer);
+        if (r)
+                return r;
         if (peer->n_waiters >= core->config.max_requests) {
                 core->quota = (struct core_quota){"max_requests", peer->n_waiters, core->config.max_requests};
                 return CORE_QUOTA;
@@ -44,41 +47,64 @@ int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct 
         table_add(&core->waiters, &waiter->by_request, request_key(request));
         TAILQ_INSERT_TAIL(&peer->waiters, waiter, link);
         peer->n_waiters++;
+        peer_update_waiting(peer);
         *ret = waiter;
         return 0;
+}
+
+int core_request_begin(struct core *core, struct core_request request)
+{
+        struct waiter *waiter;
+        return waiter_new(peer_at(core, request.connection), request.msgid, WAITER_CALLERS, &waiter);
+}
+
+bool core_request_end(struct core *core, struct core_request request)
+{
+        struct waiter *waiter = waiter_find(core, request);
+        if (!waiter || waiter->kind != WAITER_CALLERS)
+                return false;
+        waiter_free(core, waiter);
+        return true;
 }
 
 void waiter_watch(struct waiter *waiter, struct watch *watch, struct task *task, size_t index)
 {
         watch->waiter = waiter;
-        watch->task = task;
         watch->index = index;
-        LIST_INSERT_HEAD(&task->watches, watch, link);
+        watch_begin(watch, task);
+        /* Who waits may be what his user's memory waits for. */
+        if (waiter->peer->run && task->place == PLACE_PARKED && !task->map)
+                task_unpark(task);
 }
 
 void waiter_free(struct core *core, struct waiter *waiter)
 {
-        if (waiter->watch.task) {
-                LIST_REMOVE(&waiter->watch, link);
+        struct peer *peer = waiter->peer;
+        struct task *task = waiter->watch.task;
+        if (task) {
+                watch_end(&waiter->watch);
                 /* It may be the slow one for whose sake credit was withheld. */
                 if (waiter->streams)
-                        task_resume_stream(waiter->watch.task);
+                        task_resume_stream(task);
         }
         if (waiter->wait)
                 wait_free(core, waiter);
-        user_release(waiter->peer->user, ACCOUNT_BYTES, waiter->reserved_bytes);
+        if (waiter->kind == WAITER_DRAIN || waiter->kind == WAITER_RENEWAL)
+                LIST_REMOVE(waiter, of_pool);
+        user_release(peer->user, ACCOUNT_BYTES, waiter->reserved_bytes);
         timer_clear(core, &waiter->timer);
         timers_unreserve(&core->timers, 1);
         table_remove(&core->waiters, &waiter->by_request);
-        TAILQ_REMOVE(&waiter->peer->waiters, waiter, link);
-        waiter->peer->n_waiters--;
+        TAILQ_REMOVE(&peer->waiters, waiter, link);
+        peer->n_waiters--;
         if (core->n_spare_waiters >= RESERVE_MAX) {
                 free(waiter);
-                return;
+        } else {
+                waiter->by_request.next = (struct table_link *)core->spare_waiters;
+                core->spare_waiters = waiter;
+                core->n_spare_waiters++;
         }
-        waiter->by_request.next = (struct table_link *)core->spare_waiters;
-        core->spare_waiters = waiter;
-        core->n_spare_waiters++;
+        peer_update_waiting(peer);
 }
 
 void waiter_refuse(struct core *core, struct waiter *waiter, enum core_refusal refusal)

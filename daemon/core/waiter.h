@@ -8,16 +8,31 @@
 #include "daemon/core/table.h"
 #include "daemon/core/timer.h"
 
+struct awaited;
 struct peer;
 struct task;
 
-enum waiter_kind { WAITER_CALL, WAITER_MAP, WAITER_RESULT, WAITER_ATTACH, WAITER_WAIT };
+enum waiter_kind {
+        WAITER_CALL,
+        WAITER_MAP,
+        WAITER_RESULT,
+        WAITER_ATTACH,
+        WAITER_WAIT,
+        WAITER_DRAIN,
+        WAITER_RENEWAL,
+        WAITER_CALLERS /* the core's caller answers it */
+};
 struct watch {
         LIST_ENTRY(watch) link; /* task.watches */
         struct waiter *waiter;
         struct task *task; /* NULL: not linked */
         size_t index;      /* of a wait: which id */
+        TAILQ_ENTRY(watch) of_awaited;
+        struct awaited *awaited; /* the group that it is in: by a task, of one that could begin; NULL */
 };
+/* Linked to its task; unlinked. */
+void watch_begin(struct watch *, struct task *);
+void watch_end(struct watch *);
 struct wait { /* what a `wait` needs beyond other requests */
         size_t n, n_ended, count;
         uint64_t *ids;
@@ -33,6 +48,8 @@ struct waiter {
         struct timer timer;
         struct wait *wait;
         enum waiter_kind kind;
+        LIST_ENTRY(waiter) of_pool; /* core.pool_waiters: a drain, a renewal */
+        uint32_t pool;              /* of those; CORE_NO_POOL: all */
         bool keep;
         unsigned streams;
         uint32_t reserved_bytes; /* charged to its user: output that it may be copied */

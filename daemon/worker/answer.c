@@ -223,13 +223,21 @@ int hello_send(struct worker *worker)
 
         pack_begin(&p, &worker->head);
         pack_notification(&p, "hello", 1);
-        pack_map(&p, 3);
+        pack_map(&p, worker->refusals.n > 0 ? 4 : 3);
         pack_str(&p, "protocol");
         pack_uint(&p, ZYGOTE_PROTOCOL_VERSION);
         pack_str(&p, "slots");
         pack_uint(&p, worker->area->n_slots);
         pack_str(&p, "area");
         pack_bool(&p, true);
+        if (worker->refusals.n > 0) {
+                pack_str(&p, "refused");
+                pack_map(&p, worker->refusals.n);
+        }
+        for (size_t i = 0; i < worker->refusals.n; i++) {
+                pack_str(&p, worker->refusals.refusals[i].key);
+                pack_str(&p, strerror(worker->refusals.refusals[i].error));
+        }
         return send_parts(worker, &p, NULL, 0, false);
 }
 

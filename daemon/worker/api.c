@@ -100,7 +100,10 @@ static int api_skip(struct ganger_task *task)
 /* Whether that much more may be put. */
 static int put_begin(struct run *run, size_t size_bytes)
 {
-        return run->failed ? -EPERM : answer_reserve(run, size_bytes + HEAD_BYTES);
+        if (run->failed)
+                return -EPERM;
+        return run->put == &run->packer ? answer_reserve(run, size_bytes + HEAD_BYTES)
+                                        : request_reserve(run, size_bytes + HEAD_BYTES);
 }
 
 static int api_put_nil(struct ganger_task *task)
@@ -110,8 +113,8 @@ static int api_put_nil(struct ganger_task *task)
 
         if (r < 0)
                 return r;
-        pack_nil(&run->packer);
-        return run->packer.error;
+        pack_nil(run->put);
+        return run->put->error;
 }
 
 static int api_put_bool(struct ganger_task *task, int value)
@@ -121,8 +124,8 @@ static int api_put_bool(struct ganger_task *task, int value)
 
         if (r < 0)
                 return r;
-        pack_bool(&run->packer, value != 0);
-        return run->packer.error;
+        pack_bool(run->put, value != 0);
+        return run->put->error;
 }
 
 static int api_put_int(struct ganger_task *task, int64_t value)
@@ -132,8 +135,8 @@ static int api_put_int(struct ganger_task *task, int64_t value)
 
         if (r < 0)
                 return r;
-        pack_int(&run->packer, value);
-        return run->packer.error;
+        pack_int(run->put, value);
+        return run->put->error;
 }
 
 static int api_put_uint(struct ganger_task *task, uint64_t value)
@@ -143,8 +146,8 @@ static int api_put_uint(struct ganger_task *task, uint64_t value)
 
         if (r < 0)
                 return r;
-        pack_uint(&run->packer, value);
-        return run->packer.error;
+        pack_uint(run->put, value);
+        return run->put->error;
 }
 
 static int api_put_double(struct ganger_task *task, double value)
@@ -154,8 +157,8 @@ static int api_put_double(struct ganger_task *task, double value)
 
         if (r < 0)
                 return r;
-        pack_double(&run->packer, value);
-        return run->packer.error;
+        pack_double(run->put, value);
+        return run->put->error;
 }
 
 static int api_put_str(struct ganger_task *task, const char *data, size_t size_bytes)
@@ -165,8 +168,8 @@ static int api_put_str(struct ganger_task *task, const char *data, size_t size_b
 
         if (r < 0)
                 return r;
-        pack_str_n(&run->packer, data, size_bytes);
-        return run->packer.error;
+        pack_str_n(run->put, data, size_bytes);
+        return run->put->error;
 }
 
 static int api_put_bin(struct ganger_task *task, const void *data, size_t size_bytes)
@@ -176,8 +179,8 @@ static int api_put_bin(struct ganger_task *task, const void *data, size_t size_b
 
         if (r < 0)
                 return r;
-        pack_bin(&run->packer, data, size_bytes);
-        return run->packer.error;
+        pack_bin(run->put, data, size_bytes);
+        return run->put->error;
 }
 
 static int api_put_array(struct ganger_task *task, uint32_t n)
@@ -187,8 +190,8 @@ static int api_put_array(struct ganger_task *task, uint32_t n)
 
         if (r < 0)
                 return r;
-        pack_array(&run->packer, n);
-        return run->packer.error;
+        pack_array(run->put, n);
+        return run->put->error;
 }
 
 static int api_put_map(struct ganger_task *task, uint32_t n)
@@ -198,45 +201,51 @@ static int api_put_map(struct ganger_task *task, uint32_t n)
 
         if (r < 0)
                 return r;
-        pack_map(&run->packer, n);
-        return run->packer.error;
+        pack_map(run->put, n);
+        return run->put->error;
+}
+
+/* Copies the next whole value. */
+static int put_next(struct run *run, struct reader *reader)
+{
+        struct reader behind = *reader;
+        const uint8_t *data;
+        size_t size_bytes;
+        uint32_t n_fds;
+        int r = reader_skip(&behind, &data, &size_bytes, &n_fds);
+
+        if (r < 0)
+                return r;
+        if (n_fds > 0) /* neither a result nor a request carries any */
+                return -EBADF;
+        r = put_begin(run, size_bytes);
+        if (r < 0)
+                return r;
+        pack_raw(run->put, data, size_bytes);
+        *reader = behind;
+        return run->put->error;
 }
 
 static int api_put_value(struct ganger_task *task)
 {
         struct run *run = run_of(task);
-        struct reader args = run->args;
-        const uint8_t *data;
-        size_t size_bytes;
-        uint32_t n_fds;
-        int r = reader_skip(&args, &data, &size_bytes, &n_fds);
-
-        if (r < 0)
-                return r;
-        if (n_fds > 0) /* a result carries none */
-                return -EBADF;
-        r = put_begin(run, size_bytes);
-        if (r < 0)
-                return r;
-        pack_raw(&run->packer, data, size_bytes);
-        run->args = args;
-        return run->packer.error;
+        return put_next(run, &run->args);
 }
 
 static void *api_put_buffer(struct ganger_task *task, size_t size_bytes)
 {
         struct run *run = run_of(task);
-        struct buffer *result = &run->worker->result;
+        struct buffer *bytes = run->put->buffer;
 
         if (put_begin(run, size_bytes) < 0)
                 return NULL;
-        msgpack_pack_bin(&run->packer.pk, size_bytes);
-        if (run->packer.error == 0)
-                run->packer.error = buffer_reserve(result, size_bytes);
-        if (run->packer.error < 0)
+        msgpack_pack_bin(&run->put->pk, size_bytes);
+        if (run->put->error == 0)
+                run->put->error = buffer_reserve(bytes, size_bytes);
+        if (run->put->error < 0)
                 return NULL;
-        result->end += size_bytes;
-        return result->data + result->end - size_bytes;
+        bytes->end += size_bytes;
+        return bytes->data + bytes->end - size_bytes;
 }
 
 static void api_progress(struct ganger_task *task, double done, const char *text)
@@ -321,6 +330,64 @@ static int api_open_input(struct ganger_task *task, const struct ganger_value *v
         return -EINVAL;
 }
 
+/* -- requests -- */
+
+static int api_request_begin(struct ganger_task *task, const char *method, uint32_t n_params)
+{
+        return request_begin(run_of(task), method, n_params);
+}
+
+static int api_request_end(struct ganger_task *task)
+{
+        return request_end(run_of(task));
+}
+
+/* What stands next in the answer, which never brings a descriptor. */
+static int reply_read(const struct run *run, struct reader *reply, struct ganger_value *ret)
+{
+        uint32_t no_fd = run->n_fds;
+        struct value value;
+        int r = reader_next(reply, &value);
+
+        return r < 0 ? r : from_value(run, &value, &no_fd, ret);
+}
+
+static int api_reply_next(struct ganger_task *task, struct ganger_value *ret)
+{
+        struct run *run = run_of(task);
+        return reply_read(run, &run->reply, ret);
+}
+
+static int api_reply_peek(struct ganger_task *task, struct ganger_value *ret)
+{
+        const struct run *run = run_of(task);
+        struct reader reply = run->reply;
+        return reply_read(run, &reply, ret);
+}
+
+static int api_reply_skip(struct ganger_task *task)
+{
+        return reader_skip(&run_of(task)->reply, NULL, NULL, NULL);
+}
+
+static int api_put_reply(struct ganger_task *task)
+{
+        struct run *run = run_of(task);
+        return put_next(run, &run->reply);
+}
+
+static const char *api_reply_code(struct ganger_task *task)
+{
+        const struct run *run = run_of(task);
+        return run->was_refused ? run->worker->refusal.code : "";
+}
+
+static const char *api_reply_message(struct ganger_task *task)
+{
+        const struct run *run = run_of(task);
+        return run->was_refused ? run->worker->refusal.message : "";
+}
+
 const struct ganger_api worker_api = {
         .abi = GANGER_MODULE_ABI,
         .size_bytes = sizeof(struct ganger_api),
@@ -345,4 +412,12 @@ const struct ganger_api worker_api = {
         .id = api_id,
         .attempt = api_attempt,
         .open_input = api_open_input,
+        .request_begin = api_request_begin,
+        .request_end = api_request_end,
+        .reply_next = api_reply_next,
+        .reply_peek = api_reply_peek,
+        .reply_skip = api_reply_skip,
+        .put_reply = api_put_reply,
+        .reply_code = api_reply_code,
+        .reply_message = api_reply_message,
 };

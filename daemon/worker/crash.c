@@ -7,17 +7,22 @@
  */
 #include "daemon/worker/crash.h"
 
+#include <errno.h>
 #include <execinfo.h>
 #include <link.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "daemon/worker/confine.h"
 #include "daemon/worker/worker.h"
+#include "proto/area.h"
 
 enum {
         OBJECTS_MOST = 256,
@@ -36,6 +41,7 @@ static struct {
         char program[512];
         pid_t pid;
         int channel;
+        struct area *area;
         const struct run *volatile run;
         volatile sig_atomic_t channel_is_held;
 } crash;
@@ -122,6 +128,8 @@ static const char *name_of(int number)
                 return "FPE";
         case SIGILL:
                 return "ILL";
+        case SIGTRAP:
+                return "TRAP";
         default:
                 return "ABRT";
         }
@@ -146,10 +154,29 @@ static void send_text(const struct run *run, const struct text *text)
         send(crash.channel, message, (size_t)(at - message), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+void crash_judge(int error)
+{
+        /* A child that a task forked shares the area and is not meant. */
+        if (getpid() == crash.pid && confine_has_starved(error))
+                atomic_store(&crash.area->over_limit, 1);
+}
+
+/* A function that calls exit(), as many do when they get no memory. */
+static void on_exit_of_task(void)
+{
+        int error = errno;
+
+        if (crash.run)
+                crash_judge(error);
+}
+
 static void on_crash(int number, siginfo_t *info, void *context)
 {
         static struct text text; /* not on the stack: that may be a short one */
         const struct run *run = crash.run;
+        int error = errno;
+
+        crash_judge(error);
 
         signal(SIGALRM, SIG_DFL);
         alarm(HANGS_AFTER_S);
@@ -185,9 +212,9 @@ static int note_object(struct dl_phdr_info *info, size_t size_bytes, void *userd
         return 0;
 }
 
-void crash_init(int channel)
+void crash_init(int channel, struct area *area)
 {
-        static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+        static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
         const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
         struct sigaction action = {.sa_sigaction = on_crash,
                                    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND};
@@ -199,6 +226,8 @@ void crash_init(int channel)
         dl_iterate_phdr(note_object, NULL);
         crash.pid = getpid();
         crash.channel = channel;
+        crash.area = area;
+        atexit(on_exit_of_task);
         if (sigaltstack(&alternate, NULL) < 0)
                 action.sa_flags &= ~SA_ONSTACK;
         for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -89,10 +90,23 @@ static void put_record(struct exec *x)
         pack_uint(p, (uint64_t)x->usage.ru_maxrss * 1024);
 }
 
+/* Whether that was why is the program's own knowledge. */
+static const char *memory_note(const struct exec *x, char *ret, size_t size_bytes)
+{
+        char note[CONFINE_NOTE_BYTES];
+
+        *ret = 0;
+        if (*confine_note(&x->run->worker->pool->confinement, note))
+                snprintf(ret, size_bytes, "%s (its max_rss was %.1fM)", note,
+                         (double)x->usage.ru_maxrss / 1024);
+        return ret;
+}
+
 /* It ran; what is the verdict? */
 static int judge(struct exec *x)
 {
         int status = x->wait_status;
+        char note[2 * CONFINE_NOTE_BYTES];
 
         put_record(x);
         if (x->kill_at_ns != 0)
@@ -102,11 +116,13 @@ static int judge(struct exec *x)
                 return x->run->packer.error;
         if (WIFSIGNALED(status)) {
                 const char *name = sigabbrev_np(WTERMSIG(status));
-                return run_failf(x->run, NULL, "%s was ended by signal %d (%s)%s", x->argv[0],
+                return run_failf(x->run, NULL, "%s was ended by signal %d (%s)%s%s", x->argv[0],
                                  WTERMSIG(status), name ? name : "real-time",
-                                 WCOREDUMP(status) ? ", core dumped" : "");
+                                 WCOREDUMP(status) ? ", core dumped" : "",
+                                 memory_note(x, note, sizeof(note)));
         }
-        return run_failf(x->run, NULL, "%s ended with status %d", x->argv[0], WEXITSTATUS(status));
+        return run_failf(x->run, NULL, "%s ended with status %d%s", x->argv[0], WEXITSTATUS(status),
+                         memory_note(x, note, sizeof(note)));
 }
 
 static int judge_not_started(struct exec *x, const struct exec_failure *failure)

@@ -99,6 +99,7 @@ __attribute__((noreturn)) static void child(struct exec *x, char **env, const in
         environ = env; /* its PATH is where the program is looked for */
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        confine_program(&x->run->worker->pool->confinement);
         execvp(x->argv[0], x->argv);
         child_fails(report_fd, EXEC_FAILED_PROGRAM);
 }

@@ -129,6 +129,7 @@ __attribute__((noreturn)) static void worker_main(const struct pool *pool, pid_t
         int r;
 
         reset_signals();
+        worker.pid = getpid();
         worker.area = map_area(area);
         if (!worker.area)
                 worker_dies(pool, "its area cannot be mapped");
@@ -138,7 +139,8 @@ __attribute__((noreturn)) static void worker_main(const struct pool *pool, pid_t
         prctl(PR_SET_DUMPABLE, 1); /* a crash may leave a core: workers hold nothing that tasks may not see */
         title_set("ganger-worker", "worker", pool->name);
         wait_for_gangerd(pool, gangerd);
-        crash_init(worker.channel);
+        crash_init(worker.channel, worker.area);
+        confine(&pool->confinement, &worker.refusals);
         start_modules(pool);
         inbox_init(&worker.inbox, worker.channel);
         r = hello_send(&worker);
@@ -146,6 +148,8 @@ __attribute__((noreturn)) static void worker_main(const struct pool *pool, pid_t
                 r = worker_serve(&worker);
         if (r == -EPIPE || r == -ECONNRESET) /* gangerd is gone */
                 r = 0;
+        if (r < 0)
+                crash_judge(-r);
         if (r < 0)
                 worker_dies(pool, r == -EBADMSG ? "gangerd sent what is no message of the protocol" : "%s",
                             strerror(-r));

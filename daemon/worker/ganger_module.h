@@ -20,6 +20,12 @@
  *      };
  *      GANGER_MODULE(.name = "maths", .functions = functions, .n_functions = 1);
  *
+ * A task may ask the daemon for something itself and wait for the answer, in the name of its user: that other
+ * functions be called, or anything else that a client may ask for but an admin's methods (PROTOCOL.md).
+ *
+ *      int r = ganger_call(task, "digest.sha256", "s", "/etc/os-release");
+ *      return r ? r : ganger_put_reply(task);
+ *
  * Rules: load() and the module's constructors must not start threads (workers are forked from that process).
  * run() is called in one thread, one task at a time. Pointers got from the reader live until run() returns.
  * Standard library only; C99 and C++ clean (C++ without designated initialisers fills the struct by
@@ -123,6 +129,27 @@ struct ganger_api {
         /* A file argument: opens the path in a str (or bin) for reading, or takes over the descriptor in a
          * GANGER_FD. Returns a descriptor that ganger closes when run() returns, or a negative errno. */
         int (*open_input)(struct ganger_task *, const struct ganger_value *);
+
+        /* What came later; the functions below look at .size_bytes first. */
+
+        /* A request of the running task to the daemon. After begin the put functions write its n parameters,
+         * one after another, instead of the result; end sends it and waits for the answer, also for hours.
+         * Returns 0: the reply is the result; > 0: the reply is the error, and a run() that returns this
+         * number has its task fail in the same way; -ECANCELED: the task was told to end meanwhile; -EINVAL:
+         * what was put is not n parameters (nothing was sent); -EPERM: in a child that the task forked, or
+         * after fail(). While the task waits its worker's place is another's, so tasks may wait for tasks;
+         * what it submitted and did not detach ends with it. No descriptors. */
+        int (*request_begin)(struct ganger_task *, const char *method, uint32_t n_params);
+        int (*request_end)(struct ganger_task *);
+        /* The reply: one value, read as the arguments are. What is got from it lives until the next request
+         * has been answered, or run() returns. -ENODATA: it is read to its end, or there is none. */
+        int (*reply_next)(struct ganger_task *, struct ganger_value *ret);
+        int (*reply_peek)(struct ganger_task *, struct ganger_value *ret);
+        int (*reply_skip)(struct ganger_task *);
+        int (*put_reply)(struct ganger_task *); /* copies the reply's next value, whole */
+        /* Of a reply that is an error: its code ("unknown_function") and message; else "". */
+        const char *(*reply_code)(struct ganger_task *);
+        const char *(*reply_message)(struct ganger_task *);
 };
 
 /* The part of a running task that a module sees. */
@@ -304,6 +331,122 @@ static inline void ganger_progress(struct ganger_task *task, double done, const 
 static inline int ganger_open_input(struct ganger_task *task, const struct ganger_value *value)
 {
         return task->api->open_input(task, value);
+}
+
+/* Requests. -ENOSYS: the daemon is older than they are. */
+static inline int ganger_request_begin(struct ganger_task *task, const char *method, uint32_t n_params)
+{
+        if (task->api->size_bytes < offsetof(struct ganger_api, reply_message) + sizeof(void *))
+                return -38;
+        return task->api->request_begin(task, method, n_params);
+}
+static inline int ganger_request_end(struct ganger_task *task)
+{
+        return task->api->request_end(task);
+}
+static inline int ganger_reply_next(struct ganger_task *task, struct ganger_value *ret)
+{
+        return task->api->reply_next(task, ret);
+}
+static inline int ganger_reply_peek(struct ganger_task *task, struct ganger_value *ret)
+{
+        return task->api->reply_peek(task, ret);
+}
+static inline int ganger_reply_skip(struct ganger_task *task)
+{
+        return task->api->reply_skip(task);
+}
+static inline int ganger_put_reply(struct ganger_task *task)
+{
+        return task->api->put_reply(task);
+}
+static inline const char *ganger_reply_code(struct ganger_task *task)
+{
+        return task->api->reply_code(task);
+}
+static inline const char *ganger_reply_message(struct ganger_task *task)
+{
+        return task->api->reply_message(task);
+}
+
+/* Puts values as `format` says, a letter a value; the first error is returned. */
+static inline int ganger_put_format_(struct ganger_task *task, const char *format, va_list ap)
+{
+        const char *text;
+        int r = 0;
+        for (; *format && r == 0; format++)
+                switch (*format) {
+                case 's':
+                        text = va_arg(ap, const char *);
+                        r = task->api->put_str(task, text, __builtin_strlen(text));
+                        break;
+                case 'i':
+                        r = task->api->put_int(task, va_arg(ap, int64_t));
+                        break;
+                case 'u':
+                        r = task->api->put_uint(task, va_arg(ap, uint64_t));
+                        break;
+                case 'd':
+                        r = task->api->put_double(task, va_arg(ap, double));
+                        break;
+                case 'b':
+                        r = task->api->put_bool(task, va_arg(ap, int));
+                        break;
+                case 'n':
+                        r = task->api->put_nil(task);
+                        break;
+                default:
+                        r = -22;
+                }
+        return r;
+}
+/* [function, [arguments]]: a request that is begun is always ended. */
+static inline int ganger_ask_(struct ganger_task *task, const char *method, const char *function,
+                              const char *format, va_list ap)
+{
+        int r = ganger_request_begin(task, method, 2), ended;
+        if (r < 0)
+                return r;
+        task->api->put_str(task, function, __builtin_strlen(function));
+        task->api->put_array(task, (uint32_t)__builtin_strlen(format));
+        r = ganger_put_format_(task, format, ap);
+        ended = task->api->request_end(task);
+        return r < 0 ? r : ended;
+}
+/* Calls a function and waits for its end; the reply is its result. `format`: of its arguments, a letter each:
+ * s const char *, i int64_t, u uint64_t, d double, b int (boolean), n nil; "" for none. Mind the types: a
+ * literal for i or u needs a cast. Others, and options, by ganger_request_begin(task, "call", 3). */
+static inline int ganger_call(struct ganger_task *task, const char *function, const char *format, ...)
+{
+        va_list ap;
+        va_start(ap, format);
+        int r = ganger_ask_(task, "call", function, format, ap);
+        va_end(ap);
+        return r;
+}
+/* Queues it; *ret_id is for ganger_result(). It is cancelled when this task ends. */
+static inline int ganger_submit(struct ganger_task *task, uint64_t *ret_id, const char *function,
+                                const char *format, ...)
+{
+        struct ganger_value value;
+        va_list ap;
+        va_start(ap, format);
+        int r = ganger_ask_(task, "submit", function, format, ap);
+        va_end(ap);
+        if (r == 0)
+                r = task->api->reply_next(task, &value);
+        if (r == 0)
+                *ret_id = value.as.u;
+        return r;
+}
+/* Waits for the end of a submitted task; the reply is its result. */
+static inline int ganger_result(struct ganger_task *task, uint64_t id)
+{
+        int r = ganger_request_begin(task, "result", 1);
+        if (r < 0)
+                return r;
+        task->api->put_uint(task, id);
+        return task->api->request_end(task);
 }
 
 __attribute__((format(printf, 2, 3))) static inline int ganger_fail(struct ganger_task *task,

@@ -181,3 +181,69 @@ int inbox_look(struct inbox *inbox, void (*on_message)(void *userdata, const str
         }
         return r;
 }
+
+/* Takes a found message out of the middle. What lies behind it moves up, so that positions in the stream that
+ * are reckoned from the end come out too far back there: not beyond the beginning of the next message that is
+ * kept, whose descriptors come after that. */
+static void inbox_cut(struct inbox *inbox, size_t at, size_t size_bytes)
+{
+        struct buffer *bytes = &inbox->bytes;
+
+        inbox->found_bytes -= size_bytes;
+        if (at == 0) {
+                buffer_consume(bytes, size_bytes);
+                return;
+        }
+        memmove(buffer_at(bytes) + at, buffer_at(bytes) + at + size_bytes,
+                buffer_size(bytes) - at - size_bytes);
+        buffer_truncate(bytes, buffer_size(bytes) - size_bytes);
+}
+
+/* Deals with the message that was just found, from `at` on. INBOX_TAKE: it is in *ret. */
+static int inbox_sort(struct inbox *inbox, size_t at,
+                      enum inbox_fate (*on_message)(void *userdata, const struct envelope *), void *userdata,
+                      struct buffer *ret)
+{
+        const uint8_t *data = buffer_at(&inbox->bytes) + at;
+        size_t size_bytes = inbox->found_bytes - at;
+        struct envelope envelope;
+        enum inbox_fate fate;
+        int r = envelope_parse(&envelope, data, size_bytes, NULL);
+
+        if (r < 0)
+                return r;
+        fate = on_message(userdata, &envelope);
+        if (fate == INBOX_TAKE)
+                r = buffer_append(ret, data, size_bytes);
+        if (fate != INBOX_KEEP)
+                inbox_cut(inbox, at, size_bytes);
+        return r < 0 ? r : (int)fate;
+}
+
+int inbox_await(struct inbox *inbox, const sigset_t *mask,
+                enum inbox_fate (*on_message)(void *userdata, const struct envelope *), void *userdata,
+                struct buffer *ret)
+{
+        struct pollfd readable = {.fd = inbox->fd, .events = POLLIN};
+        int r = inbox_hold(inbox);
+
+        while (r == 0) {
+                size_t before = inbox->found_bytes;
+                bool found;
+
+                r = inbox_find(inbox, &found);
+                if (r == 0 && found) {
+                        r = inbox_sort(inbox, before, on_message, userdata, ret);
+                        if (r == INBOX_TAKE)
+                                return 0;
+                        r = r < 0 ? r : 0;
+                } else if (r == 0 && inbox->ended) {
+                        return INBOX_END;
+                } else if (r == 0 && ppoll(&readable, 1, NULL, mask) < 0) {
+                        return -errno;
+                } else if (r == 0) {
+                        r = inbox_receive(inbox);
+                }
+        }
+        return r;
+}

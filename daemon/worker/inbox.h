@@ -3,12 +3,13 @@
  * The inbox: whole messages out of a blocking stream socket, one after another, with the descriptors that
  * they claim. Owned by the zygote (control socket) and by each worker (channel).
  *
- * The bytes of the message at hand stay where they are until inbox_done(), also when inbox_look() reads on in
- * the meantime: a running task's arguments point into them.
+ * The bytes of the message at hand stay where they are until inbox_done(), also when inbox_look() or
+ * inbox_await() read on in the meantime: a running task's arguments point into them.
  */
 #ifndef DAEMON_WORKER_INBOX_H
 #define DAEMON_WORKER_INBOX_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +52,18 @@ void inbox_done(struct inbox *inbox, struct message *message);
  */
 int inbox_look(struct inbox *inbox, void (*on_message)(void *userdata, const struct envelope *),
                void *userdata);
+
+enum inbox_fate {
+        INBOX_KEEP, /* it stays for inbox_next() */
+        INBOX_DROP,
+        INBOX_TAKE, /* it is what was waited for */
+};
+/* Waits for one message ahead of all others: shows each that comes, until one is taken; its bytes are
+ * appended to *ret. Meanwhile signals are let in by `mask`. 0, INBOX_END, or -errno (-EINTR: a signal came;
+ * to be called again). */
+int inbox_await(struct inbox *inbox, const sigset_t *mask,
+                enum inbox_fate (*on_message)(void *userdata, const struct envelope *), void *userdata,
+                struct buffer *ret);
 
 /* Whether the envelope's method is this one. */
 bool envelope_is(const struct envelope *envelope, const char *method);

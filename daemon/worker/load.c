@@ -28,6 +28,7 @@ struct request {
         uint32_t n_modules, n_module_path, n_settings;
         bool exec;
         int64_t kill_grace_ns;
+        struct confinement confinement;
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct load_error *error, const char *module,
@@ -384,12 +385,17 @@ static int read_kill_grace(struct request *request, struct reader *params)
         return 0;
 }
 
+static int read_worker(struct request *request, struct reader *params)
+{
+        return confinement_read(&request->confinement, params);
+}
+
 static const struct {
         const char *name;
         int (*read)(struct request *request, struct reader *params);
 } keys[] = {
         {"modules", read_modules}, {"module_path", read_module_path}, {"settings", read_settings},
-        {"exec", read_exec},       {"kill_grace", read_kill_grace},
+        {"exec", read_exec},       {"kill_grace", read_kill_grace},   {"worker", read_worker},
 };
 
 /* Keys that are not known are what a later gangerd may say beside. */
@@ -420,6 +426,7 @@ int pool_load(struct pool *pool, struct reader *params, struct load_error *error
         if (r < 0)
                 return r;
         pool->kill_grace_ns = request.kill_grace_ns;
+        pool->confinement = request.confinement;
         /* All at once: functions point into it. */
         pool->modules = calloc((size_t)request.n_modules + 1, sizeof(*pool->modules));
         if (!pool->modules)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/worker/confine.h"
 #include "daemon/worker/ganger_module.h"
 #include "proto/reader.h"
 
@@ -34,6 +35,7 @@ struct pool {
         struct function *functions;
         size_t n_functions;
         int64_t kill_grace_ns;
+        struct confinement confinement; /* of each worker */
         bool loaded;
 };
 

@@ -52,17 +52,22 @@ int run_failf(struct run *run, const char *code, const char *format, ...)
         return r;
 }
 
-static void take_credit(void *userdata, const struct envelope *envelope)
+bool run_take_one_credit(struct run *run, const struct envelope *envelope)
 {
-        struct run *run = userdata;
         struct reader params = envelope->params;
         uint64_t task, bytes;
 
         if (envelope->type != ENVELOPE_NOTIFICATION || !envelope_is(envelope, "credit"))
-                return;
+                return false;
         if (reader_uint(&params, &task) == 0 && reader_uint(&params, &bytes) == 0 && task == run->id &&
             bytes <= INT32_MAX)
                 run->credit_bytes += (int64_t)bytes;
+        return true;
+}
+
+static void take_credit(void *userdata, const struct envelope *envelope)
+{
+        run_take_one_credit(userdata, envelope);
 }
 
 int run_take_credit(struct run *run)
@@ -74,17 +79,25 @@ int run_take_credit(struct run *run)
 static void run_judge(struct run *run, int r)
 {
         const char *name = run->function->name, *takes = run->function->function->summary;
+        char note[CONFINE_NOTE_BYTES];
 
         if (r == 0 || run->failed)
                 return;
         if (run->packer.error == -EMSGSIZE)
                 return; /* answer.c says so */
-        if (r == -ECANCELED && run_is_cancelled(run))
+        if (r > 0 && run->was_refused) {
+                const struct refusal *refusal = &run->worker->refusal;
+                run_failf(run, *refusal->function_code ? refusal->function_code : refusal->code, "%s",
+                          refusal->message);
+        } else if (r == -ECANCELED && run_is_cancelled(run))
                 run_failf(run, "cancelled", "%s was told to end", name);
         else if (r == -ENODATA || r == -EINVAL)
                 run_failf(run, NULL, "%s: an argument is %s; it takes: %s", name,
                           r == -ENODATA ? "missing" : "of a wrong type or value",
                           takes ? takes : "(it does not say)");
+        else if (r == -ENOMEM)
+                run_failf(run, NULL, "%s: %s%s", name, strerror(ENOMEM),
+                          confine_note(&run->worker->pool->confinement, note));
         else if (r < 0)
                 run_failf(run, NULL, "%s: %s", name, strerror(-r));
         else
@@ -97,10 +110,13 @@ static void run_function(struct run *run)
 {
         run->failed = run->has_detail = false;
         run->progress_at_ns = 0;
+        request_forget(run);
         answer_begin(run);
         crash_at(run);
+        errno = 0; /* what it is in a crash tells what went wrong before */
         run_judge(run, run->function->function->run(&run->task));
         crash_at(NULL);
+        request_forget(run);
         for (size_t i = 0; i < run->n_opened; i++)
                 close(run->opened[i]);
         run->n_opened = 0;
@@ -250,7 +266,8 @@ static int handle(struct worker *worker, struct message *message)
         if (envelope->type == ENVELOPE_NOTIFICATION && envelope_is(envelope, "stop"))
                 return 1;
         /* The task that it was for has ended meanwhile. */
-        if (envelope->type == ENVELOPE_NOTIFICATION && envelope_is(envelope, "credit"))
+        if (envelope->type == ENVELOPE_RESPONSE || envelope_is(envelope, "credit") ||
+            envelope_is(envelope, "stream"))
                 return 0;
         return -EBADMSG;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "daemon/worker/confine.h"
 #include "daemon/worker/ganger_module.h"
 #include "daemon/worker/inbox.h"
 #include "daemon/worker/load.h"
@@ -26,13 +27,25 @@ enum {
 
 #define RUN_FLAG_STREAMS UINT64_C(1) /* what programs write is wanted as streams */
 
+/* The last answer that was an error, as text. */
+struct refusal {
+        char code[RUN_CODE_BYTES];
+        char function_code[RUN_CODE_BYTES]; /* of a function's own */
+        char message[RUN_MESSAGE_BYTES];
+};
+
 struct worker {
         const struct pool *pool;
+        pid_t pid;
         int channel;
         struct area *area;
         struct inbox inbox;
-        struct buffer head;   /* of the message being sent; reused */
-        struct buffer result; /* of the task; reused */
+        struct buffer head;           /* of the message being sent; reused */
+        struct buffer result;         /* of the task; reused */
+        struct buffer request, reply; /* what the task asks, and the whole message of the answer */
+        uint32_t last_msgid;          /* of what was asked */
+        struct refusal refusal;
+        struct confine_refusals refusals; /* told in the hello */
         bool leaving; /* something is left of a task that cannot be killed: exit, gangerd sees to it */
 };
 
@@ -52,7 +65,11 @@ struct run {
         int *opened; /* by open_input(), closed when the run ends */
         size_t n_opened;
 
-        struct packer packer; /* into worker->result */
+        struct packer packer;  /* into worker->result */
+        struct packer request; /* into worker->request */
+        struct packer *put;    /* that one of these two into which is put */
+        struct reader reply;   /* over the answer: its result, or its error if it … */
+        bool was_refused;
         bool failed;
         bool has_detail; /* worker->result holds one */
         char code[RUN_CODE_BYTES];
@@ -81,8 +98,22 @@ int run_fail(struct run *run, const char *code, const char *format, va_list ap)
         __attribute__((format(printf, 3, 0)));
 int run_failf(struct run *run, const char *code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+/* Whether the message is credit; then this run has taken what is for it. */
+bool run_take_one_credit(struct run *run, const struct envelope *envelope);
 /* Reads what gangerd has sent meanwhile, for credit to this run. 0 or -errno. */
 int run_take_credit(struct run *run);
+
+/* -- what the task asks for, request.c -- */
+
+/* From now on what is put are the parameters of a request, until request_end(). */
+int request_begin(struct run *run, const char *method, uint32_t n_params);
+/* Sends it and waits for the answer. 0: run->reply is the result; 1: the error; or -errno (-ECANCELED: the
+ * task was told to end). */
+int request_end(struct run *run);
+/* What the put functions call before they pack so many bytes more: 0 or -EMSGSIZE. */
+int request_reserve(struct run *run, size_t size_bytes);
+/* Gives up what was begun, and what was answered. */
+void request_forget(struct run *run);
 
 /* -- messages out, answer.c; 0 or -errno: the channel is lost -- */
 

@@ -15,7 +15,7 @@ MIB = 1 << 20
 def unknown_method(t):
     """A method that does not exist; nor do those that are yet to come"""
     client = t.connect()
-    for method in ("none", "", "Ping", "ping ", "reload", "x" * 10000):
+    for method in ("none", "", "Ping", "ping ", "subscribe", "x" * 10000):
         t.refused(client, refusal("unknown_method"), method)
     t.match(client.ask("ping"), "pong")
 
@@ -85,6 +85,11 @@ WRONG = [
     ("tasks", [{"none": 1}], "none"), ("tasks", [5], ""), ("tasks", [{"after": "x"}], "after"), ("functions", [1], ""),
     ("status", [{}], ""), ("cancel_request", ["x"], ""), ("cancel_request", [], ""),
     ("feed", [1, []], ""), ("more", [1, 1], ""),
+    ("log_level", ["loud"], "debug"), ("log_level", [5], ""), ("pool.scale", ["default"], ""), ("pool.scale", ["default", -1], ""),
+    ("pool.scale", ["default", 4097], "4096"), ("pool.pause", [], ""), ("pool.resume", [5], ""), ("pool.drain", ["default", 5], ""),
+    ("pool.drain", ["default", {"timeout": -1}], "timeout"), ("pool.drain", ["default", {"wait": True}], "wait"),
+    ("reload", [5], ""), ("reload", [{"wait": 1}], "wait"), ("reload", [{"now": True}], "now"), ("pool.reload", [], ""),
+    ("pool.reload", ["default", {"wait": "yes"}], "wait"),
 ]
 
 
@@ -128,6 +133,24 @@ def worker_lost(t):
     gone = error["worker_pid"]
     eventually(lambda: (w := client.ask("status")["pools"][0]["workers"])["idle"] + w["busy"] == w["target"])
     t.match(gone in [worker["pid"] for worker in client.ask("status")["workers"]], False, "the lost worker is listed")
+
+
+@case
+def over_limit(t):
+    """A worker that its pool's memory_limit leaves no memory; a function that says so itself"""
+    client = t.connect("limits")
+    if not any(function["name"] == "hoard.take" for function in client.ask("functions")):
+        raise Skipped("needs a function hoard.take (tests/support/modules/hoard.c)")
+    if is_sanitized(client.ask("status")["pid"]):
+        raise Skipped("AddressSanitizer takes its own memory, and ends otherwise")
+    want = failure("worker_lost", function="hoard.take", attempt=1, worker_pid=PID, signal=6, ended_by="limit", run_time=SECONDS,
+                   message=says("memory_limit = 64M"), stderr=OneOf(None, bytes, str))
+    t.refused(client, want, "call", "hoard.take", ["chunks", "abort"], {})
+    want = {**want, "signal": None, "exit_status": 3}
+    t.refused(client, want, "call", "hoard.take", ["large", "exit"], {})
+    want = failure("task_failed", function="hoard.take", attempt=1, worker_pid=PID, ended_by="function", run_time=SECONDS,
+                   message=says("memory_limit = 64M"))
+    t.refused(client, want, "call", "hoard.take", ["large", "say"], {})
 
 
 @case

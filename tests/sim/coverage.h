@@ -29,7 +29,7 @@
         X(worker_bad) X(worker_lost) X(zygote_ready) X(zygote_lost) X(pool_configure) X(core_stop)          \
         X(core_stop_again) X(refused_unknown_task) X(refused_unknown_pool) X(refused_queue_full)            \
         X(refused_quota) X(refused_stopping) X(refused_not_open) X(refused_misuse) X(refused_bad_worker)    \
-        X(late_not_ready) X(late_cancelled) X(late_unknown_task) X(late_out_of_memory) X(late_too_large)            \
+        X(late_not_ready) X(late_cancelled) X(late_unknown_task) X(late_out_of_memory) X(late_too_large) X(late_quota)            \
         X(join_submit) X(join_call) X(refused_key_conflict)
 
 /* What goes wrong. */

@@ -86,6 +86,19 @@ static bool counts_for_turns(const struct entry *e)
         return e->kind != ENTRY_MAP && e->streams == 0 && e->due == e->accepted;
 }
 
+/* He begins nothing to be kept while he holds too much (how much, core_check() holds against all there is),
+ * and no calls while he does not read. */
+static bool is_held_up(const struct sim *s, unsigned user)
+{
+        struct core_account account;
+        core_account(s->core, s->users[user].uid, &account);
+        for (unsigned i = 0; i < s->n_connections; i++)
+                if (s->connections[i].open && s->connections[i].user == user &&
+                    core_connection_blocked(s->core, i))
+                        return true;
+        return account.bytes > s->config.user_memory_bytes;
+}
+
 /* Turns: while a user has ready work that was never sent, every other user gets only so many before him. */
 static void count_turn(struct sim *s, const struct entry *e)
 {
@@ -96,7 +109,8 @@ static void count_turn(struct sim *s, const struct entry *e)
                 if (u == e->user)
                         continue;
                 /* The priorities of admins count across users. */
-                if (user->n_ready[e->pool] == 0 || user->admin || (own->admin && e->priority > 0)) {
+                if (user->n_ready[e->pool] == 0 || is_held_up(s, u) || user->admin ||
+                    (own->admin && e->priority > 0)) {
                         user->n_passed[e->pool] = 0;
                         continue;
                 }
@@ -170,6 +184,14 @@ void ledger_attempt_over(struct sim *s, struct entry *e)
         e->over_at = s->now;
 }
 
+/* Its caller has the stream for as long as he wants the answer; who joined it by its key is attached, and
+ * held up by credit alone. */
+static bool streams_to_blocked(struct sim *s, const struct entry *e)
+{
+        return e->streams && s->connections[e->connection].told_bytes > s->config.output_limit_bytes &&
+               request_find(s, e->connection, e->msgid);
+}
+
 void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, uint32_t worker)
 {
         if (e->n_ends)
@@ -178,7 +200,7 @@ void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, 
                 sim_fail(s, "task %" PRIu64 " is sent before its time", e->id);
         if (s->now - LATENESS >= e->expires && e->kind != ENTRY_MAP && d->attempt == 1)
                 sim_fail(s, "task %" PRIu64 " is sent after it expired", e->id);
-        if (e->streams && s->connections[e->connection].told_bytes > s->config.output_limit_bytes)
+        if (streams_to_blocked(s, e))
                 sim_fail(s, "task %" PRIu64 " streams to a reader above its mark and is begun", e->id);
         if (!d->is_chunk) {
                 if (e->sent_out)
@@ -386,7 +408,9 @@ void ledger_check_bounds(struct sim *s)
                 if (e->sent_out && e->n_begun >= e->attempt && e->timeout &&
                     s->now > e->begin + e->timeout + grace)
                         sim_fail(s, "task %" PRIu64 " runs on after its timeout", e->id);
-                if (!e->n_begun && !e->sent_out && e->expires < s->now - LATENESS)
+                /* Who has no slots cannot say that it had not begun: then its next attempt may be what waits.
+                 */
+                if (!e->n_begun && !e->sent_out && !e->lone && e->expires < s->now - LATENESS)
                         sim_fail(s, "task %" PRIu64 " expired and nobody was told", e->id);
         }
 }

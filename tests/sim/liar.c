@@ -13,9 +13,9 @@
 /* The id of some task, in whatever state it is; each as likely as any other. */
 static uint64_t pick_victim(struct sim *s)
 {
-        uint64_t wanted = random_below(&s->random, 10);
+        uint64_t wanted = random_below(&s->random, 14);
 
-        for (unsigned tries = 0; s->n_entries > 0 && tries < 40; tries++) {
+        for (unsigned tries = 0; s->n_entries > 0 && tries < 80; tries++) {
                 const struct entry *e = &s->entries[random_below(&s->random, s->n_entries)];
                 bool fits = wanted == 0                 ? !e->n_ends && e->due > s->now
                             : wanted == 1 || wanted > 7 ? !e->n_ends && e->sent_out && !e->n_begun

@@ -5,6 +5,8 @@
  * must never do is checked here, at the moment when it does it: answer what is not open, name bytes that are
  * gone.
  */
+#include <string.h>
+
 #include "tests/sim/ops.h"
 
 #include <errno.h>
@@ -99,6 +101,25 @@ static void op_answer_map(void *ctx, struct core_request id, const struct core_m
         ledger_map_answered(s, &s->entries[r->entry], sum);
 }
 
+static void op_answer_done(void *ctx, struct core_request id, uint32_t pool)
+{
+        struct sim *s = ctx;
+        TRACE(s, "> answer_done", id.connection, id.msgid, pool);
+}
+
+static void op_connection_over(void *ctx, uint32_t connection)
+{
+        struct sim *s = ctx;
+        TRACE(s, "> connection_over", connection);
+}
+
+static uint64_t op_rss(void *ctx, uint32_t worker)
+{
+        struct sim *s = ctx;
+        TRACE(s, "> rss", worker);
+        return 0;
+}
+
 static void op_answer_refusal(void *ctx, struct core_request id, enum core_refusal refusal)
 {
         struct sim *s = ctx;
@@ -131,6 +152,11 @@ static void op_answer_refusal(void *ctx, struct core_request id, enum core_refus
                         sim_fail(s, "out of memory, but there was enough");
                 if (e) /* its result could not be kept */
                         e->taken = true;
+                break;
+        case CORE_QUOTA:
+                MEET(s, events, EVENT_late_quota);
+                if (!e || !e->map.collect || strcmp(core_refused_quota(s->core).what, "user_memory") != 0)
+                        sim_fail(s, "more than the user may hold, but nothing was collected");
                 break;
         case CORE_TOO_LARGE:
                 MEET(s, events, EVENT_late_too_large);
@@ -314,6 +340,9 @@ const struct core_ops sim_ops = {
         .answer_states = op_answer_states,
         .answer_map = op_answer_map,
         .answer_refusal = op_answer_refusal,
+        .answer_done = op_answer_done,
+        .connection_over = op_connection_over,
+        .rss = op_rss,
         .item = op_item,
         .stream = op_stream,
         .stream_tail = op_stream_tail,

@@ -202,7 +202,9 @@ static void act(struct sim *s, uint32_t connection)
         }
         if (random_chance(r, 5)) {
                 uint32_t pool = (uint32_t)random_below(r, s->n_pools);
-                s->pools[pool].config.workers = (uint32_t)random_between(r, 1, 5);
+                struct core_pool_config *config = &s->pools[pool].config;
+                config->workers = (uint32_t)random_between(r, 1, 5);
+                config->min_workers = config->max_workers = config->workers;
                 MEET(s, events, EVENT_pool_configure);
                 core_pool_configure(s->core, pool, &s->pools[pool].config);
         }

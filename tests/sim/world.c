@@ -26,7 +26,7 @@ static void draw_intensity(struct sim *s)
                 .spawn_failed = draw(s, 150),
                 .spawn_silent = random_chance(r, 700) ? 0 : 60,
                 .zygote_dies = random_chance(r, 600) ? 0 : 300,
-                .slow = draw(s, 700),
+                .slow = draw(s, 600),
                 .cancel = draw(s, 100),
                 .leaves = draw(s, 25),
                 .no_memory = random_chance(r, 700) ? 0 : 30,
@@ -54,6 +54,7 @@ static void draw_pools(struct sim *s)
                         .kill_grace = (int64_t)random_between(r, 1, 300) * MILLISECOND,
                         .start_timeout = 200 * MILLISECOND,
                 };
+                pool->config.min_workers = pool->config.max_workers = pool->config.workers;
                 if (core_pool_add(s->core, &pool->config, &index) != 0 || index != i)
                         sim_fail(s, "pool %u could not be added", i);
                 pool->n_functions = (uint32_t)random_between(r, 1, MAX_FUNCTIONS);

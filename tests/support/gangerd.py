@@ -5,6 +5,7 @@ GANGER_BUILD names the build tree. The daemon is ready when it has said READY=1 
 dies with the test if the test dies, and shows its log if the test fails. Importing this finds a Python that has msgpack, and the
 protocol's client (tests/conformance/wire.py).
 """
+import collections
 import ctypes
 import os
 import pathlib
@@ -223,6 +224,32 @@ def scheduled_seconds(pid):
     with open(f"/proc/{pid}/schedstat", encoding="ascii") as schedstat:
         ran, waited, _ = schedstat.read().split()
     return int(ran) / 1e9, int(waited) / 1e9
+
+
+def children(pid):
+    """The pids of a process' children."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def name_of(pid):
+    """The title of a process; '' if it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().rstrip(b"\0").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def kinds_of_descriptors(pid):
+    """How many descriptors of which kind a process has open."""
+    kinds = collections.Counter()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            kinds[os.readlink(f"/proc/{pid}/fd/{fd}").split(":[")[0]] += 1
+        except FileNotFoundError:
+            pass
+    return kinds
 
 
 def sanitized():

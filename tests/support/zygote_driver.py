@@ -85,11 +85,11 @@ class Zygote:
         theirs.close()
         self.hello = self.channel.receive()
 
-    def load(self, modules=("core",), module_path=(), exec=True, settings=None, kill_grace=0.3):
+    def load(self, modules=("core",), module_path=(), exec=True, settings=None, kill_grace=0.3, worker=None):
         """The names of the functions, or the error map."""
         self.channel.send([0, 7, "load", [{
             "pool": "test", "modules": list(modules), "module_path": list(module_path), "exec": exec,
-            "settings": settings or {}, "kill_grace": kill_grace}]])
+            "settings": settings or {}, "kill_grace": kill_grace, "worker": worker or {}}]])
         kind, msgid, error, result = self.channel.receive()
         assert (kind, msgid) == (1, 7)
         if error is not None:
@@ -174,6 +174,9 @@ class Worker:
 
     def cancel_word(self):
         return struct.unpack_from("=Q", self.area, 8)[0]
+
+    def over_limit(self):
+        return struct.unpack_from("=Q", self.area, 16)[0]
 
     # -- tasks
     def send_task(self, method, function, args, slot, flags, fds, state, last):

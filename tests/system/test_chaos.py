@@ -15,7 +15,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import Child, Gangerd, eventually, main, sanitized, sums_hold  # noqa: E402
+from gangerd import Child, Gangerd, children, eventually, kinds_of_descriptors, main, name_of, sanitized, sums_hold  # noqa: E402
 from users import ANN, BOB, CAT, UserChild, connect_as, needs_root, open_to_all  # noqa: E402
 from wire import Client, TooLate  # noqa: E402
 
@@ -24,7 +24,9 @@ SEED = int(os.environ.get("GANGER_SEED") or time.time())
 WORKERS = 4
 CLIENTS = 6
 TOLD_BOUND = 60  # seconds within which whoever waits must be told of the end
-TOLD_WITHIN = 0.010  # the promise, p99; the test fails beyond ten times it, in the median
+TOLD_WITHIN = 0.010  # the promise, p99; the test fails beyond ten times it
+AHEAD = -10  # nice of gangerd, as in its unit, and of the programs that measure: tasks keep both processors busy all the time
+MEMORY_BACK = 4 << 20
 MARK = f"GANGER_CHAOS_{os.getpid()}"
 ENDS = {"succeeded", "failed", "cancelled", "expired"}
 
@@ -158,28 +160,29 @@ class Ledger:
         json.dump({"count": self.count, "told": self.told}, out)
 
 
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        return [int(child) for child in file.read().split()]
-
-
-def name_of(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().rstrip(b"\0").decode(errors="replace")
-    except OSError:
-        return ""
+def death_of(pid):
+    """When it was dead: also who is killed must first be given a processor to end on."""
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                if file.read().rpartition(")")[2].split()[0] in "ZX":
+                    break
+        except OSError:
+            break
+    return time.monotonic()
 
 
 def harass(out, daemon, seed, seconds):
     """Kills, stops and continues workers and zygotes. What it stops it continues: a stopped zygote is not the question here."""
+    os.nice(AHEAD)
     chance = random.Random(seed)
     end = time.monotonic() + seconds
     killed = []
     zygote_at = time.monotonic() + 2
     n_stopped = 0
     while time.monotonic() < end:
-        time.sleep(chance.random() * 0.4)
+        time.sleep(chance.random() * 0.2)
         its = [(pid, name_of(pid)) for pid in children(daemon)]
         workers = [pid for pid, name in its if name.startswith("ganger: worker")]
         zygotes = [pid for pid, name in its if name.startswith("ganger: zygote")]
@@ -194,7 +197,7 @@ def harass(out, daemon, seed, seconds):
             if chance.random() < 0.6:
                 clock = time.monotonic()
                 os.kill(pid, signal.SIGKILL)
-                killed.append((clock, pid))
+                killed.append((clock, death_of(pid), pid))
             else:
                 os.kill(pid, signal.SIGSTOP)
                 n_stopped += 1
@@ -218,16 +221,6 @@ def marked():
     return found
 
 
-def kinds_of_descriptors(pid):
-    kinds = collections.Counter()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            kinds[os.readlink(f"/proc/{pid}/fd/{fd}").split(":[")[0]] += 1
-        except FileNotFoundError:
-            pass
-    return kinds
-
-
 def files(gangerd):
     """Where the daemon and what it starts could leave something."""
     return {*(str(path) for path in gangerd.directory.iterdir()), *(name for name in os.listdir("/dev/shm") if "ganger" in name),
@@ -237,15 +230,17 @@ def files(gangerd):
 @needs_root
 class Chaos(unittest.TestCase):
     def latencies(self, killer, ledgers):
-        """From the killer's clock to the client's, of each task that died of one of its kills."""
-        at = {pid: clock for clock, pid in killer["killed"]}
-        times = sorted(clock - at[pid] for ledger in ledgers for clock, pid in ledger["told"] if pid in at)
-        if len(times) < 5:
-            print(f"only {len(times)} tasks died of the killer: no latency")
+        """From the killer's clock to the client's, of each task that died of one of its kills; and from the worker's death."""
+        at = {pid: clocks for *clocks, pid in killer["killed"]}
+        told = [(clock, *at[pid]) for ledger in ledgers for clock, pid in ledger["told"] if pid in at]
+        if len(told) < 5:
+            print(f"only {len(told)} tasks died of the killer: no latency")
             return
-        p50, p99, most = times[len(times) // 2], times[len(times) * 99 // 100], times[-1]
-        print(f"killer to client: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, max {most * 1e3:.2f} ms of {len(times)} lost tasks")
-        self.assertLess(p50, 10 * TOLD_WITHIN)
+        for what, times in (("killer to client", sorted(clock - kill for clock, kill, _ in told)),
+                            ("of it after the worker's death", sorted(max(clock - death, 0) for clock, _, death in told))):
+            p50, p99, most = times[len(times) // 2], times[len(times) * 99 // 100], times[-1]
+            print(f"{what}: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, max {most * 1e3:.2f} ms of {len(times)} lost tasks")
+            self.assertLess(p99, 10 * TOLD_WITHIN)
 
     def become(self, look, expected):
         """Waits until it is so; if it never is, shows what it is instead."""
@@ -268,12 +263,13 @@ class Chaos(unittest.TestCase):
         chance = random.Random(SEED)
         daemon = {"socket_mode": "0666", "history": 1000}
         pool = {"workers": WORKERS, "exec": "yes", "kill_grace": "200 ms", "modules": "core"}
-        with open_to_all(Gangerd(daemon, pool)) as g, g.connect() as watcher:
+        with open_to_all(Gangerd(daemon, pool, prepare=lambda: os.nice(AHEAD))) as g, g.connect() as watcher:
             self.warm_up(g)
             eventually(lambda: watcher.ask("status")["connections"] == 1)
             before = files(g)
+            time.sleep(1.5)  # what it freed it gives back when all is quiet
             descriptors, level, base = kinds_of_descriptors(g.pid), g.rss(), g.status()["totals"]
-            clients = [UserChild((ANN, BOB, CAT)[i % 3], Ledger(g.socket, chance.random()).run, SECONDS) for i in range(CLIENTS)]
+            clients = [UserChild((ANN, BOB, CAT)[i % 3], Ledger(g.socket, chance.random()).run, SECONDS, nice=AHEAD) for i in range(CLIENTS)]
             killer = Child(harass, g.pid, chance.random(), SECONDS)
             reports = [client.end(SECONDS + 2 * TOLD_BOUND) for client in clients]
             status, text = killer.end(SECONDS + TOLD_BOUND)
@@ -298,9 +294,9 @@ class Chaos(unittest.TestCase):
             eventually(lambda: watcher.ask("status")["connections"] == 1)
             self.become(lambda: kinds_of_descriptors(g.pid), descriptors)
             self.assertEqual(files(g), before)
-            print(f"the daemon's memory: {level >> 10} KiB before, {g.rss() >> 10} KiB after")
             if not sanitized():
-                self.assertLess(g.rss() - level, 8 << 20)
+                eventually(lambda: g.rss() - level < MEMORY_BACK)
+            print(f"the daemon's memory: {level >> 10} KiB before, {g.rss() >> 10} KiB after")
 
 
 if __name__ == "__main__":

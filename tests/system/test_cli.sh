@@ -266,5 +266,37 @@ expect 0 'ganger *' ganger --version
 expect 0 'usage: ganger map*--fail-fast*' ganger map --help
 expect 0 'usage: ganger ping' sh -c 'ganger ping --help | head -n 1'
 
+# For admins.
+expect 0 '' ganger pool pause default
+expect 0 '*default*paused*' ganger status
+expect 1 '' ganger status -q
+expect 124 '' ganger call --expires 100ms echo 1
+expect 0 '' ganger pool resume default
+expect 0 '' ganger pool scale default 3
+expect 0 '' ganger pool drain --timeout 5s default
+expect 0 '' ganger pool resume default
+ganger submit sleep 1 >/dev/null
+until ganger status | grep -q busy; do :; done
+expect 124 '' ganger pool drain -t 50ms default
+expect 0 'null' ganger --json pool resume default
+expect 125 '' ganger pool pause nowhere
+says "nowhere"
+expect 0 '' ganger pool reload -w default
+expect 125 '' ganger pool reload nowhere
+expect 0 'default' ganger reload
+expect 0 'default' ganger reload --wait
+expect 0 '{"pools":[[]"default"]}' ganger --json reload
+expect 2 '' ganger reload default
+says "ganger pool reload"
+expect 2 '' ganger pool
+says "scale, pause, resume, drain, reload"
+expect 2 '' ganger pool scale default many
+expect 2 '' ganger pool drain
+expect 0 'info' ganger log-level debug
+expect 0 'debug' ganger log-level
+expect 0 'debug' ganger log-level info
+expect 2 '' ganger log-level loud
+says "warning"
+
 echo "$((count - failed)) passed, $failed failed"
 [ $failed = 0 ]

@@ -23,6 +23,10 @@ const struct core_config ordinary = {
 };
 const struct core_pool_config ordinary_pool = {
         .workers = 1,
+        .min_workers = 1,
+        .max_workers = 1,
+        .idle_timeout = 60 * CORE_SECOND,
+        .nesting_limit = 128,
         .window = 1,
         .queue_limit = 1000,
         .kill_grace = 2 * CORE_SECOND,
@@ -139,6 +143,21 @@ static void on_answer_map(void *ctx, struct core_request q, const struct core_ma
             U(sum->failed));
 }
 
+static void on_answer_done(void *ctx, struct core_request q, uint32_t pool)
+{
+        say(ctx, "done %u.%u\n", U(q.connection), U(q.msgid));
+}
+
+static void on_connection_over(void *ctx, uint32_t connection)
+{
+        say(ctx, "over %u\n", U(connection));
+}
+
+static uint64_t on_rss(void *ctx, uint32_t worker)
+{
+        return ((struct recorder *)ctx)->rss_bytes;
+}
+
 static void on_answer_refusal(void *ctx, struct core_request q, enum core_refusal refusal)
 {
         say(ctx, "refusal %u.%u %u\n", q.connection, q.msgid, U(refusal));
@@ -215,8 +234,8 @@ static double on_random(void *ctx)
 static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t worker,
                     const struct core_record *record)
 {
-        static const char *const names[] = {NULL,       NULL,        "bad",           "stuck",
-                                            "degraded", "recovered", "spawn_timeout", "drained"};
+        static const char *const names[] = {NULL,        NULL,        "bad",           "stuck",  "degraded",
+                                            "recovered", "user_over", "spawn_timeout", "drained"};
         if (names[note])
                 say(ctx, "note %s\n", names[note]);
 }
@@ -231,11 +250,14 @@ static const struct core_ops ops = {
         .kill = on_kill,
         .stop = on_stop,
         .credit = on_credit,
+        .rss = on_rss,
         .answer_result = on_answer_result,
         .answer_record = on_answer_record,
         .answer_states = on_answer_states,
         .answer_map = on_answer_map,
         .answer_refusal = on_answer_refusal,
+        .answer_done = on_answer_done,
+        .connection_over = on_connection_over,
         .item = on_item,
         .stream = on_stream,
         .stream_tail = on_stream_tail,
@@ -270,11 +292,16 @@ struct recorder *begin_with(const struct core_config *config, const struct core_
 struct recorder *begin(uint32_t n_workers, uint32_t window)
 {
         struct core_pool_config pool = ordinary_pool;
-        pool.workers = n_workers;
+        pool.workers = pool.min_workers = pool.max_workers = n_workers;
         pool.window = window;
-        struct recorder *r = begin_with(&ordinary, &pool);
+        return begin_like(&pool);
+}
+
+struct recorder *begin_like(const struct core_pool_config *pool)
+{
+        struct recorder *r = begin_with(&ordinary, pool);
         turn(r, 0);
-        for (uint32_t i = 0; i < n_workers; i++) {
+        for (uint32_t i = 0; i < pool->workers; i++) {
                 hello(r, i);
                 turn(r, 0);
         }
@@ -358,6 +385,27 @@ void map(struct recorder *r, uint32_t connection, uint32_t msgid, struct core_ma
         struct core_spec s = spec(r);
         r->n_payloads++;
         assert_int_equal(core_map(r->core, (struct core_request){connection, msgid}, &s, &m, r->now), 0);
+        core_check(r->core);
+}
+
+void open_task(struct recorder *r, uint32_t connection, uint32_t worker)
+{
+        assert_int_equal(core_connection_open_task(r->core, connection, worker, r->now), 0);
+        core_check(r->core);
+}
+
+int ask_result(struct recorder *r, uint32_t connection, uint32_t msgid, uint64_t task)
+{
+        struct core_request request = {connection, msgid};
+        int result = core_result(r->core, request, task, CORE_NEVER, false, r->now);
+        core_check(r->core);
+        return result;
+}
+
+void cancel(struct recorder *r, uint32_t connection, uint64_t task)
+{
+        size_t n;
+        assert_int_equal(core_cancel(r->core, connection, &task, 1, r->now, &n), 0);
         core_check(r->core);
 }
 

@@ -26,7 +26,7 @@ struct recorder {
         size_t n;
         bool claimed; /* slots: what is asked back has begun */
         bool refuse_send, refuse_spawn, defer_store;
-        uint64_t slot_index;
+        uint64_t slot_index, rss_bytes;
         uint32_t n_payloads;
         struct core_dispatch sent; /* the last one */
         uint32_t sent_to;
@@ -34,6 +34,8 @@ struct recorder {
 
 /* A core with one pool; its workers have said hello. */
 struct recorder *begin(uint32_t n_workers, uint32_t window);
+/* The same with a pool like this one, whose first workers have said hello. */
+struct recorder *begin_like(const struct core_pool_config *);
 struct recorder *begin_with(const struct core_config *, const struct core_pool_config *);
 extern const struct core_config ordinary;
 extern const struct core_pool_config ordinary_pool;
@@ -54,6 +56,11 @@ void call(struct recorder *, uint32_t connection, uint32_t msgid);
 uint64_t submit(struct recorder *, uint32_t connection);
 uint64_t submit_with(struct recorder *, uint32_t connection, struct core_spec);
 void map(struct recorder *, uint32_t connection, uint32_t msgid, struct core_map_spec);
+/* The worker's task asks for something itself, over this connection. */
+void open_task(struct recorder *, uint32_t connection, uint32_t worker);
+/* What a request for the task's result is refused with; 0: it is accepted. */
+int ask_result(struct recorder *, uint32_t connection, uint32_t msgid, uint64_t task);
+void cancel(struct recorder *, uint32_t connection, uint64_t task);
 /* The worker answers for what was sent to this slot. */
 void answer(struct recorder *, uint32_t worker, uint32_t slot, uint64_t task);
 void answer_failed(struct recorder *, uint32_t worker, uint32_t slot, uint64_t task);

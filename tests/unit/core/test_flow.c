@@ -19,21 +19,25 @@ static void streaming_call(struct recorder *r, uint32_t connection, uint32_t msg
         assert_int_equal(core_call(r->core, (struct core_request){connection, msgid}, &s, r->now), 0);
 }
 
-static void test_streaming_task_does_not_begin_for_the_blocked(void **state)
+static void test_calls_of_the_blocked_do_not_begin(void **state)
 {
         struct recorder *r = begin(1, 1);
         block(r, 1, true);
         streaming_call(r, 1, 1);
         call(r, 1, 2);
+        submit(r, 1);
         turn(r, 0);
-        expect(r, "send 0:0 #2\n"); /* that one streams nothing */
-        answer(r, 0, 0, 2);
+        expect(r, "send 0:0 #3\n"); /* that one is answered to nobody yet */
+        answer(r, 0, 0, 3);
         turn(r, 0);
-        expect(r, "result 1.2\n");
+        expect(r, "");
         block(r, 1, false);
         turn(r, 0);
         expect(r, "send 0:0 #1\n");
         assert_true(r->sent.streams);
+        answer(r, 0, 0, 1);
+        turn(r, 0);
+        expect(r, "result 1.1\nsend 0:0 #2\n");
         end(r);
 }
 
@@ -177,10 +181,172 @@ static void test_input_is_charged_and_bounded(void **state)
         end(r);
 }
 
+/* -- who holds too much -- */
+
+/* A result that is larger than all he may hold; the task was sent to slot 0. */
+static void answer_hugely(struct recorder *r, uint32_t worker, uint64_t task)
+{
+        struct core_result result = {.size_bytes = ordinary.user_memory_bytes + 1};
+        assert_int_equal(core_worker_result(r->core, worker, 0, task, 1, &result, r->now), 0);
+        core_check(r->core);
+}
+
+/* Alice's #1 is kept; then nothing may begin whose result would be. */
+static struct recorder *begin_over(void)
+{
+        struct recorder *r = begin(1, 1);
+        client(r, 2, BOB);
+        submit(r, 1);
+        turn(r, 0);
+        submit(r, 1);  /* 2 */
+        submit(r, 1);  /* 3 */
+        call(r, 1, 7); /* 4 */
+        submit(r, 2);  /* 5 */
+        forget(r);
+        answer_hugely(r, 0, 1);
+        turn(r, 0);
+        expect(r, "note user_over\nsend 0:0 #4\n");
+        return r;
+}
+
+static void take(struct recorder *r, uint64_t task)
+{
+        assert_int_equal(ask_result(r, 1, 99, task), 0);
+}
+
+static void test_tasks_of_who_holds_too_much_wait(void **state)
+{
+        struct recorder *r = begin_over();
+        struct core_spec s = spec(r);
+        uint64_t id;
+        assert_int_equal(core_submit(r->core, 1, &s, r->now, &id), CORE_QUOTA);
+        answer(r, 0, 0, 4);
+        turn(r, 0);
+        answer(r, 0, 0, 5);
+        turn(r, 0);
+        expect(r, "result 1.7\nsend 0:0 #5\n");
+        assert_int_equal(state_of(r, 1, 2), TASK_READY);
+        take(r, 1);
+        turn(r, 0);
+        expect(r, "result 1.99\nsend 0:0 #2\n");
+        answer(r, 0, 0, 2);
+        turn(r, 0);
+        expect(r, "send 0:0 #3\n");
+        end(r);
+}
+
+static void test_what_waits_for_memory_can_be_cancelled_and_its_client_go(void **state)
+{
+        struct recorder *r = begin_over();
+        answer(r, 0, 0, 4);
+        turn(r, 0);
+        cancel(r, 1, 2);
+        assert_int_equal(state_of(r, 1, 2), TASK_CANCELLED);
+        take(r, 1);
+        core_connection_close(r->core, 1, r->now);
+        core_check(r->core);
+        forget(r);
+        answer(r, 0, 0, 5);
+        turn(r, 0);
+        expect(r, "send 0:0 #3\n");
+        end(r);
+}
+
+static void test_what_waits_for_memory_when_all_is_over(void **state)
+{
+        struct recorder *r = begin_over();
+        core_stop(r->core, r->now);
+        core_check(r->core);
+        assert_int_equal(state_of(r, 1, 2), TASK_CANCELLED);
+        r->now += 400 * CORE_SECOND;
+        answer(r, 0, 0, 4);
+        lost(r, 0, 0);
+        turn(r, 0);
+        end(begin_over()); /* and left as it is */
+        end(r);
+}
+
+static void test_it_goes_on_when_the_result_is_too_old(void **state)
+{
+        struct recorder *r = begin_over();
+        answer(r, 0, 0, 4);
+        turn(r, 0);
+        answer(r, 0, 0, 5);
+        forget(r);
+        turn(r, 300 * CORE_SECOND);
+        turn(r, 0);
+        expect(r, "send 0:0 #2\n");
+        end(r);
+}
+
+/* Else the task would wait for its own output to go. */
+static void test_what_a_task_waits_for_begins_all_the_same(void **state)
+{
+        struct recorder *r = begin_over();
+        open_task(r, 51, 0);
+        submit(r, 2);
+        turn(r, 0);
+        assert_int_equal(ask_result(r, 51, 1, 3), 0);
+        turn(r, 0);
+        hello(r, 1);
+        turn(r, 0);
+        expect(r, "spawn 1\nsend 1:0 #3\n");
+        answer(r, 1, 0, 3);
+        expect(r, "result 51.1\n");
+        answer(r, 0, 0, 4);
+        turn(r, 0);
+        expect(r, "over 51\nresult 1.7\nsend 0:0 #5\n");
+        assert_int_equal(state_of(r, 1, 2), TASK_READY);
+        end(r);
+}
+
+/* Only the item whose turn it is: others would be held. */
+static void test_ordered_map_of_who_holds_too_much(void **state)
+{
+        struct recorder *r = begin(2, 1);
+        map(r, 1, 5, (struct core_map_spec){.n_items = 4, .chunk = 1, .ordered = true});
+        turn(r, 0);
+        struct core_result huge = {.size_bytes = ordinary.user_memory_bytes + 1};
+        uint32_t second = r->sent_to;
+        assert_int_equal(core_worker_item(r->core, second, 1, 1, 1, &huge, r->now), 0);
+        answer(r, second, 0, 1);
+        turn(r, 0);
+        forget(r);
+        turn(r, CORE_SECOND);
+        expect(r, ""); /* item 1 is held, and 0 runs */
+        item(r, 1 - second, 1, 0);
+        answer(r, 1 - second, 0, 1);
+        expect(r, "item 1.5 0\nitem 1.5 1\n");
+        turn(r, 0);
+        turn(r, 0);
+        expect(r, "send 1:0 #1 [2+1]\nsend 0:0 #1 [3+1]\n");
+        end(r);
+}
+
+static void test_collected_values_are_bounded_by_the_user_too(void **state)
+{
+        struct core_config config = ordinary;
+        config.user_memory_bytes = 250;
+        struct recorder *r = begin_with(&config, &ordinary_pool);
+        client(r, 1, ALICE);
+        turn(r, 0);
+        hello(r, 0);
+        map(r, 1, 5, (struct core_map_spec){.n_items = 3, .chunk = 3, .collect = true});
+        turn(r, 0);
+        forget(r);
+        item(r, 0, 1, 0);
+        item(r, 0, 1, 1);
+        expect(r, "item 1.5 0\ncollect 0\nitem 1.5 1\ncollect 1\ntell 0 #1\n");
+        answer_failed(r, 0, 0, 1);
+        expect(r, "refusal 1.5 4\ncollect_drop\n");
+        assert_string_equal(core_refused_quota(r->core).what, "user_memory");
+        end(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_streaming_task_does_not_begin_for_the_blocked),
+                cmocka_unit_test(test_calls_of_the_blocked_do_not_begin),
                 cmocka_unit_test(test_map_of_the_blocked_begins_no_chunk),
                 cmocka_unit_test(test_held_task_can_be_cancelled),
                 cmocka_unit_test(test_credit_comes_in_grains),
@@ -189,6 +355,13 @@ int main(void)
                 cmocka_unit_test(test_attach_gets_tail_then_stream_then_result),
                 cmocka_unit_test(test_attaches_that_copy_output_are_bounded),
                 cmocka_unit_test(test_input_is_charged_and_bounded),
+                cmocka_unit_test(test_tasks_of_who_holds_too_much_wait),
+                cmocka_unit_test(test_what_waits_for_memory_can_be_cancelled_and_its_client_go),
+                cmocka_unit_test(test_what_waits_for_memory_when_all_is_over),
+                cmocka_unit_test(test_it_goes_on_when_the_result_is_too_old),
+                cmocka_unit_test(test_what_a_task_waits_for_begins_all_the_same),
+                cmocka_unit_test(test_ordered_map_of_who_holds_too_much),
+                cmocka_unit_test(test_collected_values_are_bounded_by_the_user_too),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,7 +92,7 @@ static void test_ordered_begins_only_so_far_ahead(void **state)
         struct core_config config = ordinary;
         struct core_pool_config pool = ordinary_pool;
         config.user_tasks = pool.queue_limit = 2000;
-        pool.workers = 2;
+        pool.workers = pool.min_workers = pool.max_workers = 2;
         struct recorder *r = begin_with(&config, &pool);
         client(r, 1, ALICE);
         turn(r, 0);

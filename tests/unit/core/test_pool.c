@@ -5,7 +5,7 @@
 static struct recorder *begin_pool(uint32_t n_workers)
 {
         struct core_pool_config pool = ordinary_pool;
-        pool.workers = n_workers;
+        pool.workers = pool.min_workers = pool.max_workers = n_workers;
         struct recorder *r = begin_with(&ordinary, &pool);
         client(r, 1, ALICE);
         return r;
@@ -123,7 +123,7 @@ static void test_smaller_target_stops_idle_workers(void **state)
 {
         struct core_pool_config pool = ordinary_pool;
         struct recorder *r = begin(3, 1);
-        pool.workers = 1;
+        pool.workers = pool.min_workers = pool.max_workers = 1;
         core_pool_configure(r->core, 0, &pool);
         turn(r, 0);
         expect(r, "stop 0\nstop 1\n"); /* the coldest first */
@@ -190,6 +190,30 @@ static void test_unbegun_task_of_a_stopping_core_is_cancelled(void **state)
         end(r);
 }
 
+static void test_request_of_the_caller(void **state)
+{
+        struct recorder *r = begin_pool(1);
+        const struct core_request first = {1, 1}, second = {1, 2};
+        assert_int_equal(core_request_begin(r->core, first), 0);
+        assert_int_equal(core_request_begin(r->core, first), CORE_MISUSE);
+        assert_int_equal(core_request_begin(r->core, second), 0);
+        assert_int_equal(core_connection_requests(r->core, 1), 2);
+        assert_int_equal(core_cancel_request(r->core, first, r->now), 0);
+        expect(r, "refusal 1.1 11\n");
+        assert_false(core_request_end(r->core, first));
+        assert_true(core_request_is_open(r->core, second));
+        assert_true(core_request_end(r->core, second));
+        assert_false(core_request_end(r->core, second));
+        call(r, 1, 2); /* the number may be used again */
+        assert_false(core_request_end(r->core, second));
+        assert_int_equal(core_request_begin(r->core, first), 0);
+        core_connection_close(r->core, 1, r->now);
+        client(r, 1, ALICE);
+        assert_false(core_request_end(r->core, first));
+        forget(r);
+        end(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -201,6 +225,7 @@ int main(void)
                 cmocka_unit_test(test_refused_spawn_is_tried_again),
                 cmocka_unit_test(test_smaller_target_stops_idle_workers),
                 cmocka_unit_test(test_stop_drains),
+                cmocka_unit_test(test_request_of_the_caller),
                 cmocka_unit_test(test_stop_tells_what_runs_too_long),
                 cmocka_unit_test(test_unbegun_task_of_a_stopping_core_is_cancelled),
         };

@@ -69,14 +69,15 @@ static void test_mean_moves_by_an_eighth(void **state)
 
 static void test_results_that_come_at_once_share_the_time(void **state)
 {
-        struct function function = {0};
-        struct hand hand = {0};
-        hand_measure(&hand, &function, 4000, 1);
-        hand_measure(&hand, &function, 0, 1);
-        hand_measure(&hand, &function, 0, 2);
-        assert_int_equal(function.mean_ns, 0);
+        struct function functions[2] = {{0}};
+        struct pool pool = {.functions = functions};
+        struct hand hand = {.pool = &pool};
+        hand_measure(&hand, 1, 4000, 1);
+        hand_measure(&hand, 1, 0, 1);
+        hand_measure(&hand, 1, 0, 2);
+        assert_int_equal(functions[1].mean_ns, 0);
         hand_measure_end(&hand);
-        assert_int_equal(function.mean_ns, 1000);
+        assert_int_equal(functions[1].mean_ns, 1000);
 }
 
 int main(void)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The configuration: every key and type, what inih would cut, what is refused and how that is said. */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/config_name.h"
@@ -60,6 +63,13 @@ static void test_defaults(void **state)
         assert_int_equal(c->n_pools, 1);
         assert_string_equal(c->pools[0].name, "a");
         assert_int_equal(c->pools[0].workers, 0);
+        assert_int_equal(c->pools[0].min_workers, CONFIG_AS_WORKERS);
+        assert_int_equal(c->pools[0].max_workers, CONFIG_AS_WORKERS);
+        assert_int_equal(c->pools[0].idle_timeout, INT64_C(60000000000));
+        assert_int_equal(c->pools[0].nesting_limit, 128);
+        assert_int_equal(c->pools[0].max_tasks, 0);
+        assert_int_equal(c->pools[0].max_rss_bytes, 0);
+        assert_int_equal(c->pools[0].memory_limit_bytes, 0);
         assert_string_equal(c->pools[0].modules[0], "core");
         assert_null(c->pools[0].modules[1]);
         assert_int_equal(c->pools[0].timeout, 0);
@@ -74,10 +84,13 @@ static const struct {
 } samples[N_CONFIG_TYPES] = {
         [CONFIG_TYPE_PATH] = {"/a/b c", "/a/b c"},
         [CONFIG_TYPE_COUNT] = {"77", "77"},
+        [CONFIG_TYPE_COUNT_OR_NONE] = {"none", "none"},
         [CONFIG_TYPE_COUNT64] = {"78", "78"},
         [CONFIG_TYPE_WORKERS] = {"3", "3"},
+        [CONFIG_TYPE_BOUND] = {"4", "4"},
         [CONFIG_TYPE_INTEGER] = {"-5", "-5"},
         [CONFIG_TYPE_SIZE] = {"2048K", "2M"},
+        [CONFIG_TYPE_SIZE_OR_NONE] = {"17825793", "17825793"},
         [CONFIG_TYPE_TIME] = {"1.5min", "90s"},
         [CONFIG_TYPE_MODE] = {"0660", "0660"},
         [CONFIG_TYPE_GROUP] = {"12345", "12345"},
@@ -89,6 +102,8 @@ static const struct {
         [CONFIG_TYPE_VARIABLES] = {"A=1 B=", "A=1 B="},
         [CONFIG_TYPE_USERS] = {"0 70001", "root 70001"},
         [CONFIG_TYPE_GROUPS] = {"70001 root", "70001 root"},
+        [CONFIG_TYPE_CPUS] = {"5,0 2-3  4-4", "0 2-5"},
+        [CONFIG_TYPE_SCHEDULING] = {"idle", "idle"},
 };
 
 static void test_every_key_is_read_and_printed(void **state)
@@ -114,6 +129,25 @@ static void test_every_key_is_read_and_printed(void **state)
                 free(printed);
                 configuration_free(c);
         }
+}
+
+static void test_help_names_every_key(void **state)
+{
+        char *printed, row[128];
+        size_t size;
+        FILE *f = open_memstream(&printed, &size);
+
+        config_table_print(f);
+        fclose(f);
+        for (size_t i = 0; i < n_config_table; i++) {
+                const struct config_key *key = &config_table[i];
+                bool has_fallback = key->fallback != NULL && *key->fallback != 0;
+                snprintf(row, sizeof row, "\n  %s%s%s", key->name, has_fallback ? " = " : "",
+                         has_fallback ? key->fallback : "");
+                if (strstr(printed, row) == NULL || strstr(printed, key->help) == NULL)
+                        fail_msg("no '%s' in:\n%s", row, printed);
+        }
+        free(printed);
 }
 
 static void test_what_is_printed_can_be_read(void **state)
@@ -174,10 +208,12 @@ static void test_what_inih_would_cut(void **state)
 
 static void test_refusals_say_where_and_what(void **state)
 {
+        static const char *const no_cpus[] = {"",   "x",  "1-",   "-1",    "3-2", "1-2-3",
+                                              "+1", "1x", "8192", "0-all", "0x1", "99999999999999999999"};
+
         refused("[daemon]\n\nsokcet = /a\n", 3, "unknown key 'sokcet' in [daemon]: is socket meant?");
         refused("[daemon]\nxyzzyx = 1\n", 2, "known: socket, socket_mode");
         refused("[daemon]\nmetrics = /x\n", 2, "unknown key 'metrics'");
-        refused("[pool a]\nmax_tasks = 1\n", 2, "unknown key 'max_tasks'");
         refused("[deamon]\n", 1, "unknown section [deamon]; known: [daemon], [pool NAME], [module NAME]");
         refused("[pool]\n", 1, "needs one name");
         refused("[pool a b]\n", 1, "needs one name");
@@ -201,6 +237,21 @@ static void test_refusals_say_where_and_what(void **state)
         refused("[pool a]\nmodules = a/b\n", 2, "'a/b' is not");
         refused("[pool a]\nnice = 20\n", 2, "the most is 19");
         refused("[pool a]\nworkers = 4097\n", 2, "the most is 4096");
+        refused("[pool a]\nmax_workers = 0\n", 2, "the least is 1");
+        refused("[pool a]\nmin_workers = auto\n", 2, "not a whole number or workers");
+        refused("[pool a]\nidle_timeout = none\n", 2, "not a time");
+        refused("[pool a]\nmax_tasks = 0\n", 2, "the least is 1");
+        refused("[pool a]\nmax_tasks = few\n", 2, "not a whole number or none");
+        refused("[pool a]\nmax_rss = 1K\n", 2, "the least is 1048576");
+        refused("[pool a]\nmemory_limit = 8M\n", 2, "the least is 16777216");
+        refused("[pool a]\nmax_rss = much\n", 2, "not a size (bytes, or with K, M, G) or none");
+        for (size_t i = 0; i < sizeof no_cpus / sizeof no_cpus[0]; i++) {
+                char text[64];
+                snprintf(text, sizeof text, "[pool a]\ncpu_affinity = %s\n", no_cpus[i]);
+                refused(text, 2, *no_cpus[i] ? "is not a CPU or a range of CPUs below 8192" : "names no CPU");
+        }
+        refused("[pool a]\nscheduling = fifo\n", 2, "not one of other, batch, idle");
+        refused("[pool a]\nnesting_limit = 5000\n", 2, "the most is 4096");
 }
 
 static void test_a_zero_byte_is_no_text(void **state)
@@ -245,6 +296,119 @@ static void test_settle(void **state)
         configuration_free(c);
 }
 
+static void settles(const char *text, uint32_t min, uint32_t workers, uint32_t max)
+{
+        struct configuration *c = parsed(text);
+
+        if (configuration_settle(c, false, 100000, &problem) != 0)
+                fail_msg("%s", problem.text);
+        assert_int_equal(c->pools[0].min_workers, min);
+        assert_int_equal(c->pools[0].workers, workers);
+        assert_int_equal(c->pools[0].max_workers, max);
+        configuration_free(c);
+}
+
+static void misfits(const char *text, uint64_t max_descriptors, const char *says)
+{
+        struct configuration *c = parsed(text);
+
+        assert_int_equal(configuration_settle(c, false, max_descriptors, &problem), CONFIGURATION_BAD);
+        if (strstr(problem.text, says) == NULL)
+                fail_msg("'%s' does not say '%s'", problem.text, says);
+        configuration_free(c);
+}
+
+static void test_numbers_of_workers(void **state)
+{
+        settles("[pool a]\nworkers=3\n", 3, 3, 3);
+        settles("[pool a]\nworkers=3\nmin_workers=0\nmax_workers=8\n", 0, 3, 8);
+        settles("[pool a]\nworkers=3\nmin_workers=workers\nmax_workers=4096\n", 3, 3, 4096);
+        settles("[pool a]\nmin_workers=2000\n", 2000, 2000, 2000); /* auto keeps to what is said */
+        settles("[pool a]\nmax_workers=1\nmin_workers=0\n", 0, 1, 1);
+        misfits("[pool a]\nworkers=3\nmin_workers=4\n", 100000,
+                "[pool a] min_workers = 4 is more than workers = 3");
+        misfits("[pool a]\nworkers=3\nmax_workers=2\n", 100000,
+                "[pool a] max_workers = 2 is less than workers = 3");
+        misfits("[pool a]\nmin_workers=4\nmax_workers=2\n", 100000, "[pool a] min_workers = 4");
+}
+
+/* Descriptors for workers that may come to be must be there; for those of nesting as far as there are some.
+ */
+static void test_room_for_workers(void **state)
+{
+        struct configuration *c = parsed("[pool a]\nworkers=1\nmax_workers=500\n[pool b]\nworkers=1\n");
+
+        assert_int_equal(configuration_settle(c, false, 100000, &problem), 0);
+        assert_int_equal(c->pools[0].nesting_limit, 128);
+        assert_int_equal(c->max_connections, 16384);
+        configuration_free(c);
+        misfits("[pool a]\nworkers=1\nmax_workers=500\n", 3000, "RLIMIT_NOFILE allows 3000");
+        c = parsed("[daemon]\nuser_descriptors=0\n[pool a]\nworkers=1\n[pool b]\nworkers=1\n"
+                   "nesting_limit=1\n[pool c]\nworkers=1\n");
+        assert_int_equal(configuration_settle(c, false, 500, &problem), 0);
+        assert_true(c->max_connections > 200 && c->max_connections < 300);
+        assert_true(c->pools[0].nesting_limit > 10 && c->pools[0].nesting_limit < 128);
+        assert_int_equal(c->pools[1].nesting_limit, 1); /* what it does not use is the others' */
+        assert_true(c->pools[2].nesting_limit > c->pools[0].nesting_limit);
+        configuration_free(c);
+        c = parsed("[daemon]\nuser_descriptors=0\nmax_connections=420\n[pool a]\nworkers=1\n");
+        assert_int_equal(configuration_settle(c, false, 500, &problem), 0);
+        assert_int_equal(c->pools[0].nesting_limit, 2);
+        configuration_free(c);
+}
+
+/* What the kernel does not let us have is known before anybody is let in. */
+static void test_what_workers_cannot_be(void **state)
+{
+        int nice = getpriority(PRIO_PROCESS, 0), policy = sched_getscheduler(0);
+        cpu_set_t own, now;
+        char text[128];
+
+        assert_int_equal(sched_getaffinity(0, sizeof own, &own), 0);
+        uint32_t cpu = 0;
+        while (!CPU_ISSET(cpu, &own))
+                cpu++;
+        snprintf(text, sizeof text, "[pool a]\ncpu_affinity=%u\nscheduling=idle\nnice=19\n", cpu);
+        settles(text, 1, 1, 1); /* auto: of the CPUs that the workers may use */
+        misfits("[pool a]\ncpu_affinity=8191\n", 100000,
+                "[pool a] cpu_affinity names CPU 8191, which gangerd cannot use; it can use 0");
+        snprintf(text, sizeof text, "[pool a]\ncpu_affinity=%u 8000-8001\n", cpu);
+        misfits(text, 100000, "names CPU 8000-8001, which");
+        /* trying has changed nothing */
+        assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
+        assert_true(CPU_EQUAL(&own, &now));
+        assert_int_equal(sched_getscheduler(0), policy);
+        assert_int_equal(getpriority(PRIO_PROCESS, 0), nice);
+}
+
+/* As a child that has the right to nothing any more. */
+static void test_what_workers_may_not_be(void **state)
+{
+        const struct rlimit none = {0, 0};
+        const struct sched_param zero = {0};
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                setrlimit(RLIMIT_NICE, &none);
+                setpriority(PRIO_PROCESS, 0, 15);
+                sched_setscheduler(0, SCHED_IDLE, &zero);
+                if (setuid(65534) < 0 && geteuid() == 0)
+                        _exit(1);
+                struct configuration *c = parsed("[pool a]\nworkers=1\n");
+                assert_int_equal(configuration_settle(c, false, 100000, &problem), 0);
+                assert_int_equal(c->pools[0].nice, 15);
+                assert_int_equal(c->pools[0].scheduling, CONFIG_SCHEDULING_IDLE);
+                configuration_free(c);
+                misfits("[pool a]\nnice=-3\n", 100000, "[pool a] nice = -3: Permission denied");
+                misfits("[pool a]\nscheduling=batch\n", 100000,
+                        "[pool a] scheduling = batch: Operation not permitted");
+                _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+}
+
 static void test_who_may_use_a_pool(void **state)
 {
         struct configuration *c = parsed("[pool a]\nworkers=1\n[pool b]\nworkers=1\nallow_users=root 70001\n"
@@ -284,8 +448,8 @@ static void test_files(void **state)
 
 static void test_no_memory_at_any_place(void **state)
 {
-        static const char text[] =
-                "[daemon]\nsocket=/a\n[pool a]\nenv=A=1 B=2\nallow_users=0 1\n[module m]\nk=v\nk=w\n";
+        static const char text[] = "[daemon]\nsocket=/a\n[pool a]\nenv=A=1 B=2\nallow_users=0 "
+                                   "1\ncpu_affinity=0\n[module m]\nk=v\nk=w\n";
         bool failed = true;
 
         for (unsigned n = 1; failed; n++) {
@@ -314,11 +478,37 @@ static void test_nearest(void **state)
         assert_false(config_name_valid("a/b"));
 }
 
+static void may_follow(const char *now, const char *next, const char *says)
+{
+        struct configuration *a = parsed(now), *b = parsed(next);
+        int r = configuration_may_follow(a, b, &problem);
+
+        assert_int_equal(r, says == NULL ? 0 : CONFIGURATION_BAD);
+        if (says != NULL && (strstr(problem.text, says) == NULL || strstr(problem.text, "restart") == NULL))
+                fail_msg("'%s' does not say '%s'", problem.text, says);
+        configuration_free(a);
+        configuration_free(b);
+}
+
+static void test_what_cannot_change(void **state)
+{
+        may_follow("[daemon]\n", "[daemon]\nlog_level = debug\nuser_tasks = 5\n[pool a]\nworkers = 3\n",
+                   NULL);
+        may_follow("[daemon]\nsocket = /a\n", "[daemon]\nsocket = /a\nsocket_mode = 0600\n", NULL);
+        may_follow("[daemon]\n", "[daemon]\nsocket = /a\n", "socket = /a");
+        may_follow("[daemon]\nsocket = /a\n", "[daemon]\n", "/a");
+        may_follow("[daemon]\n", "[daemon]\nsocket_mode = 0660\n", "socket_mode = 0660");
+        may_follow("[daemon]\n", "[daemon]\nsocket_group = root\n", "socket_group");
+        may_follow("[daemon]\n", "[daemon]\nhistory = 5\n", "history = 5");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_what_cannot_change),
                 cmocka_unit_test(test_defaults),
                 cmocka_unit_test(test_every_key_is_read_and_printed),
+                cmocka_unit_test(test_help_names_every_key),
                 cmocka_unit_test(test_what_is_printed_can_be_read),
                 cmocka_unit_test(test_sizes_and_times),
                 cmocka_unit_test(test_what_inih_would_cut),
@@ -326,6 +516,10 @@ int main(void)
                 cmocka_unit_test(test_a_zero_byte_is_no_text),
                 cmocka_unit_test(test_later_lines_win_and_pools_go_on),
                 cmocka_unit_test(test_settle),
+                cmocka_unit_test(test_numbers_of_workers),
+                cmocka_unit_test(test_room_for_workers),
+                cmocka_unit_test(test_what_workers_cannot_be),
+                cmocka_unit_test(test_what_workers_may_not_be),
                 cmocka_unit_test(test_who_may_use_a_pool),
                 cmocka_unit_test(test_files),
                 cmocka_unit_test(test_no_memory_at_any_place),

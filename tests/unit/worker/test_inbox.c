@@ -210,6 +210,85 @@ static void test_descriptor_missing(void **state)
         assert_int_equal(inbox_next(&f->inbox, &message), -EBADMSG);
 }
 
+struct sorter {
+        const char *wanted; /* its text; others: "drop", or kept */
+        int n_shown;
+};
+
+static enum inbox_fate sort(void *userdata, const struct envelope *envelope)
+{
+        struct sorter *sorter = userdata;
+        struct reader params = envelope->params;
+        const char *text;
+        size_t size_bytes;
+
+        sorter->n_shown++;
+        assert_int_equal(reader_str(&params, &text, &size_bytes), 0);
+        if (size_bytes == strlen(sorter->wanted) && memcmp(text, sorter->wanted, size_bytes) == 0)
+                return INBOX_TAKE;
+        return size_bytes == 4 && memcmp(text, "drop", 4) == 0 ? INBOX_DROP : INBOX_KEEP;
+}
+
+static void await(struct fixture *f, const char *wanted)
+{
+        struct sorter sorter = {.wanted = wanted};
+        struct buffer got = BUFFER_INIT;
+        struct envelope envelope;
+        const char *text;
+        size_t size_bytes;
+
+        assert_int_equal(inbox_await(&f->inbox, NULL, sort, &sorter, &got), 0);
+        assert_int_equal(envelope_parse(&envelope, buffer_at(&got), buffer_size(&got), NULL), 0);
+        assert_int_equal(reader_str(&envelope.params, &text, &size_bytes), 0);
+        assert_int_equal(size_bytes, strlen(wanted));
+        assert_memory_equal(text, wanted, size_bytes);
+        buffer_deinit(&got);
+}
+
+/* What is waited for is taken from between; the message at hand stays where it is, what is kept comes in its
+ * order with its own descriptors. */
+static void test_await(void **state)
+{
+        struct fixture *f = *state;
+        struct message message;
+        const char *text;
+        size_t size_bytes;
+
+        say(f, "run", "at hand", 0);
+        say(f, "kept", "first", 1);
+        say(f, "gone", "drop", 0);
+        assert_int_equal(inbox_next(&f->inbox, &message), 0);
+        say(f, "kept", "second", 0);
+        say(f, "answer", "one", 0);
+        say(f, "gone", "drop", 0);
+        say(f, "kept", "third", 2);
+        say(f, "answer", "two", 0);
+        await(f, "one");
+        await(f, "two");
+        assert_int_equal(reader_str(&message.envelope.params, &text, &size_bytes), 0);
+        assert_memory_equal(text, "at hand", size_bytes);
+        inbox_done(&f->inbox, &message);
+        say(f, "kept", "fourth", 1);
+        expect(f, "kept", "first", 1);
+        expect(f, "kept", "second", 0);
+        expect(f, "kept", "third", 2);
+        expect(f, "kept", "fourth", 1);
+}
+
+static void test_await_ends(void **state)
+{
+        struct fixture *f = *state;
+        struct sorter sorter = {.wanted = "never"};
+        struct buffer got = BUFFER_INIT;
+
+        say(f, "kept", "first", 0);
+        shutdown(f->fds[1], SHUT_WR);
+        assert_int_equal(inbox_await(&f->inbox, NULL, sort, &sorter, &got), INBOX_END);
+        assert_int_equal(sorter.n_shown, 1);
+        expect(f, "kept", "first", 0);
+        buffer_deinit(&got);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -217,6 +296,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_descriptors_belong_to_their_message, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_look_ahead_leaves_the_message_at_hand, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_look_ahead_at_half_a_message, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_await, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_await_ends, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_end_of_file, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_end_of_file_seen_while_looking, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_no_message, setup, teardown),

@@ -21,7 +21,7 @@ class Case(unittest.TestCase):
     def setUpClass(cls):
         cls.null = open(os.devnull, "w", encoding="ascii")
         cls.zygote = Zygote(PROGRAM, stderr=cls.null)
-        cls.zygote.load(["probe"], [MODULES])
+        cls.zygote.load(["nest", "probe"], [MODULES])
 
     @classmethod
     def tearDownClass(cls):
@@ -248,6 +248,107 @@ class Descriptors(Case):
         self.assertEqual([self.worker.answer()[1] for _ in range(4)], [None, b"one", 1, b"two"])
 
 
+class Ask(Case):
+    """What a task asks for: the driver is gangerd, and answers when it likes."""
+
+    def asked(self):
+        kind, msgid, method, params = self.worker.channel.receive()
+        self.assertEqual(kind, 0)
+        return msgid, method, params
+
+    def reply(self, msgid, result=None, error=None):
+        self.worker.channel.send([1, msgid, error, result])
+
+    def test_call(self):
+        self.worker.run("nest.deep", 3)
+        msgid, method, params = self.asked()
+        self.assertEqual((method, params), ("call", ["nest.deep", [2]]))
+        self.reply(msgid, 2)
+        self.assertEqual(self.worker.answer(), (None, 3))
+
+    def test_refused(self):
+        self.worker.run("nest.deep", 3)
+        msgid, *_ = self.asked()
+        self.reply(msgid, error={"code": "task_failed", "function_code": "its_own", "message": "said so", "more": [1, {}]})
+        error, _ = self.worker.answer()
+        self.assertEqual((error["code"], error["message"]), ("its_own", "said so"))
+
+    def test_what_comes_meanwhile(self):
+        """Answers to nobody and streams are dropped; tasks, also those taken back, and stop wait for their turn."""
+        self.worker.run("nest.deep", 2)
+        msgid, *_ = self.asked()
+        self.reply(msgid + 7, "no such request")
+        self.worker.channel.send([2, "stream", [msgid, "items", [[0, None, 1]] * 1000]])
+        self.worker.run("echo", "taken back", slot=1, state=REVOKED)
+        self.worker.credit(1, 5)
+        with open(os.devnull, encoding="ascii") as file:
+            self.worker.run("probe.head", FD, slot=2, fds=[file.fileno()])
+        self.worker.channel.send([2, "stream", [msgid, "items", []]])
+        self.reply(msgid, 1)
+        self.worker.channel.send([2, "stop", []])
+        self.assertEqual(self.worker.answer(), (None, 2))
+        self.assertEqual(self.worker.answer(), (None, b""))
+        self.assertEqual(self.worker.reap(), 0)
+
+    def test_told_while_it_waits(self):
+        for _ in range(20):
+            task = self.worker.run("nest.deep", 2)
+            msgid, *_ = self.asked()
+            self.worker.tell(task)
+            error, _ = self.worker.answer()
+            self.assertEqual(error["code"], "cancelled", error)
+            self.reply(msgid, "too late")
+            self.assertEqual(self.worker.call("echo", 1), (None, 1))
+
+    def test_told_before_it_asks(self):
+        task = self.worker.next_task + 1
+        self.worker.tell(task)
+        self.assertEqual(self.worker.run("nest.deep", 2), task)
+        error, _ = self.worker.answer()
+        self.assertEqual(error["code"], "cancelled", error)
+
+    def test_another_signal_does_not_end_the_wait(self):
+        self.worker.run("nest.deep", 2)
+        msgid, *_ = self.asked()
+        for _ in range(5):
+            os.kill(self.worker.pid, signal.SIGTERM)  # told nothing: the word is not set
+            time.sleep(0.005)
+        self.reply(msgid, 1)
+        self.assertEqual(self.worker.answer(), (None, 2))
+
+    def test_numbers_are_never_used_twice(self):
+        seen = set()
+        for _ in range(5):
+            self.worker.run("nest.fan", 2)
+            for result in 10, 11, "a", "b":
+                msgid, *_ = self.asked()
+                self.assertNotIn(msgid, seen)
+                seen.add(msgid)
+                self.reply(msgid, result)
+            self.assertEqual(self.worker.answer(), (None, ["a", "b"]))
+
+    def test_items_ask_too(self):
+        self.worker.chunk("nest.deep", [[2], [1], [2]])
+        for _ in range(2):
+            msgid, *_ = self.asked_between()
+            self.reply(msgid, 1)
+        self.assertEqual(self.worker.answer(), (None, None))
+        self.assertEqual([item[3:] for item in self.worker.items], [[None, 2], [None, 1], [None, 2]])
+
+    def asked_between(self):
+        while True:
+            message = self.worker.channel.receive()
+            if message[0] == 0:
+                return message[1:]
+            self.worker.items.append(message[2])
+
+    def test_gangerd_goes(self):
+        self.worker.run("nest.deep", 2)
+        self.asked()
+        self.worker.channel.sock.close()
+        self.assertEqual(self.worker.reap(), 0)
+
+
 class End(Case):
     def test_strays_are_ended_before_the_answer(self):
         error, pids = self.worker.call("probe.strays")
@@ -286,8 +387,8 @@ class End(Case):
             zygote = Zygote(PROGRAM, stderr=self.null)
             zygote.load()
             busy, idle = zygote.spawn(), zygote.spawn()
-            busy.run("exec", ["sh", "-c", "echo $$; exec sleep 60"], {"stdout": FD}, fds=[write_end])
             os.write(write_end, f"{zygote.process.pid} {busy.pid} {idle.pid} ".encode())
+            busy.run("exec", ["sh", "-c", "echo $$; exec sleep 60"], {"stdout": FD}, fds=[write_end])
             signal.pause()
         os.close(write_end)
         pids = b""

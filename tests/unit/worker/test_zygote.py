@@ -171,6 +171,31 @@ class Spawn(unittest.TestCase):
             self.assertEqual(os.waitstatus_to_exitcode(worker.reap()), 70)
             self.assertEqual(zygote.spawn().call("echo", 1), (None, 1))
 
+    def test_what_each_worker_makes_of_itself(self):
+        cpu = min(os.sched_getaffinity(0))
+        with Zygote(PROGRAM) as zygote:
+            zygote.load(worker={"nice": 7, "scheduling": "batch", "cpu_affinity": [cpu], "colour": "red"})
+            for pid in zygote.spawn().pid, zygote.spawn().pid:
+                self.assertEqual(os.getpriority(os.PRIO_PROCESS, pid), 7)
+                self.assertEqual(os.sched_getscheduler(pid), os.SCHED_BATCH)
+                self.assertEqual(os.sched_getaffinity(pid), {cpu})
+            self.assertEqual(os.getpriority(os.PRIO_PROCESS, zygote.process.pid), os.getpriority(os.PRIO_PROCESS, 0))
+
+    def test_what_it_cannot_have_is_told_and_it_works_without(self):
+        with Zygote(PROGRAM) as zygote:
+            zygote.load(worker={"nice": 19, "scheduling": "idle", "cpu_affinity": [8191]})
+            worker = zygote.spawn()
+            self.assertEqual(worker.hello[2][0]["refused"], {"cpu_affinity": "Invalid argument"})
+            self.assertEqual(os.sched_getscheduler(worker.pid), os.SCHED_IDLE)
+            self.assertEqual(os.sched_getaffinity(worker.pid), os.sched_getaffinity(0))
+            self.assertEqual(worker.call("echo", 1), (None, 1))
+
+    def test_confinement_that_makes_no_sense_ends_it(self):
+        for wrong in ({"nice": 20}, {"scheduling": "fifo"}, {"cpu_affinity": [8192]}, {"cpu_affinity": 1}, {"nice": "low"}):
+            with open(os.devnull, "w", encoding="ascii") as null, Zygote(PROGRAM, stderr=null) as zygote:
+                zygote.channel.send([0, 7, "load", [{"modules": [], "module_path": [], "worker": wrong}]])
+                self.assertEqual(zygote.process.wait(BOUND), 70, wrong)
+
     def test_start_fails(self):
         with open(os.devnull, "w", encoding="ascii") as null, Zygote(PROGRAM, stderr=null) as zygote:
             zygote.load(["probe"], [MODULES], settings={"probe": {"start_at": "999"}})
