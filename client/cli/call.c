@@ -146,20 +146,20 @@ static int start(struct cli *cli, struct call_line *line, const char *method, st
 }
 
 /* Asks, and waits for the answer; the exit status. */
-static int ask(struct cli *cli, struct call_line *line, const char *method, struct cli_wait *wait)
+static int ask(struct cli *cli, struct call_line *line, const char *method,
+               void (*on_signal)(struct cli *, void *userdata))
 {
         struct cli_request request = {0};
-        int r;
+        struct cli_wait wait = {.on_signal = on_signal, .userdata = &request};
 
-        wait->userdata = &request;
         cli_connect(cli);
-        r = start(cli, line, method, &request);
+        int r = start(cli, line, method, &request);
         if (r == -EINVAL || r == -EMSGSIZE)
                 return cli_usage_error(cli, "the arguments are %s",
                                        r == -EINVAL ? "nested too deep" : "larger than the daemon takes");
         if (r == 0)
-                r = cli_wait(cli, &request.done, wait);
-        int status = finish(cli, &request, wait, r, line->raw);
+                r = cli_wait(cli, &request.done, &wait);
+        int status = finish(cli, &request, &wait, r, line->raw);
         cli_request_deinit(&request);
         return status;
 }
@@ -167,11 +167,10 @@ static int ask(struct cli *cli, struct call_line *line, const char *method, stru
 int verb_call(struct cli *cli, int argc, char **argv)
 {
         struct call_line line = {.mode = JSON_MODE_GUESS};
-        struct cli_wait wait = {.on_signal = give_up};
         int status = call_line_read(cli, &line, argc, argv);
 
         if (status == 0)
-                status = ask(cli, &line, "call", &wait);
+                status = ask(cli, &line, "call", give_up);
         call_line_deinit(&line);
         return status;
 }
@@ -179,11 +178,10 @@ int verb_call(struct cli *cli, int argc, char **argv)
 int verb_submit(struct cli *cli, int argc, char **argv)
 {
         struct call_line line = {.mode = JSON_MODE_GUESS};
-        struct cli_wait wait = {0};
         int status = call_line_read(cli, &line, argc, argv);
 
         if (status == 0)
-                status = ask(cli, &line, "submit", &wait);
+                status = ask(cli, &line, "submit", NULL);
         call_line_deinit(&line);
         return status;
 }

@@ -28,6 +28,7 @@ const struct verb verbs[] = {
          .task_options = OPTION_FOR_SINGLE,
          .help = "Standard input and outputs, directory and umask are yours; the exit status is the "
                  "command's.\n"
+                 "Ctrl-C cancels it.\n"
                  "  -d, --detach          print the task's id and do not wait (see attach, logs, wait)\n"
                  "  -e, --env NAME[=VALUE]  set in its environment (NAME alone: your own value)\n"},
         {.name = "attach",
@@ -70,7 +71,9 @@ const struct verb verbs[] = {
          .summary = "run a function, or a command, on every item, in all workers",
          .run = verb_map,
          .task_options = OPTION_FOR_MAP,
-         .help = "Items come from the command line, else from standard input, one a line.\n"
+         .help = "Items come from the command line, else from standard input, one a line. To a function an "
+                 "ITEM\n"
+                 "is what an ARG is to call: JSON, @PATH or a string. Ctrl-C cancels what has not ended.\n"
                  "  -x, --exec            run COMMAND for each item, {} replaced by it (appended if absent)\n"
                  "  -a, --arg-file FILE   read the items from FILE\n"
                  "  -0, --null            items end with a 0 byte, not a newline\n"
@@ -122,7 +125,8 @@ const struct verb verbs[] = {
          .arguments = "[OPTIONS]",
          .summary = "show the daemon's pools and workers",
          .run = verb_status,
-         .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded or paused\n"},
+         .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded, paused or without "
+                 "workers\n"},
         {.name = "functions", .arguments = "", .summary = "list what can be called", .run = verb_functions},
         {.name = "ping", .arguments = "", .summary = "ask whether the daemon is there", .run = verb_ping},
         {.name = "pool",

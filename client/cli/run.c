@@ -63,6 +63,10 @@ static int run_options(struct cli *cli, struct run_line *line, int argc, char **
         }
         if (optind == argc)
                 return cli_usage_error(cli, "which command?");
+        if (line->options.given[TASK_OPTION_KEY] && !line->detach)
+                return cli_usage_error(cli,
+                                       "--key goes with --detach: a command that has your files is never the "
+                                       "same twice");
         task_options_add_seconds(&line->options, TASK_OPTION_TTL,
                                  line->detach ? DETACHED_TTL_SECONDS : RUN_TTL_SECONDS);
         return 0;

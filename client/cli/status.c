@@ -69,13 +69,22 @@ static void print_workers(struct reader workers)
         }
 }
 
-/* 1 if a pool is degraded or paused: for monitors. */
+/* Whether it should have workers, and none is there. */
+static bool is_without_workers(struct reader pool)
+{
+        struct reader workers;
+
+        return look_key(pool, "workers", &workers) && look_uint(workers, "target", 0) > 0 &&
+               look_uint(workers, "idle", 0) + look_uint(workers, "busy", 0) == 0;
+}
+
+/* 1 if a pool does not do its work: for monitors. */
 static int health(struct reader pools)
 {
         struct reader pool;
 
         for (uint32_t n = look_array(&pools); n > 0 && look_next(&pools, &pool); n--)
-                if (look_true(pool, "degraded") || look_true(pool, "paused"))
+                if (look_true(pool, "degraded") || look_true(pool, "paused") || is_without_workers(pool))
                         return EXIT_NOT_SUCCEEDED;
         return EXIT_DONE;
 }

@@ -167,6 +167,10 @@ expect 0 "$work" ganger run -- pwd
 expect 125 '' sh -c 'mkdir gone && cd gone && rmdir ../gone && ganger run -- pwd'
 says "the current directory"
 expect 0 'value' ganger run --env NAME=value -- sh -c 'echo $NAME'
+expect 2 '' ganger run --key k -- echo hi
+says "--detach"
+id=$(ganger run -d --key k -- echo hi)
+expect 0 "$id" ganger run -d --key k -- echo hi
 expect 0 '0027' sh -c 'umask 27; ganger run -- sh -c umask'
 expect 0 'C B A ' sh -c 'printf "A\nB\nC\n" | ganger run -- sort -r | tr "\n" " "'
 expect 0 'out' sh -c 'ganger run -- sh -c "echo out; echo err >&2" 2>redirected'

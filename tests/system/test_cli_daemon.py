@@ -13,7 +13,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import CLI, Gangerd, environment, eventually, main  # noqa: E402
+from gangerd import CLI, ZYGOTE, Gangerd, environment, eventually, main  # noqa: E402
 
 PATIENCE = 3  # seconds that an interrupted program waits for a sign of the daemon
 
@@ -168,6 +168,24 @@ class Refused(unittest.TestCase):
                     self.assertEqual(len(said), 2 if line[0] in ("run", "attach") else 1, said)
                     if len(said) == 2:
                         self.assertRegex(said[1], r"`ganger attach \d+`")
+
+    def test_status_for_monitors(self):
+        """A pool whose zygote cannot be started again has no workers: that is not well."""
+        with tempfile.TemporaryDirectory() as directory:
+            zygote, running, broken = (os.path.join(directory, name) for name in ("zygote", "running", "broken"))
+            with open(zygote, "w", encoding="ascii") as script:
+                script.write(f'#!/bin/sh\n[ -e {broken} ] && exit 1\necho $$ >{running}\nexec {ZYGOTE} "$@"\n')
+            os.chmod(zygote, 0o755)
+            with Gangerd(pool={"workers": 1, "modules": "core", "zygote": zygote}) as g:
+                self.says(g.ganger("status", "-q"), 0)
+                with open(broken, "w", encoding="ascii"), open(running, encoding="ascii") as pid:
+                    os.kill(int(pid.read()), signal.SIGKILL)
+                for worker in g.status()["workers"]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(worker["pid"], signal.SIGKILL)
+                eventually(lambda: not g.status()["workers"])
+                self.says(g.ganger("status", "-q"), 1)
+                self.says(g.ganger("--json", "status", "-q"), 1)
 
 
 if __name__ == "__main__":
