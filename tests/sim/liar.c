@@ -47,7 +47,7 @@ void worker_lies(struct sim *s, struct model_worker *w)
                 .bogus = true, .task = pick_victim(s), .attempt = 1, .entry = NO_ENTRY, .size_bytes = 10};
 
         w->deaf = false;
-        switch (random_below(&s->random, 6)) {
+        switch (random_below(&s->random, 7)) {
         case 0:
                 message.kind = ANSWER_RESULT;
                 message.slot = (uint32_t)random_below(&s->random, 100);
@@ -72,6 +72,9 @@ void worker_lies(struct sim *s, struct model_worker *w)
         case 3:
                 message.kind = ANSWER_GARBAGE;
                 MEET(s, faults, FAULT_worker_says_garbage);
+                break;
+        case 5:
+                message.kind = ANSWER_ASK;
                 break;
         case 4:
                 message.kind = ANSWER_HELLO;
