@@ -29,7 +29,7 @@ static struct entry *pick_running(struct sim *s)
 
         for (unsigned tries = 0; tries < 6; tries++) {
                 e = pick_entry(s);
-                if (e && e->n_begun && !e->n_ends)
+                if (e && e->sent_out && !e->n_ends)
                         break;
         }
         return e;

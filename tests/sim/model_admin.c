@@ -295,6 +295,16 @@ void admin_check_done(struct sim *s, const struct request *r)
         }
 }
 
+void admin_check_stopped(struct sim *s)
+{
+        for (uint32_t i = 0; i < s->n_entries; i++) {
+                const struct entry *e = &s->entries[i];
+                if (!e->n_ends && !e->sent_out && !e->tainted && e->kind != ENTRY_MAP)
+                        sim_fail(s, "task %llu has not begun and outlives the stop",
+                                 (unsigned long long)e->id);
+        }
+}
+
 bool admin_is_done(const struct sim *s, const struct request *r)
 {
         for (uint32_t i = 0; i < MAX_WORKERS; i++) {

@@ -376,7 +376,7 @@ static bool step_of_fate(struct sim *s, struct model_worker *w)
                 sim_schedule(s, (int64_t)random_between(&s->random, 10, 3000) * MICROSECOND,
                              HAPPEN_READS_AGAIN, w->index, w->generation);
         }
-        if (w->evil && random_chance(&s->random, 150))
+        if (w->evil && random_chance(&s->random, 250))
                 worker_lies(s, w);
         return false;
 }

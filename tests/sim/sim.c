@@ -189,6 +189,7 @@ static void stop(struct sim *s)
         core_stop(s->core, s->now);
         if (!core_is_stopping(s->core))
                 sim_fail(s, "the core was stopped and does not say so");
+        admin_check_stopped(s);
 }
 
 static void act(struct sim *s, uint32_t connection)

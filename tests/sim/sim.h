@@ -390,6 +390,8 @@ void admin_check_send(struct sim *, const struct model_worker *, const struct en
 void admin_check_spawn(struct sim *, uint32_t pool);
 void admin_check_stop(struct sim *, const struct model_worker *);
 void admin_check_done(struct sim *, const struct request *);
+/* What had not begun has ended, now that the core was stopped. */
+void admin_check_stopped(struct sim *);
 bool admin_is_done(const struct sim *, const struct request *);
 uint32_t pool_n_waiting(const struct sim *, uint32_t pool);
 
