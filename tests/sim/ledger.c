@@ -416,7 +416,7 @@ void ledger_check_bounds(struct sim *s)
                         sim_fail(s, "task %" PRIu64 " runs on after its timeout", e->id);
                 /* Who has no slots cannot say that it had not begun: then its next attempt may be what waits.
                  */
-                if (!e->n_begun && !e->sent_out && !e->lone && e->expires < s->now - LATENESS)
+                if (!e->n_begun && !e->sent_out && !e->was_lone && e->expires < s->now - LATENESS)
                         sim_fail(s, "task %" PRIu64 " expired and nobody was told", e->id);
         }
 }

@@ -254,7 +254,7 @@ void admin_check_spawn(struct sim *s, uint32_t pool)
 
         for (uint32_t i = 0; i < MAX_WORKERS; i++)
                 n += is_there(&s->workers[i], pool) && !may_be_stopping(s, &s->workers[i]);
-        if (n > p->config.max_workers + p->most_nesting)
+        if (n > p->config.max_workers + p->most_nesting && n > pool_n_waiting(s, pool) + 1)
                 sim_fail(s, "pool %u has %u workers, and one more is asked for", pool, n);
 }
 
