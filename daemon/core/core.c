@@ -110,6 +110,15 @@ int64_t core_turn(struct core *core, int64_t now)
 
 static const struct bad_end by_shutdown = {.cause = CAUSE_SHUTDOWN, .exit_status = -1};
 
+static bool is_past_stopping(const struct task *task)
+{
+#ifdef SEEDED_BUG_STOP_WITH_DELAYED_HANGS
+        if (task->state == TASK_DELAYED)
+                return true;
+#endif
+        return TASK_IS_END(task->state);
+}
+
 bool core_is_stopping(const struct core *core)
 {
         return core->stopping;
@@ -128,7 +137,7 @@ void core_stop(struct core *core, int64_t now)
                 if (core->hands[i])
                         run_take_back_ahead(core->hands[i], UINT32_MAX);
         TAILQ_FOREACH_SAFE (task, &core->all_tasks, all, next) {
-                if (TASK_IS_END(task->state) || task->state == TASK_STOPPING)
+                if (is_past_stopping(task) || task->state == TASK_STOPPING)
                         continue;
                 if (task->map)
                         map_cancel_rest(core, task, &by_shutdown);
@@ -148,7 +157,7 @@ static void stop_is_due(struct core *core)
         /* A task may take with it what it submitted, which is younger. */
         for (task = TAILQ_LAST(&core->all_tasks, task_list); task; task = previous) {
                 previous = TAILQ_PREV(task, task_list, all);
-                if (!TASK_IS_END(task->state))
+                if (!is_past_stopping(task))
                         task_verdict(core, task, &by_shutdown);
         }
         for (size_t i = 0; i < core->n_hands; i++)

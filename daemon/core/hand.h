@@ -101,6 +101,8 @@ bool run_take_back(struct run *);
 /* Takes back at most n of what is ahead at this worker, the latest first, into the queue. */
 void run_take_back_ahead(struct hand *, uint32_t n);
 void run_verdict(struct run *, const struct bad_end *);
+/* Under a verdict after which it would be tried again: this one it would not. False: there is no such. */
+bool run_replace_verdict(struct run *, const struct bad_end *);
 /* Whether what stands there is tried again after this end: another attempt is left, and this one is dead. */
 bool run_may_retry(const struct run *, enum core_cause);
 /* It leaves the slot: nothing stands there any more. */

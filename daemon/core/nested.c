@@ -55,7 +55,9 @@ void peer_stop_waiting(struct peer *peer)
         if (!peer->is_waiting)
                 return;
         TAILQ_REMOVE(&pool->waiting, peer, waiting_link);
+#ifndef SEEDED_BUG_LENT_PLACE_NOT_GIVEN_BACK
         pool->n_waiting--;
+#endif
         pool->is_dirty = true;
         peer->is_waiting = false;
         awaited_update(peer);

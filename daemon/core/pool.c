@@ -90,6 +90,12 @@ void core_pool_configure(struct core *core, uint32_t index, const struct core_po
         check_config(config);
         set_config(pool, config);
         pool->is_dirty = true;
+#ifdef SEEDED_BUG_DELAYED_LOST_AT_RELOAD
+        struct task *task;
+        TAILQ_FOREACH (task, &pool->delayed, link) {
+                timer_clear(core, &task->timer);
+        }
+#endif
         TAILQ_FOREACH (hand, &pool->hands[WORKER_BUSY], link) {
                 hand_settle(hand);
         }

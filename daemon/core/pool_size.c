@@ -52,10 +52,12 @@ static uint32_t n_lacking(const struct pool *pool)
         return pool->is_short && n > pool->n_hands[WORKER_STARTING] ? n - pool->n_hands[WORKER_STARTING] : 0;
 }
 
-/* Workers that there may be above the target now. */
+/* Workers that there may be above the target now. A pool that was scaled below its waiting tasks still has
+ * one that does not wait. */
 static uint32_t n_lendable(const struct pool *pool)
 {
-        return least(pool->n_waiting, pool->config.nesting_limit);
+        uint32_t n = least(pool->n_waiting, pool->config.nesting_limit), most = pool->config.max_workers;
+        return pool->n_waiting + 1 > most + n ? pool->n_waiting + 1 - most : n;
 }
 
 /* Raises what there may be: by tasks that found no worker. */

@@ -242,6 +242,15 @@ void run_verdict(struct run *run, const struct bad_end *bad)
         timer_set(core, &run->timer, is_alive ? core->now + hand->pool->config.kill_grace : CORE_NEVER);
 }
 
+bool run_replace_verdict(struct run *run, const struct bad_end *bad)
+{
+        if (!run_may_retry(run, run->verdict.cause))
+                return false;
+        run->verdict = *bad;
+        run->verdict_index = UINT64_MAX;
+        return true;
+}
+
 /* Whether the worker is at the task, or of a chunk at the item that is to be answered next. */
 static bool has_reached(const struct run *run, const struct core_slot *slot)
 {

@@ -19,7 +19,7 @@ bool task_verdict(struct core *core, struct task *task, const struct bad_end *ba
 {
         assert(!TASK_IS_END(task->state));
         if (task->state == TASK_STOPPING)
-                return false;
+                return !task->map && run_replace_verdict(task->run, bad);
         if (task->map) {
                 bool is_first = task->bad.cause == CAUSE_NONE;
                 map_verdict(core, task, bad);

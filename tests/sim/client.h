@@ -17,6 +17,9 @@ bool client_entered(struct sim *, uint32_t entry, payload_t args, uint32_t pool,
 /* Fails the run if a task may not be refused for this reason now. */
 void client_check_refused(struct sim *, int r, uint32_t pool, const char *what);
 
+void client_submit(struct sim *, uint32_t connection);
+void client_call(struct sim *, uint32_t connection);
+
 /* client_map.c */
 void client_map(struct sim *, uint32_t connection);
 /* Something for a map that is open, or by mistake for one that is not. */

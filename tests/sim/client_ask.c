@@ -29,7 +29,7 @@ static struct entry *pick_running(struct sim *s)
 
         for (unsigned tries = 0; tries < 6; tries++) {
                 e = pick_entry(s);
-                if (e && e->n_begun && !e->n_ends)
+                if (e && e->sent_out && !e->n_ends)
                         break;
         }
         return e;
@@ -39,7 +39,7 @@ static bool is_visible(const struct sim *s, uint32_t connection, const struct en
 {
         unsigned user = s->connections[connection].user;
 
-        return user == e->user || s->users[user].admin;
+        return user == e->user || (s->users[user].admin && !is_of_task(connection));
 }
 
 static int64_t pick_timeout(struct sim *s)
@@ -52,6 +52,10 @@ static int64_t pick_timeout(struct sim *s)
 static void check_unknown(struct sim *s, uint32_t connection, const struct entry *e, int r)
 {
         TRACE(s, " refused", (uint64_t)(int64_t)r);
+        if (s->asking != NO_ENTRY && (r == CORE_DEADLOCK || r == CORE_NESTING || r == CORE_CANCELLED)) {
+                task_check_refused(s, r, e);
+                return;
+        }
         if (r == CORE_QUOTA) {
                 MEET(s, events, EVENT_refused_quota);
                 return;
@@ -143,9 +147,12 @@ void client_ask_wait(struct sim *s, uint32_t connection)
         if (r == 0)
                 return;
         request_answer(s, id);
-        if (r != CORE_QUOTA)
+        if (r == CORE_QUOTA)
+                MEET(s, events, EVENT_refused_quota);
+        else if (s->asking == NO_ENTRY)
                 sim_fail(s, "a wait is refused with %d", r);
-        MEET(s, events, EVENT_refused_quota);
+        else
+                task_check_refused(s, r, NULL);
 }
 
 void client_cancel(struct sim *s, uint32_t connection)

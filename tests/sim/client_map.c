@@ -35,6 +35,10 @@ void client_map(struct sim *s, uint32_t connection)
 
         client_pick_spec(s, connection, &spec);
         pick_map(s, &map_spec);
+        if (is_of_task(connection)) { /* nobody would tend it */
+                map_spec.feed = false;
+                map_spec.window = 0;
+        }
         index = client_enter(s, connection, ENTRY_MAP, &spec);
         c->next_msgid++;
         e = &s->entries[index];
@@ -154,10 +158,11 @@ void client_tend_map(struct sim *s, uint32_t connection)
 
 void clients_finish(struct sim *s)
 {
+        admin_finish(s);
         for (uint32_t i = 0; i < s->n_requests; i++) {
                 const struct request *r = &s->requests[i];
                 struct entry *e;
-                if (!r->open || r->kind != REQUEST_MAP)
+                if (!r->open || r->kind != REQUEST_MAP || is_of_task(r->connection))
                         continue;
                 e = &s->entries[r->entry];
                 if (e->map.feed && !e->last_fed)

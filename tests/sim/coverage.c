@@ -23,9 +23,8 @@ static const char *const worker_state_names[] = {"starting", "idle", "busy", "st
 _Static_assert(sizeof(task_state_names) / sizeof(char *) == N_TASK_STATES, "a name for each state");
 _Static_assert(sizeof(worker_state_names) / sizeof(char *) == N_WORKER_STATES, "a name for each state");
 
-#define ALL_EVENTS UINT32_MAX
-#define T(name)    (UINT32_C(1) << TASK_EVENT_##name)
-#define W(name)    (UINT32_C(1) << WORKER_EVENT_##name)
+#define T(name) (UINT32_C(1) << TASK_EVENT_##name)
+#define W(name) (UINT32_C(1) << WORKER_EVENT_##name)
 
 struct exception {
         unsigned state;
@@ -37,14 +36,19 @@ struct exception {
 #define SENDING (T(send) | T(send_refused))
 #define TAKING  (T(take_back_won) | T(take_back_lost))
 #define AFTER_LIFE                                                                                           \
-        (SENDING | TAKING | T(tell) | T(worker_lost) | T(cancel_request) | T(client_gone) | T(stop))
+        (SENDING | TAKING | T(tell) | T(worker_lost) | T(cancel_request) | T(client_gone) | T(stop) |        \
+         T(ask) | T(parent_over))
 
 static const struct exception task_exceptions[] = {
         {TASK_DELAYED, SENDING | TAKING | T(tell) | T(worker_lost), false, "it is at no worker"},
         {TASK_READY, T(tell), false, "of a map too: what is told has begun"},
         {TASK_SENT, SENDING, false, "it is at a worker already"},
         {TASK_SENT, T(tell), false, "it is taken back, or has begun"},
-        {TASK_WAITING, ALL_EVENTS, false, "no task makes requests of its own yet"},
+        {TASK_DELAYED, T(ask), false, "it does not run"},
+        {TASK_READY, T(ask), false, "it does not run"},
+        {TASK_SENT, T(ask), false, "what comes from its worker then is of another task"},
+        {TASK_WAITING, SENDING, false, "it runs"},
+        {TASK_WAITING, TAKING | T(tell), false, "it has begun; its state changes before the operation"},
         {TASK_STOPPING, SENDING, false, "nothing more of it begins"},
         {TASK_STOPPING, TAKING, false, "what had not begun was taken back at the verdict"},
         {TASK_STOPPING, T(cancel_request), true, "who gives up again what has got a verdict by another"},
@@ -56,7 +60,7 @@ static const struct exception task_exceptions[] = {
 
 #define GIVING   (W(send) | W(send_refused))
 #define GETTING  (W(take_back_won) | W(take_back_lost))
-#define SPEAKING (W(hello) | W(result) | W(item) | W(stream))
+#define SPEAKING (W(hello) | W(result) | W(item) | W(stream) | W(ask))
 
 static const struct exception worker_exceptions[] = {
         {WORKER_STARTING, GIVING | GETTING | W(tell), false, "it has nothing before its hello"},
@@ -71,6 +75,7 @@ static const struct exception worker_exceptions[] = {
         {WORKER_KILLED, GIVING | W(tell) | W(stop), false, "nothing more is sent to it"},
         {WORKER_KILLED, W(take_back_won), true, "a task sent to a worker that stopped reading at once"},
         {WORKER_STUCK, SPEAKING, false, "it does not run, and what it had said was read in the 5 s before"},
+        {WORKER_STUCK, W(renew), true, "its pool is renewed just then"},
         {WORKER_STUCK, W(take_back_won), true, "a task sent to a worker that stopped reading at once"},
         {WORKER_STUCK, GIVING | W(tell) | W(stop) | W(kill) | W(bad), false,
          "all was done when it was killed"},

@@ -19,7 +19,7 @@
         X(spawn) X(kill_zygote) X(send) X(take_back) X(read_slot) X(tell) X(kill) X(stop) X(credit)         \
         X(answer_result) X(answer_record) X(answer_states) X(answer_map) X(answer_refusal) X(item)          \
         X(stream) X(stream_tail) X(tail_keep) X(tail_drop) X(keep) X(drop) X(collect) X(collect_drop)       \
-        X(store) X(random) X(note)
+        X(store) X(random) X(note) X(answer_done) X(connection_over) X(rss)
 
 /* What is done to the core by its functions, and what they refused. */
 #define EVENT_TABLE(X)                                                                                      \
@@ -30,7 +30,12 @@
         X(core_stop_again) X(refused_unknown_task) X(refused_unknown_pool) X(refused_queue_full)            \
         X(refused_quota) X(refused_stopping) X(refused_not_open) X(refused_misuse) X(refused_bad_worker)    \
         X(late_not_ready) X(late_cancelled) X(late_unknown_task) X(late_out_of_memory) X(late_too_large) X(late_quota)            \
-        X(join_submit) X(join_call) X(refused_key_conflict)
+        X(join_submit) X(join_call) X(refused_key_conflict) X(task_opens) X(task_opens_not) X(task_submit)          \
+        X(task_call) X(task_map) X(task_result) X(task_wait) X(task_attach) X(task_cancel)                  \
+        X(task_cancel_request) X(task_asks_item) X(task_depth_2) X(task_depth_3) X(task_depth_4)            \
+        X(refused_deadlock) X(refused_nesting) X(refused_cancelled) X(pool_scale) X(pool_pause)             \
+        X(pool_resume) X(pool_drain) X(pool_renew) X(pool_await_renewal) X(pool_close) X(pool_reopen)       \
+        X(function_add) X(user_over)
 
 /* What goes wrong. */
 #define FAULT_TABLE(X)                                                                                      \
@@ -42,18 +47,20 @@
         X(slot_reused_while_revoked) X(spawn_refused) X(spawn_failed) X(spawn_silent) X(spawn_late)         \
         X(hello_after_zygote) X(zygote_dies) X(reader_slow) X(output_blocked) X(no_memory_keep)             \
         X(no_memory_collect) X(no_memory_send) X(client_gone_with_call) X(client_gone_with_map)             \
-        X(stop_with_work) X(task_tried_again) X(item_tried_again)
+        X(stop_with_work) X(task_tried_again) X(item_tried_again) X(lent_place) X(ask_before_death)         \
+        X(over_with_children) X(over_while_waiting) X(child_detached) X(child_joined) X(drain_at_once)      \
+        X(rss_too_large) X(stop_with_waiting) X(stop_while_paused)
 
 /* What happens to one task. */
 #define TASK_EVENT_TABLE(X)                                                                                 \
         X(send) X(send_refused) X(take_back_won) X(take_back_lost) X(tell) X(result) X(item) X(stream)      \
         X(worker_lost) X(cancel) X(cancel_request) X(client_gone) X(ask_result) X(ask_wait)                 \
-        X(ask_attach) X(stop)
+        X(ask_attach) X(stop) X(ask) X(parent_over)
 
 /* What happens to one worker. */
 #define WORKER_EVENT_TABLE(X)                                                                               \
         X(hello) X(result) X(item) X(stream) X(lost) X(bad) X(send) X(send_refused) X(take_back_won)        \
-        X(take_back_lost) X(tell) X(kill) X(stop) X(zygote_lost) X(core_stop)
+        X(take_back_lost) X(tell) X(kill) X(stop) X(zygote_lost) X(core_stop) X(ask) X(renew)
 
 /* clang-format on */
 #define X(name) OPERATION_##name,

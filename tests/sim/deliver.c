@@ -35,6 +35,11 @@ static int deliver_result(struct sim *s, struct model_worker *w, const struct an
 {
         struct core_result result = {.failed = m->failed, .size_bytes = m->size_bytes};
 
+        if (!m->bogus && !(w->evil && w->killed)) {
+                task_lets_go(s, w->index);
+                w->n_held -= w->n_held > 0;
+                w->under_verdict = w->claimed_ahead = false;
+        }
         MEET(s, events, EVENT_worker_result);
         meet(s, w, m, WORKER_EVENT_result, TASK_EVENT_result);
         if (m->entry != NO_ENTRY && s->entries[m->entry].told)
@@ -48,6 +53,8 @@ static int deliver_item(struct sim *s, struct model_worker *w, const struct answ
 {
         struct core_result result = {.failed = m->failed, .size_bytes = m->size_bytes};
 
+        if (!m->bogus && !(w->evil && w->killed))
+                task_lets_go(s, w->index);
         MEET(s, events, EVENT_worker_item);
         meet(s, w, m, WORKER_EVENT_item, TASK_EVENT_item);
         return core_worker_item(s->core, w->index, m->task, m->attempt, m->index, &result, s->now);
@@ -70,6 +77,11 @@ static int deliver(struct sim *s, struct model_worker *w, const struct answer_me
                 MEET(s, events, EVENT_worker_stream);
                 meet(s, w, m, WORKER_EVENT_stream, TASK_EVENT_stream);
                 return core_worker_stream(s->core, w->index, m->task, m->stream, m->size_bytes, s->now);
+        case ANSWER_ASK:
+                s->current_valid = false;
+                sim_meet_worker(s, w->index, WORKER_EVENT_ask);
+                task_asks(s, w, m);
+                return 0;
         case ANSWER_GARBAGE:
                 MEET(s, events, EVENT_worker_bad);
                 return core_worker_bad(s->core, w->index, s->now);

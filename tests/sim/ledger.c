@@ -81,9 +81,10 @@ void ledger_learn_id(struct sim *s, struct entry *e, uint64_t id)
         e->id = id;
 }
 
-static bool counts_for_turns(const struct entry *e)
+/* What tasks ask for comes outside the turns when they wait for it. */
+bool counts_for_turns(const struct entry *e)
 {
-        return e->kind != ENTRY_MAP && e->streams == 0 && e->due == e->accepted;
+        return e->kind != ENTRY_MAP && e->streams == 0 && e->due == e->accepted && !e->by_task;
 }
 
 /* He begins nothing to be kept while he holds too much (how much, core_check() holds against all there is),
@@ -99,11 +100,23 @@ static bool is_held_up(const struct sim *s, unsigned user)
         return account.bytes > s->config.user_memory_bytes;
 }
 
+/* It is in nobody's way any more. */
+static void leave_turns(struct sim *s, const struct entry *e)
+{
+        if (e->n_sent == 0 && counts_for_turns(e))
+                s->users[e->user].n_ready[e->pool]--;
+}
+
 /* Turns: while a user has ready work that was never sent, every other user gets only so many before him. */
 static void count_turn(struct sim *s, const struct entry *e)
 {
         struct model_user *own = &s->users[e->user];
 
+        if (e->by_task || requests_of_tasks_want(s, ledger_index(s, e))) {
+                own->n_passed[e->pool] = 0; /* it may have been its user's turn */
+                leave_turns(s, e);
+                return;
+        }
         for (unsigned u = 0; u < s->n_users; u++) {
                 struct model_user *user = &s->users[u];
                 if (u == e->user)
@@ -121,13 +134,6 @@ static void count_turn(struct sim *s, const struct entry *e)
         own->n_passed[e->pool] = 0;
         if (e->n_sent == 0 && counts_for_turns(e))
                 own->n_ready[e->pool]--;
-}
-
-/* It is in nobody's way any more. */
-static void leave_turns(struct sim *s, const struct entry *e)
-{
-        if (e->n_sent == 0 && counts_for_turns(e))
-                s->users[e->user].n_ready[e->pool]--;
 }
 
 /* No attempt begins while the one before may still be at work, nor before its pause is over. */
@@ -175,7 +181,7 @@ bool ledger_must_retry(const struct sim *s, const struct entry *e, enum core_cau
                                                                          : 0;
 
         return attempt <= e->retries && (e->retry_on & end) && !s->stopping && !e->stuck && !e->tainted &&
-               !e->cancel_asked && !e->failed_fast;
+               !e->cancel_asked && !e->failed_fast && !task_may_be_let_go(s, e);
 }
 
 void ledger_attempt_over(struct sim *s, struct entry *e)
@@ -317,7 +323,7 @@ static void check_end(struct sim *s, struct entry *e, const struct core_record *
         case TASK_CANCELLED:
                 if (e->kind == ENTRY_MAP && (e->map.collect || s->intensity.no_memory))
                         break; /* its answer may be too large, or find no memory; its client is told so */
-                if (record->cause == CAUSE_CLIENT ? !e->cancel_asked
+                if (record->cause == CAUSE_CLIENT ? !e->cancel_asked && !task_may_be_let_go(s, e)
                                                   : record->cause != CAUSE_SHUTDOWN || !s->stopping)
                         sim_fail(s, "task %" PRIu64 " is cancelled for cause %d, and nobody did it", e->id,
                                  record->cause);
@@ -410,7 +416,7 @@ void ledger_check_bounds(struct sim *s)
                         sim_fail(s, "task %" PRIu64 " runs on after its timeout", e->id);
                 /* Who has no slots cannot say that it had not begun: then its next attempt may be what waits.
                  */
-                if (!e->n_begun && !e->sent_out && !e->lone && e->expires < s->now - LATENESS)
+                if (!e->n_begun && !e->sent_out && !e->was_lone && e->expires < s->now - LATENESS)
                         sim_fail(s, "task %" PRIu64 " expired and nobody was told", e->id);
         }
 }

@@ -10,11 +10,26 @@
 
 #define NO_TASK 77 /* below any id that a core gives */
 
+/* The id of a task that waits for what it asked for. */
+static uint64_t pick_waiting(struct sim *s)
+{
+        uint32_t first = (uint32_t)random_below(&s->random, MAX_WORKERS);
+
+        for (uint32_t i = 0; i < MAX_WORKERS; i++) {
+                uint32_t connection = MAX_CLIENTS + (first + i) % MAX_WORKERS;
+                if (s->connections[connection].open && requests_open(s, connection) > 0)
+                        return s->entries[s->connections[connection].entry].id;
+        }
+        return NO_TASK;
+}
+
 /* The id of some task, in whatever state it is; each as likely as any other. */
 static uint64_t pick_victim(struct sim *s)
 {
-        uint64_t wanted = random_below(&s->random, 14);
+        uint64_t wanted = random_below(&s->random, 18);
 
+        if (wanted > 15)
+                return pick_waiting(s);
         for (unsigned tries = 0; s->n_entries > 0 && tries < 80; tries++) {
                 const struct entry *e = &s->entries[random_below(&s->random, s->n_entries)];
                 bool fits = wanted == 0                 ? !e->n_ends && e->due > s->now
@@ -47,7 +62,7 @@ void worker_lies(struct sim *s, struct model_worker *w)
                 .bogus = true, .task = pick_victim(s), .attempt = 1, .entry = NO_ENTRY, .size_bytes = 10};
 
         w->deaf = false;
-        switch (random_below(&s->random, 6)) {
+        switch (random_below(&s->random, 7)) {
         case 0:
                 message.kind = ANSWER_RESULT;
                 message.slot = (uint32_t)random_below(&s->random, 100);
@@ -72,6 +87,9 @@ void worker_lies(struct sim *s, struct model_worker *w)
         case 3:
                 message.kind = ANSWER_GARBAGE;
                 MEET(s, faults, FAULT_worker_says_garbage);
+                break;
+        case 5:
+                message.kind = ANSWER_ASK;
                 break;
         case 4:
                 message.kind = ANSWER_HELLO;

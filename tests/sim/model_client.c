@@ -23,7 +23,7 @@ void client_check_refused(struct sim *s, int r, uint32_t pool, const char *what)
         switch (r) {
         case CORE_UNKNOWN_POOL:
                 MEET(s, events, EVENT_refused_unknown_pool);
-                if (pool < s->n_pools)
+                if (pool < s->n_pools && !s->pools[pool].config.closed)
                         sim_fail(s, "%s: pool %u is called unknown", what, pool);
                 return;
         case CORE_STOPPING:
@@ -44,7 +44,9 @@ void client_check_refused(struct sim *s, int r, uint32_t pool, const char *what)
                 MEET(s, events, EVENT_refused_quota);
                 return;
         default:
-                sim_fail(s, "%s: refused with %d", what, r);
+                if (s->asking == NO_ENTRY)
+                        sim_fail(s, "%s: refused with %d", what, r);
+                task_check_refused(s, r, NULL);
         }
 }
 
@@ -69,6 +71,7 @@ void client_pick_spec(struct sim *s, uint32_t connection, struct core_spec *spec
                 .timeout = random_chance(r, 300) ? pick_time(s, 40 * MILLISECOND) : 0,
                 .ttl = random_chance(r, 100) ? 0 : pick_time(s, 20 * CORE_SECOND),
                 .label = random_chance(r, 200) ? "a label" : NULL,
+                .detached = random_chance(r, 150),
                 .retries = random_chance(r, 600) ? (uint32_t)random_between(r, 1, 4) : 0,
                 .retry_on = (unsigned)random_below(r, 8),
                 .backoff = random_chance(r, 300) ? 0 : pick_time(s, 40 * MILLISECOND),
@@ -143,7 +146,7 @@ static bool joins(struct sim *s, uint32_t connection, struct core_spec *spec, bo
         bool unsure;
         struct entry *e;
 
-        if (!random_chance(&s->random, 60))
+        if (!random_chance(&s->random, is_of_task(connection) ? 250 : 60))
                 return false;
         e = known_by_key(s, connection, (unsigned)key + 1, &unsure);
         if (e)
@@ -177,9 +180,16 @@ uint32_t client_enter(struct sim *s, uint32_t connection, enum entry_kind kind, 
                 .retries = spec->retries,
                 .retry_on = spec->retry_on,
                 .backoff = spec->backoff,
+                .detached = spec->detached && kind == ENTRY_SUBMIT,
                 .end_by = CORE_NEVER,
         };
 
+        if (is_of_task(connection)) {
+                e.by_task = true;
+                e.parent = c->entry;
+                e.parent_item = c->item;
+                e.depth = s->entries[c->entry].depth + 1;
+        }
         s->accepting = ledger_add(s, &e);
         return s->accepting;
 }
@@ -190,8 +200,10 @@ bool client_entered(struct sim *s, uint32_t index, payload_t args, uint32_t pool
 
         s->accepting = NO_ENTRY;
         if (r == 0) {
-                if (e->kind != ENTRY_MAP && e->streams == 0 && e->due == e->accepted)
+                if (counts_for_turns(e))
                         s->users[e->user].n_ready[e->pool]++;
+                if (e->depth > 1)
+                        s->coverage->events[EVENT_task_depth_2 + e->depth - 2]++;
                 return true;
         }
         client_check_refused(s, r, pool, what);
@@ -200,7 +212,7 @@ bool client_entered(struct sim *s, uint32_t index, payload_t args, uint32_t pool
         return false;
 }
 
-static void submit(struct sim *s, uint32_t connection)
+void client_submit(struct sim *s, uint32_t connection)
 {
         struct core_spec spec;
         uint32_t index;
@@ -222,7 +234,7 @@ static void submit(struct sim *s, uint32_t connection)
                 ledger_learn_id(s, &s->entries[index], id);
 }
 
-static void call(struct sim *s, uint32_t connection)
+void client_call(struct sim *s, uint32_t connection)
 {
         struct model_connection *c = &s->connections[connection];
         struct core_request id = {.connection = connection, .msgid = c->next_msgid};
@@ -254,23 +266,10 @@ static void call(struct sim *s, uint32_t connection)
 void client_act(struct sim *s, uint32_t connection)
 {
         static void (*const acts[])(struct sim *, uint32_t) = {
-                submit,
-                submit,
-                submit,
-                submit,
-                call,
-                call,
-                call,
-                call,
-                call,
-                client_map,
-                client_map,
-                client_tend_map,
-                client_tend_map,
-                client_ask_result,
-                client_ask_result,
-                client_ask_wait,
-                client_ask_attach,
+                client_submit,   client_submit,     client_submit,   client_submit,     client_call,
+                client_call,     client_call,       client_call,     client_call,       client_map,
+                client_map,      client_tend_map,   client_tend_map, client_ask_result, client_ask_result,
+                client_ask_wait, client_ask_attach,
         };
 
         if (!s->connections[connection].open)

@@ -58,6 +58,8 @@ void worker_born(struct sim *s, uint32_t pool, uint32_t index)
         w->index = index;
         w->pool = pool;
         w->life = LIFE_FORKING;
+        w->n_functions = s->pools[pool].n_functions;
+        w->renewal = s->pools[pool].renewals;
         w->evil = random_chance(&s->random, by->evil);
         w->no_area = random_chance(&s->random, by->no_area);
         w->dies_late = random_chance(&s->random, by->dies_late);
@@ -131,7 +133,13 @@ static void body_begins(struct sim *s, struct model_worker *w)
         struct entry *e = &s->entries[w->run.entry];
         int64_t duration = entry_duration(e, w->run.is_chunk ? w->item : UINT64_MAX);
 
+        unsigned asks = w->run.is_chunk ? s->intensity.asks / 8 : s->intensity.asks;
+
         w->until = s->now + duration;
+        w->waits = w->ask_pending = false;
+        w->n_asks = 0;
+        if (e->depth < MAX_DEPTH && !s->ending && random_chance(&s->random, asks))
+                w->n_asks = (uint32_t)random_between(&s->random, 1, 4);
         ledger_begin(s, w);
         sim_wake(s, w->index);
 }
@@ -271,6 +279,20 @@ static void step_stream(struct sim *s, struct model_worker *w)
                                              .size_bytes = size});
 }
 
+/* The body asks for something, and most often does nothing until that is there. */
+static void step_ask(struct sim *s, struct model_worker *w)
+{
+        w->n_asks--;
+        w->ask_pending = true;
+        w->waits = random_chance(&s->random, 700);
+        worker_says(s, w,
+                    &(struct answer_message){.kind = ANSWER_ASK,
+                                             .task = w->run.task,
+                                             .attempt = w->run.attempt,
+                                             .entry = w->run.entry,
+                                             .index = w->item});
+}
+
 static bool step_of_body(struct sim *s, struct model_worker *w)
 {
         bool told = (w->no_area ? w->told_task : atomic_load(&w->area.cancel)) == w->run.task;
@@ -292,6 +314,14 @@ static bool step_of_body(struct sim *s, struct model_worker *w)
                 MEET(s, faults, FAULT_worker_ignores_tell);
         if (w->until == INT64_MIN) {
                 step_next_item(s, w);
+                return true;
+        }
+        if (w->waits && (w->ask_pending || requests_open(s, MAX_CLIENTS + w->index) > 0))
+                return false; /* the answer wakes it */
+        w->waits = false;
+        if (w->n_asks > 0) {
+                step_ask(s, w);
+                sim_wake_soon(s, w->index);
                 return true;
         }
         if (w->unwritten_bytes || w->n_to_write) {
@@ -346,7 +376,7 @@ static bool step_of_fate(struct sim *s, struct model_worker *w)
                 sim_schedule(s, (int64_t)random_between(&s->random, 10, 3000) * MICROSECOND,
                              HAPPEN_READS_AGAIN, w->index, w->generation);
         }
-        if (w->evil && random_chance(&s->random, 150))
+        if (w->evil && random_chance(&s->random, 250))
                 worker_lies(s, w);
         return false;
 }

@@ -36,6 +36,8 @@ static struct request *answered(struct sim *s, enum operation operation, struct 
 
         op_begin(s, operation, 0);
         r = request_answer(s, id);
+        if (is_of_task(id.connection))
+                task_answered(s, id.connection);
         if (r->entry != NO_ENTRY)
                 s->entries[r->entry].n_answers++;
         s->connections[id.connection].output_bytes += 20;
@@ -48,7 +50,7 @@ static void op_answer_result(void *ctx, struct core_request id, payload_t result
         struct request *r = answered(s, OPERATION_answer_result, id);
 
         TRACE(s, "> answer_result", id.connection, id.msgid);
-        if (r->kind == REQUEST_MAP || r->kind == REQUEST_WAIT)
+        if (r->kind == REQUEST_MAP || r->kind == REQUEST_WAIT || r->entry == NO_ENTRY)
                 sim_fail(s, "a request of kind %d is answered with a result", r->kind);
         ledger_check_value(s, &s->entries[r->entry], UINT64_MAX, result);
         if (r->kind == REQUEST_RESULT && !r->keep && !s->entries[r->entry].key)
@@ -62,7 +64,7 @@ static void op_answer_record(void *ctx, struct core_request id, const struct cor
         struct request *r = answered(s, OPERATION_answer_record, id);
 
         TRACE(s, "> answer_record", id.connection, id.msgid, record->id, record->state, record->cause);
-        if (r->kind == REQUEST_WAIT)
+        if (r->kind == REQUEST_WAIT || r->entry == NO_ENTRY)
                 sim_fail(s, "a wait is answered with a record");
         ledger_check_record(s, &s->entries[r->entry], record);
         if (r->kind == REQUEST_RESULT && !r->keep && !s->entries[r->entry].key)
@@ -104,20 +106,35 @@ static void op_answer_map(void *ctx, struct core_request id, const struct core_m
 static void op_answer_done(void *ctx, struct core_request id, uint32_t pool)
 {
         struct sim *s = ctx;
+        struct request *r = answered(s, OPERATION_answer_done, id);
+
         TRACE(s, "> answer_done", id.connection, id.msgid, pool);
+        if ((r->kind != REQUEST_DRAIN && r->kind != REQUEST_RENEWAL) || r->pool != pool)
+                sim_fail(s, "a request of kind %d is answered as done", r->kind);
+        admin_check_done(s, r);
 }
 
 static void op_connection_over(void *ctx, uint32_t connection)
 {
         struct sim *s = ctx;
+
+        op_begin(s, OPERATION_connection_over, 0);
         TRACE(s, "> connection_over", connection);
+        task_connection_over(s, connection);
 }
 
 static uint64_t op_rss(void *ctx, uint32_t worker)
 {
         struct sim *s = ctx;
-        TRACE(s, "> rss", worker);
-        return 0;
+        struct model_worker *w = op_begin(s, OPERATION_rss, worker);
+
+        if (w->life == LIFE_NONE || !w->hello_heard)
+                sim_fail(s, "the memory of worker %u is asked for, which is not there", worker);
+        w->rss_bytes += random_below(&s->random, 100000);
+        if (w->rss_bytes > s->pools[w->pool].config.max_rss_bytes)
+                MEET(s, faults, FAULT_rss_too_large);
+        TRACE(s, "> rss", worker, w->rss_bytes);
+        return w->rss_bytes;
 }
 
 static void op_answer_refusal(void *ctx, struct core_request id, enum core_refusal refusal)
@@ -135,7 +152,7 @@ static void op_answer_refusal(void *ctx, struct core_request id, enum core_refus
                 break;
         case CORE_CANCELLED:
                 MEET(s, events, EVENT_late_cancelled);
-                if (!r->given_up)
+                if (!r->given_up && !is_of_task(id.connection))
                         sim_fail(s, "a request that nobody gave up is answered as cancelled");
                 break;
         case CORE_UNKNOWN_TASK:
@@ -321,6 +338,8 @@ static void op_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
         TRACE(s, "> note", (uint64_t)note, pool, worker, record ? record->id : 0);
         if (note == NOTE_TASK_ENDED)
                 ledger_ended(s, record);
+        else if (note == NOTE_USER_OVER)
+                MEET(s, events, EVENT_user_over);
         else if (note == NOTE_DRAINED)
                 s->drained = true;
 }

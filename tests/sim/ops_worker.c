@@ -24,6 +24,7 @@ int op_spawn(void *ctx, uint32_t pool, uint32_t worker)
                 MEET(s, faults, FAULT_spawn_refused);
                 return -EAGAIN;
         }
+        admin_check_spawn(s, pool);
         worker_born(s, pool, worker);
         return 0;
 }
@@ -94,6 +95,7 @@ int op_send(void *ctx, uint32_t worker, const struct core_dispatch *d)
                 sim_meet_worker(s, worker, WORKER_EVENT_send_refused);
                 return 1;
         }
+        admin_check_send(s, w, e, d->attempt);
         sim_meet_task(s, e, TASK_EVENT_send);
         sim_meet_worker(s, worker, WORKER_EVENT_send);
         ledger_learn_id(s, e, d->task);
@@ -110,6 +112,7 @@ int op_send(void *ctx, uint32_t worker, const struct core_dispatch *d)
         atomic_store(&w->area.slots[d->slot].word, slot_word(d->task, SLOT_SENT));
         w->lone_task = d->task;
         w->lone_since = s->now;
+        w->n_held++;
         if (w->life == LIFE_ALIVE)
                 worker_receive(s, w, &run);
         return 0;
@@ -130,7 +133,10 @@ bool op_take_back(void *ctx, uint32_t worker, uint32_t slot, uint64_t task)
         sim_meet_worker(s, worker, won ? WORKER_EVENT_take_back_won : WORKER_EVENT_take_back_lost);
         if (won) {
                 e->sent_out = false;
+                w->n_held--;
                 w->slot_revoked[slot]++;
+        } else if (w->n_held > 1) {
+                w->claimed_ahead = true;
         }
         return won;
 }
@@ -170,6 +176,7 @@ void op_tell(void *ctx, uint32_t worker, uint64_t task)
         if (w->busy && w->run.task == task && w->run.is_chunk)
                 e->items[w->item].excused = true;
         w->told_task = task;
+        w->under_verdict = true;
         atomic_store(&w->area.cancel, task);
         if (w->life == LIFE_ALIVE)
                 sim_wake(s, worker);
@@ -208,6 +215,7 @@ void op_stop(void *ctx, uint32_t worker)
 
         TRACE(s, "> stop", worker);
         sim_meet_worker(s, worker, WORKER_EVENT_stop);
+        admin_check_stop(s, w);
         w->told_stop = true;
         if (w->life == LIFE_ALIVE)
                 sim_wake(s, worker);

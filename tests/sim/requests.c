@@ -51,6 +51,30 @@ void requests_gone(struct sim *s, uint32_t connection)
                         s->requests[i].open = false;
 }
 
+uint32_t requests_open(const struct sim *s, uint32_t connection)
+{
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < s->n_requests; i++)
+                n += s->requests[i].open && s->requests[i].connection == connection;
+        return n;
+}
+
+bool requests_of_tasks_want(const struct sim *s, uint32_t entry)
+{
+        for (uint32_t i = 0; i < s->n_requests; i++) {
+                const struct request *r = &s->requests[i];
+                if (!r->open || !is_of_task(r->connection))
+                        continue;
+                if (r->entry == entry)
+                        return true;
+                for (uint32_t j = 0; j < r->n_ids; j++)
+                        if (r->entries[j] == entry)
+                                return true;
+        }
+        return false;
+}
+
 static bool is_late(const struct sim *s, const struct request *r)
 {
         return r->timeout_at != CORE_NEVER && s->now > r->timeout_at + 20 * MILLISECOND;
@@ -71,6 +95,9 @@ static bool is_due(const struct sim *s, const struct request *r)
                 for (uint32_t i = 0; i < r->n_ids; i++)
                         n += r->entries[i] == NO_ENTRY || s->entries[r->entries[i]].n_ends > 0;
                 return n >= r->count || is_late(s, r);
+        case REQUEST_DRAIN:
+        case REQUEST_RENEWAL:
+                return admin_is_done(s, r) || is_late(s, r);
         }
         return false;
 }

@@ -156,6 +156,7 @@ static void reap(struct sim *s, uint32_t worker, uint32_t generation)
                         ledger_attempt_over(s, e);
                 }
         }
+        task_lets_go(s, worker);
         core_worker_lost(s->core, worker, &w->exit, s->now);
         w->life = LIFE_NONE;
 }
@@ -174,15 +175,21 @@ static void stop(struct sim *s)
                         continue;
                 MEET(s, faults, FAULT_stop_with_work);
                 sim_meet_task(s, e, TASK_EVENT_stop);
+                if (s->pools[e->pool].paused)
+                        MEET(s, faults, FAULT_stop_while_paused);
                 e->end_by = s->now + s->config.stop_timeout + 2 * CORE_SECOND +
                             s->pools[e->pool].config.kill_grace;
         }
         for (uint32_t i = 0; i < MAX_WORKERS; i++)
                 sim_meet_worker(s, i, WORKER_EVENT_core_stop);
+        for (uint32_t i = 0; i < s->n_pools; i++)
+                if (pool_n_waiting(s, i) > 0)
+                        MEET(s, faults, FAULT_stop_with_waiting);
         MEET(s, events, EVENT_core_stop);
         core_stop(s->core, s->now);
         if (!core_is_stopping(s->core))
                 sim_fail(s, "the core was stopped and does not say so");
+        admin_check_stopped(s);
 }
 
 static void act(struct sim *s, uint32_t connection)
@@ -200,14 +207,8 @@ static void act(struct sim *s, uint32_t connection)
                 if (c->open && core_connection_input(s->core, connection, random_below(r, 2000)) != 0)
                         MEET(s, events, EVENT_refused_quota);
         }
-        if (random_chance(r, 5)) {
-                uint32_t pool = (uint32_t)random_below(r, s->n_pools);
-                struct core_pool_config *config = &s->pools[pool].config;
-                config->workers = (uint32_t)random_between(r, 1, 5);
-                config->min_workers = config->max_workers = config->workers;
-                MEET(s, events, EVENT_pool_configure);
-                core_pool_configure(s->core, pool, &s->pools[pool].config);
-        }
+        if (random_chance(r, s->intensity.admin))
+                admin_act(s, connection);
         if (s->n_acts_left > 0)
                 sim_schedule(s, (int64_t)random_below(r, (uint64_t)s->act_pause * 2), HAPPEN_ACT, connection,
                              0);
@@ -245,6 +246,9 @@ static bool happen(struct sim *s, const struct happening_entry *h)
                 break;
         case HAPPEN_ZYGOTE_DOWN:
                 zygote_down(s, h->subject, h->generation);
+                break;
+        case HAPPEN_RESUME:
+                admin_resume(s, h->subject);
                 break;
         case HAPPEN_STOP:
                 stop(s);

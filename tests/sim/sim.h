@@ -23,10 +23,12 @@
 #define MILLISECOND INT64_C(1000000)
 
 #define MAX_POOLS       3
-#define MAX_FUNCTIONS   4 /* of one pool */
+#define MAX_FUNCTIONS   8 /* of one pool, with those that are added */
+#define MAX_DEPTH       4 /* of tasks that ask for tasks */
 #define MAX_USERS       4
-#define MAX_CONNECTIONS 10
 #define MAX_WORKERS     64
+#define MAX_CLIENTS     10
+#define MAX_CONNECTIONS (MAX_CLIENTS + MAX_WORKERS) /* each worker's task has one */
 #define MAX_WAIT_IDS    8
 #define OBSERVER        0 /* the connection that looks: an admin who asks for nothing, open to the end */
 #define OBSERVER_UID    99
@@ -47,6 +49,7 @@ enum happening {
         HAPPEN_READS_AGAIN, /* worker */
         HAPPEN_ZYGOTE_UP,   /* pool */
         HAPPEN_ZYGOTE_DOWN, /* pool */
+        HAPPEN_RESUME,      /* pool: not paused any more */
         HAPPEN_STOP,
         HAPPEN_LAST, /* the clients begin nothing more */
 };
@@ -95,7 +98,11 @@ struct entry {
         int64_t accepted, due, expires, timeout, ttl;
         unsigned streams;
         unsigned key; /* 0: none */
-        bool joined;
+        bool joined, detached;
+        /* asked for by a task: */
+        bool by_task, orphaned; /* orphaned: that task, or its item, is over */
+        uint32_t parent, depth;
+        uint64_t parent_item;
         uint32_t retries;
         unsigned retry_on;
         int64_t backoff;
@@ -130,7 +137,16 @@ struct entry {
 
 struct request {
         uint32_t connection, msgid, entry;
-        enum { REQUEST_CALL, REQUEST_MAP, REQUEST_RESULT, REQUEST_WAIT, REQUEST_ATTACH } kind;
+        enum {
+                REQUEST_CALL,
+                REQUEST_MAP,
+                REQUEST_RESULT,
+                REQUEST_WAIT,
+                REQUEST_ATTACH,
+                REQUEST_DRAIN,
+                REQUEST_RENEWAL
+        } kind;
+        uint32_t pool; /* drain, renewal */
         bool open, keep, given_up;
         unsigned streams;
         int64_t timeout_at;
@@ -143,6 +159,8 @@ struct model_connection {
         bool open;
         unsigned user;
         uint32_t generation, next_msgid;
+        uint32_t entry;        /* of a task's: that task … */
+        uint64_t item;         /* … and which item of it */
         uint64_t output_bytes; /* not yet read by the peer */
         uint64_t told_bytes;   /* what the core was told of it */
         bool slow, drain_set;
@@ -165,7 +183,15 @@ struct run_message {
         bool is_chunk, streams;
 };
 
-enum answer_kind { ANSWER_HELLO, ANSWER_RESULT, ANSWER_ITEM, ANSWER_STREAM, ANSWER_PROGRESS, ANSWER_GARBAGE };
+enum answer_kind {
+        ANSWER_HELLO,
+        ANSWER_RESULT,
+        ANSWER_ITEM,
+        ANSWER_STREAM,
+        ANSWER_PROGRESS,
+        ANSWER_ASK, /* a request of its task */
+        ANSWER_GARBAGE
+};
 
 struct answer_message {
         enum answer_kind kind;
@@ -183,7 +209,14 @@ struct model_worker {
         bool hello_heard; /* the core knows that it lives */
         bool evil, deaf;  /* lies; reads nothing at the moment */
         bool told_stop, killed, dies_late, by_outside, silent, no_area, said_hello;
-        uint32_t n_slots;
+        uint32_t n_slots, n_functions; /* n_functions: those of its pool when it was born */
+        uint32_t renewal;              /* of its pool, then */
+        uint32_t n_held;               /* messages that it was sent and has not answered, as the core knows */
+        uint32_t n_asks;               /* what its body wants to ask for yet */
+        bool claimed_ahead;      /* what was to be taken back for a verdict had begun: then nobody is told */
+        bool under_verdict;      /* it was told to end what it runs, and has not answered */
+        bool ask_pending, waits; /* an ask is on the way; it goes on when all its requests are answered */
+        uint64_t rss_bytes;
         struct area area;
         uint64_t told_task; /* SIGTERM came for it; all that a worker without area knows */
         uint64_t lone_task; /* without area: what the daemon sent last, and when */
@@ -209,7 +242,10 @@ struct model_pool {
         uint32_t n_functions;
         uint32_t functions[MAX_FUNCTIONS];
         bool zygote_up, zygote_told; /* told: what the core was told last */
-        uint32_t generation;
+        bool paused, elastic;
+        uint32_t least_workers; /* as it was configured */
+        uint32_t generation, renewals;
+        uint32_t most_nesting; /* that it ever might lend */
 };
 
 /* How often what goes wrong in this run; per mille of its occasions. */
@@ -219,6 +255,7 @@ struct intensity {
         unsigned zygote_dies, slow, cancel, leaves, no_memory, dies_late, fails, streams;
         unsigned skip_turn; /* several events in one turn of the loop */
         unsigned bad_client;
+        unsigned asks, admin; /* bodies that ask for something; what admins do */
 };
 
 /* -- the run -- */
@@ -251,6 +288,7 @@ struct sim {
         struct entry *entries;
         uint32_t n_entries, entries_capacity;
         uint32_t accepting; /* the entry that a call on the core may just be accepting */
+        uint32_t asking;    /* the worker whose task just asks; NO_ENTRY: a client does */
         struct request *requests;
         uint32_t n_requests, requests_capacity;
         struct happening_entry *queue;
@@ -276,6 +314,7 @@ void sim_wake_soon(struct sim *, uint32_t worker);
 
 /* world.c */
 void world_begin(struct sim *, uint64_t seed);
+void pool_draw(struct sim *, struct model_pool *);
 
 /* trace.c */
 #define TRACE(s, what, ...)                                                                                  \
@@ -327,11 +366,43 @@ bool clients_flush(struct sim *);
 /* When nothing new is begun: what is open is brought to its end. */
 void clients_finish(struct sim *);
 
+/* model_task.c */
+bool is_of_task(uint32_t connection);
+/* What its task asks for reaches the core. */
+void task_asks(struct sim *, struct model_worker *, const struct answer_message *);
+/* An answer came for it. */
+void task_answered(struct sim *, uint32_t connection);
+/* The body of this worker, or its item, is over: so is what it had asked for. */
+void task_lets_go(struct sim *, uint32_t worker);
+void task_connection_over(struct sim *, uint32_t connection);
+/* Whether it is right that a task is told so. */
+void task_check_refused(struct sim *, int refusal, const struct entry *wanted);
+/* Whether the task may be cancelled with the one that asked for it. */
+bool task_may_be_let_go(const struct sim *, const struct entry *);
+
+/* model_admin.c */
+void admin_act(struct sim *, uint32_t connection);
+void admin_resume(struct sim *, uint32_t pool);
+/* Nothing is held up any more, so that all can end. */
+void admin_finish(struct sim *);
+/* At each send, spawn and stop: what may be. */
+void admin_check_send(struct sim *, const struct model_worker *, const struct entry *, uint32_t attempt);
+void admin_check_spawn(struct sim *, uint32_t pool);
+void admin_check_stop(struct sim *, const struct model_worker *);
+void admin_check_done(struct sim *, const struct request *);
+/* What had not begun has ended, now that the core was stopped. */
+void admin_check_stopped(struct sim *);
+bool admin_is_done(const struct sim *, const struct request *);
+uint32_t pool_n_waiting(const struct sim *, uint32_t pool);
+
 /* requests.c */
 struct request *request_open(struct sim *, uint32_t connection, uint32_t msgid, int kind, uint32_t entry);
 struct request *request_find(struct sim *, uint32_t connection, uint32_t msgid);
 struct request *request_answer(struct sim *, struct core_request); /* finds it open, and closes it */
 void requests_gone(struct sim *, uint32_t connection);
+uint32_t requests_open(const struct sim *, uint32_t connection);
+/* Whether some task's request waits for it. */
+bool requests_of_tasks_want(const struct sim *, uint32_t entry);
 /* After each turn: no request whose answer is there still waits. */
 void requests_check(struct sim *);
 
@@ -341,6 +412,7 @@ uint64_t entry_value(const struct entry *, uint64_t index);
 bool entry_fails(const struct sim *, const struct entry *, uint64_t index); /* its last attempt */
 int64_t entry_duration(const struct entry *, uint64_t index);
 struct entry *ledger_by_id(struct sim *, uint64_t id);
+bool counts_for_turns(const struct entry *);
 uint32_t ledger_index(const struct sim *, const struct entry *);
 uint32_t ledger_add(struct sim *, const struct entry *);
 void ledger_learn_id(struct sim *, struct entry *, uint64_t id);

@@ -35,7 +35,39 @@ static void draw_intensity(struct sim *s)
                 .streams = random_chance(r, 300) ? 600 : draw(s, 100),
                 .skip_turn = draw(s, 600),
                 .bad_client = draw(s, 30),
+                .asks = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 800),
+                .admin = draw(s, 50),
         };
+}
+
+/* What a configuration says of it. */
+void pool_draw(struct sim *s, struct model_pool *pool)
+{
+        struct random *r = &s->random;
+        uint32_t workers = (uint32_t)random_between(r, 1, 4);
+
+        pool->config = (struct core_pool_config){
+                .workers = workers,
+                .min_workers = workers,
+                .max_workers = workers,
+                .idle_timeout = (int64_t)random_between(r, 1, 300) * MILLISECOND,
+                .nesting_limit = (uint32_t)random_below(r, random_chance(r, 500) ? 3 : 9),
+                .max_tasks = random_chance(r, 700) ? 0 : (uint32_t)random_between(r, 1, 40),
+                .max_rss_bytes = random_chance(r, 700) ? 0 : 200000,
+                .window = random_chance(r, 300) ? 1 : (uint32_t)random_between(r, 1, LIMIT_SLOTS),
+                .queue_limit = random_chance(r, 200) ? 20 : 10000,
+                .timeout = random_chance(r, 200) ? 80 * MILLISECOND : 0,
+                .kill_grace = (int64_t)random_between(r, 1, 300) * MILLISECOND,
+                .start_timeout = 200 * MILLISECOND,
+        };
+        if (random_chance(r, 400)) {
+                pool->config.min_workers = (uint32_t)random_below(r, workers + 1);
+                pool->config.max_workers = (uint32_t)random_between(r, workers, 6);
+        }
+        pool->least_workers = pool->config.min_workers;
+        pool->elastic = pool->config.min_workers < pool->config.max_workers;
+        if (pool->most_nesting < pool->config.nesting_limit)
+                pool->most_nesting = pool->config.nesting_limit;
 }
 
 static void draw_pools(struct sim *s)
@@ -46,18 +78,10 @@ static void draw_pools(struct sim *s)
         for (uint32_t i = 0; i < s->n_pools; i++) {
                 struct model_pool *pool = &s->pools[i];
                 uint32_t index;
-                pool->config = (struct core_pool_config){
-                        .workers = (uint32_t)random_between(r, 1, 4),
-                        .window = random_chance(r, 300) ? 1 : (uint32_t)random_between(r, 1, LIMIT_SLOTS),
-                        .queue_limit = random_chance(r, 200) ? 20 : 10000,
-                        .timeout = random_chance(r, 200) ? 80 * MILLISECOND : 0,
-                        .kill_grace = (int64_t)random_between(r, 1, 300) * MILLISECOND,
-                        .start_timeout = 200 * MILLISECOND,
-                };
-                pool->config.min_workers = pool->config.max_workers = pool->config.workers;
+                pool_draw(s, pool);
                 if (core_pool_add(s->core, &pool->config, &index) != 0 || index != i)
                         sim_fail(s, "pool %u could not be added", i);
-                pool->n_functions = (uint32_t)random_between(r, 1, MAX_FUNCTIONS);
+                pool->n_functions = (uint32_t)random_between(r, 1, 4);
                 for (uint32_t f = 0; f < pool->n_functions; f++)
                         if (core_function_add(s->core, i, &pool->functions[f]) != 0)
                                 sim_fail(s, "a function could not be added");
@@ -79,7 +103,9 @@ static void draw_clients(struct sim *s)
         s->users[0] = (struct model_user){.uid = OBSERVER_UID, .admin = true};
         for (uint32_t i = 1; i < s->n_users; i++)
                 s->users[i] = (struct model_user){.uid = 1000 + i, .admin = random_chance(r, 100)};
-        s->n_connections = (unsigned)random_between(r, 2, MAX_CONNECTIONS);
+        s->n_connections = (unsigned)random_between(r, 2, MAX_CLIENTS);
+        for (uint32_t i = MAX_CLIENTS; i < MAX_CONNECTIONS; i++)
+                s->connections[i].entry = NO_ENTRY;
         for (uint32_t i = 0; i < s->n_connections; i++) {
                 s->connections[i].user = i == OBSERVER ? 0 : 1 + i % (s->n_users - 1);
                 s->connections[i].next_msgid = (uint32_t)random_below(r, 1000);
@@ -101,7 +127,7 @@ void world_begin(struct sim *s, uint64_t seed)
         s->seed = seed;
         s->now = CORE_SECOND;
         s->deadline = s->now;
-        s->accepting = NO_ENTRY;
+        s->accepting = s->asking = NO_ENTRY;
         random_seed(r, seed);
         draw_intensity(s);
         s->config = (struct core_config){
@@ -114,7 +140,7 @@ void world_begin(struct sim *s, uint64_t seed)
                 .user_connections = random_chance(r, 100) ? 2 : 100,
                 .user_tasks = random_chance(r, 150) ? 12 : 100000,
                 .user_descriptors = random_chance(r, 150) ? 3 : 1000,
-                .user_memory_bytes = random_chance(r, 150) ? 20000 : 1 << 28,
+                .user_memory_bytes = random_chance(r, 250) ? random_between(r, 5000, 25000) : 1 << 28,
                 .stop_timeout = (int64_t)random_between(r, 1, 3000) * MILLISECOND,
         };
         if (core_new(&s->config, &sim_ops, s, &s->core) != 0)

@@ -432,6 +432,30 @@ static void test_scaled_below_the_waiting(void **state)
         end(r);
 }
 
+/* To fewer than may wait altogether: what all wait for still gets a worker. */
+static void test_scaled_below_all_that_may_wait(void **state)
+{
+        struct core_pool_config pool = ordinary_pool;
+        pool.workers = pool.min_workers = pool.max_workers = 3;
+        pool.nesting_limit = 1;
+        struct recorder *r = begin_like(&pool);
+        for (uint32_t i = 0; i < 3; i++)
+                call(r, 1, i);
+        turn(r, 0);
+        for (uint32_t i = 0; i < 3; i++)
+                open_task(r, TASK_1 + i, i);
+        for (uint32_t i = 0; i < 3; i++)
+                call(r, TASK_1 + i, 1);
+        core_pool_scale(r->core, 0, 1, r->now);
+        forget(r);
+        turn(r, 0);
+        hello(r, 3);
+        turn(r, 0);
+        expect(r, "spawn 3\nsend 3:0 #6\n");
+        answer(r, 3, 0, 6);
+        end(r);
+}
+
 static void test_cancelled_request_of_a_task(void **state)
 {
         struct recorder *r = begin_one(8);
@@ -514,6 +538,7 @@ int main(void)
                 cmocka_unit_test(test_child_that_began_behind_its_parent_is_told),
                 cmocka_unit_test(test_stop_with_a_waiting_tree),
                 cmocka_unit_test(test_scaled_below_the_waiting),
+                cmocka_unit_test(test_scaled_below_all_that_may_wait),
                 cmocka_unit_test(test_cancelled_request_of_a_task),
                 cmocka_unit_test(test_child_cancels_its_parent),
                 cmocka_unit_test(test_detached_call_goes_with_its_caller_at_once),

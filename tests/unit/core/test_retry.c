@@ -58,6 +58,28 @@ static void test_pauses_double(void **state)
         end(r);
 }
 
+/* Also when its last attempt is just being ended for its time. */
+static void test_cancelled_while_it_times_out(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_spec s = retrying(r, 2, RETRY_TIMED_OUT);
+        uint64_t id;
+        size_t n;
+        s.timeout = MS;
+        id = submit_with(r, 1, s);
+        turn(r, 0);
+        turn(r, MS);
+        turn(r, MS);
+        assert_int_equal(state_of(r, 1, id), TASK_STOPPING);
+        assert_int_equal(core_cancel(r->core, 1, &id, 1, r->now, &n), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(core_cancel(r->core, 1, &id, 1, r->now, &n), 0);
+        assert_int_equal(n, 0);
+        answer_attempt(r, id, 1, true);
+        assert_int_equal(state_of(r, 1, id), TASK_CANCELLED);
+        end(r);
+}
+
 static void test_other_ends_are_final(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -184,6 +206,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_pauses_double),
+                cmocka_unit_test(test_cancelled_while_it_times_out),
                 cmocka_unit_test(test_other_ends_are_final),
                 cmocka_unit_test(test_timeout_is_tried_again_when_answered),
                 cmocka_unit_test(test_no_retry_after_a_worker_that_cannot_be_killed),
