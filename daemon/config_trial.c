@@ -100,6 +100,8 @@ bool config_trial(const struct pool_configuration *pool, char *why, size_t why_b
         sigset_t every, before;
         pthread_t thread;
 
+        if (pool->cpu_affinity->all && !pool->nice_said && pool->scheduling == CONFIG_SCHEDULING_UNSAID)
+                return true; /* a reload need not wait until a thread has had its turn */
         sigfillset(&every);
         pthread_sigmask(SIG_SETMASK, &every, &before); /* they are for the thread that waits for them */
         if (pthread_create(&thread, NULL, run, &trial) == 0)

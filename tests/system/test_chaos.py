@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Everything at once: clients of several users bring short, long, crashing, forking, greedy, flooding and deaf work and come and go,
-while another process kills, stops and continues workers and zygotes. Each client keeps a ledger of what was accepted and what it
-was told of it; at the end every accepted task has exactly one end, everybody was told, and nothing is left.
+while another process kills, stops and continues workers and zygotes and has the configuration read again. Each client keeps a ledger
+of what was accepted and what it was told of it; at the end every accepted task has exactly one end, everybody was told, and nothing is
+left.
 
 25 seconds; ten times that if GANGER_TEST_LONG is set. GANGER_SEED repeats the choices (not the moments).
 """
@@ -170,19 +171,25 @@ def death_of(pid):
                     break
         except OSError:
             break
+        time.sleep(0.0002)
     return time.monotonic()
 
 
 def harass(out, daemon, seed, seconds):
-    """Kills, stops and continues workers and zygotes. What it stops it continues: a stopped zygote is not the question here."""
+    """Kills, stops and continues workers and zygotes, and has the configuration read again. What it stops it continues: a stopped
+    zygote is not the question here."""
     os.nice(AHEAD)
     chance = random.Random(seed)
     end = time.monotonic() + seconds
     killed = []
     zygote_at = time.monotonic() + 2
+    reload_at = time.monotonic() + 1
     n_stopped = 0
     while time.monotonic() < end:
         time.sleep(chance.random() * 0.2)
+        if time.monotonic() > reload_at:
+            os.kill(daemon, signal.SIGHUP)
+            reload_at = time.monotonic() + chance.random() * 3
         its = [(pid, name_of(pid)) for pid in children(daemon)]
         workers = [pid for pid, name in its if name.startswith("ganger: worker")]
         zygotes = [pid for pid, name in its if name.startswith("ganger: zygote")]
@@ -279,6 +286,9 @@ class Chaos(unittest.TestCase):
             print(f"{count['accepted']} accepted: {count['succeeded']} succeeded, {count['failed']} failed, {count['cancelled']} cancelled, "
                   f"{count['expired']} expired; {count['vanished']} calls of callers who went away; "
                   f"{len(killer['killed'])} killed, {killer['stopped']} stopped")
+            n_reloads = g.log().count("a new configuration is in force")
+            print(f"{n_reloads} new configurations came into force")
+            self.assertGreater(n_reloads, SECONDS // 10)
             self.latencies(killer, ledgers)
             status = g.all_idle()
             self.assertTrue(sums_hold(status), status)
