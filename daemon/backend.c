@@ -169,6 +169,11 @@ static uint32_t on_tail_keep(void *ctx, uint64_t task, unsigned kind)
         return tails_add(&daemon->rpc->backend.tails, task, kind, data, size_bytes);
 }
 
+static bool on_tail_shrink(void *ctx, uint64_t task)
+{
+        return tails_shrink(&((struct daemon *)ctx)->rpc->backend.tails, task);
+}
+
 static void on_tail_drop(void *ctx, uint64_t task)
 {
         tails_drop(&((struct daemon *)ctx)->rpc->backend.tails, task);
@@ -281,6 +286,7 @@ const struct core_ops backend_ops = {
         .stream = backend_stream,
         .stream_tail = backend_stream_tail,
         .tail_keep = on_tail_keep,
+        .tail_shrink = on_tail_shrink,
         .tail_drop = on_tail_drop,
         .keep = on_keep,
         .drop = on_drop,

@@ -138,6 +138,27 @@ static void tail_free(struct tails *tails, struct tail *tail)
         free(tail);
 }
 
+bool tails_shrink(struct tails *tails, uint64_t task)
+{
+        struct tail *tail = find(tails, task);
+        struct tail_part parts[2];
+        size_t n = tails_last(tails, task, STREAM_STDERR, LIMIT_STDERR_BYTES, parts);
+        uint8_t *data = n > 0 ? malloc(n) : NULL;
+
+        if (!data) {
+                tails_drop(tails, task);
+                return false;
+        }
+        memcpy(data, parts[0].data, parts[0].size_bytes);
+        memcpy(data + parts[0].size_bytes, parts[1].data, parts[1].size_bytes);
+        for (unsigned i = 0; i < N_KINDS; i++) {
+                free(tail->rings[i].data);
+                tail->rings[i] = (struct ring){0};
+        }
+        tail->rings[place(STREAM_STDERR)] = (struct ring){.data = data, .capacity_bytes = n, .held_bytes = n};
+        return true;
+}
+
 void tails_drop(struct tails *tails, uint64_t task)
 {
         struct tail *tail = find(tails, task);

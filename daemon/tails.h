@@ -7,6 +7,7 @@
 #ifndef DAEMON_TAILS_H
 #define DAEMON_TAILS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,8 @@ struct tail_part {
 };
 size_t tails_last(const struct tails *, uint64_t task, unsigned kind, size_t max_bytes,
                   struct tail_part ret[2]);
+/* Keeps the last LIMIT_STDERR_BYTES of stderr and nothing else. False: there are none, all is dropped. */
+bool tails_shrink(struct tails *, uint64_t task);
 void tails_drop(struct tails *, uint64_t task);
 void tails_deinit(struct tails *);
 

@@ -8,7 +8,7 @@
 
 struct tally {
         uint64_t tasks[LIMIT_POOLS][N_TASK_STATES];
-        size_t n_unfinished, n_held, n_parked, n_in_lanes, n_timers;
+        size_t n_unfinished, n_held, n_parked, n_aside, n_in_lanes, n_timers;
         uint64_t bytes;
 };
 
@@ -73,7 +73,8 @@ static void check_map(const struct core *core, const struct task *task, struct t
         if (!TASK_IS_END(task->state) && task->state != TASK_DELAYED) {
                 bool some = map_next(core, task, &chunk);
                 if (!map->ordered) /* else it depends on what its user holds */
-                        assert(task->place == PLACE_HELD || (task->place == PLACE_LANE) == some);
+                        assert(task->place == PLACE_HELD || task->place == PLACE_ASIDE ||
+                               (task->place == PLACE_LANE) == some);
                 else
                         assert(!some || task->place != PLACE_NONE);
                 assert(map->n_chunks || task->bad.cause == CAUSE_NONE); /* else it had ended */
@@ -91,7 +92,7 @@ static void check_place(const struct task *task)
                 assert(!task->run);
                 if (!task->map)
                         assert(task->place == PLACE_LANE || task->place == PLACE_HELD ||
-                               task->place == PLACE_PARKED);
+                               task->place == PLACE_PARKED || task->place == PLACE_ASIDE);
                 break;
         case TASK_SENT:
                 assert(task->place == PLACE_NONE && task->run->state == RUN_SENT);
@@ -147,6 +148,7 @@ static void check_tasks(const struct core *core, struct tally *tally)
                 check_watches(task);
                 check_timer(core, &task->timer, tally);
                 tally->n_held += task->place == PLACE_HELD;
+                tally->n_aside += task->place == PLACE_ASIDE;
                 tally->n_parked += task->place == PLACE_PARKED;
                 tally->n_in_lanes += task->place == PLACE_LANE;
                 tally->bytes += task->tail_bytes;
@@ -346,6 +348,7 @@ static void check_crew(const struct core *core, const struct pool *pool)
 
 static void check_pool(const struct core *core, const struct pool *pool, struct tally *tally)
 {
+        const struct task *task;
         uint64_t sum = 0;
         for (unsigned state = 0; state < N_TASK_STATES; state++) {
                 sum += pool->n_tasks[state];
@@ -354,6 +357,10 @@ static void check_pool(const struct core *core, const struct pool *pool, struct 
                         assert(n == pool->n_tasks[state]);
         }
         assert(sum == pool->n_submitted);
+        TAILQ_FOREACH (task, &pool->aside, link) {
+                assert(task->pool == pool->index && task->place == PLACE_ASIDE);
+                tally->n_aside--;
+        }
         check_crew(core, pool);
         check_timer(core, &pool->timer, tally);
         check_queue(pool, tally);
@@ -371,7 +378,7 @@ void core_check(const struct core *core)
         check_parked(core, &tally);
         check_peers(core, &tally);
         check_timer(core, &core->stop_timer, &tally);
-        assert(tally.n_in_lanes == 0 && tally.n_held == 0 && tally.n_parked == 0);
+        assert(tally.n_in_lanes == 0 && tally.n_held == 0 && tally.n_parked == 0 && tally.n_aside == 0);
         assert(tally.n_timers == core->timers.n);
         assert(tally.bytes == core->bytes);
 }

@@ -203,6 +203,8 @@ static void drop_task(struct core *core, struct task *task)
                 queue_remove(task);
         else if (task->place == PLACE_PARKED)
                 user_unpark(task->user, task);
+        else if (task->place == PLACE_ASIDE)
+                TAILQ_REMOVE(&task_pool(core, task)->aside, task, link);
         if (!map && task->args != PAYLOAD_NONE)
                 core->ops.drop(core->ctx, task->args);
         if (!map) {

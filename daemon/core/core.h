@@ -217,7 +217,10 @@ struct core_ops {
         /* The stream data at hand goes into the task's tail of that kind. Returns by how many bytes the
          * memory kept for it grew (it is charged). */
         uint32_t (*tail_keep)(void *ctx, uint64_t task, unsigned kind);
-        /* The task is forgotten: its tails may go. */
+        /* Only its record is kept, and for that the last of what it wrote to stderr: LIMIT_STDERR_BYTES.
+         * False: that is nothing, and nothing is kept. */
+        bool (*tail_shrink)(void *ctx, uint64_t task);
+        /* The task is forgotten, and its record: its tails may go. */
         void (*tail_drop)(void *ctx, uint64_t task);
 
         /* -- payloads -- */

@@ -65,6 +65,8 @@ void key_join(struct core *, struct task *, const struct core_spec *);
 /* -- stream.c -- */
 
 void task_drop_tail(struct core *, struct task *);
+/* The tail is for the record in history from now on, and nobody's account. True: something is left of it. */
+bool task_shrink_tail(struct core *, struct task *);
 /* The peer's output drained: credit that was withheld is granted. */
 void streams_resume(struct peer *);
 /* One of those who stream it is gone. */

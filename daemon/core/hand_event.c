@@ -48,6 +48,7 @@ int core_worker_hello(struct core *core, uint32_t worker, pid_t pid, uint32_t n_
         if (pool->n_young_deaths && pool->recover_at == CORE_NEVER)
                 pool->recover_at = now + RECOVERED_NS;
         hand_set_state(hand, WORKER_IDLE);
+        pool_resume_aside(pool);
         if (hand->generation != pool->generation)
                 hand_retire(hand);
         hand_settle(hand);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The last records of tasks that ended and are forgotten, in a ring of fixed size, found by id. How a task
- * failed can still be asked, its result not: a record owns its label, and the function's error map if that is
- * small. Owned by the core; the memory is bounded by the ring, so it is nobody's account.
+ * failed can still be asked, its result not: a record owns its label, the function's error map if that is
+ * small, and the end of what the task wrote to stderr. Owned by the core; the memory is bounded by the ring,
+ * so it is nobody's account.
  */
 #include "daemon/core/core_private.h"
 
@@ -19,7 +20,7 @@ struct old_task {
         payload_t error;
         int8_t priority;
         uint8_t pool, state;
-        bool is_map;
+        bool is_map, has_tail;
 };
 
 int history_init(struct history *history, size_t n_max)
@@ -39,6 +40,8 @@ static void evict(struct core *core, struct old_task *old)
         if (old->error != PAYLOAD_NONE)
                 core->ops.drop(core->ctx, old->error);
         old->error = PAYLOAD_NONE;
+        if (old->has_tail)
+                core->ops.tail_drop(core->ctx, old->by_id.key);
         table_remove(&history->by_id, &old->by_id);
         free(old->label);
         free(old->key);
@@ -115,6 +118,8 @@ void history_add(struct core *core, struct task *task)
                 .pool = task->pool,
                 .state = task->state,
         };
+        if (task->state != TASK_SUCCEEDED)
+                old->has_tail = task_shrink_tail(core, task);
         if (task_key(task)) {
                 key_remove(core, task);
                 old->key = take_text(&task->extra->key);

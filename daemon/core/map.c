@@ -236,7 +236,7 @@ void map_update(struct core *core, struct task *task)
 
 void map_put_back(struct core *core, struct task *task, uint64_t order)
 {
-        if (!is_going_on(core, task) || task->place == PLACE_HELD)
+        if (!is_going_on(core, task) || task->place == PLACE_HELD || task->place == PLACE_ASIDE)
                 return;
         bool some = map_has_next(core, task);
         if (some && task->place == PLACE_PARKED)

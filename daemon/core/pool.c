@@ -61,6 +61,7 @@ int core_pool_add(struct core *core, const struct core_pool_config *config, uint
         pool->timer.kind = TIMER_POOL;
         queue_init(&pool->queue);
         TAILQ_INIT(&pool->delayed);
+        TAILQ_INIT(&pool->aside);
         for (unsigned i = 0; i <= WORKER_STUCK; i++)
                 TAILQ_INIT(&pool->hands[i]);
         TAILQ_INIT(&pool->free);

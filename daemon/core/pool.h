@@ -26,7 +26,8 @@ struct pool {
         uint32_t n_functions;
         struct queue queue;
         TAILQ_HEAD(, task) delayed;
-        uint64_t n_tasks[N_TASK_STATES]; /* an item of a map counts as one; of the ends: ever */
+        TAILQ_HEAD(aside_list, task) aside; /* ready, but no worker is there yet that has their function */
+        uint64_t n_tasks[N_TASK_STATES];    /* an item of a map counts as one; of the ends: ever */
         uint64_t n_submitted, n_retried, n_workers_started, n_workers_lost;
         TAILQ_HEAD(hand_list, hand) hands[WORKER_STUCK + 1];
         uint32_t n_hands[WORKER_STUCK + 1];
@@ -74,6 +75,8 @@ void pool_look_for_health(struct pool *);
 void pool_on_timer(struct pool *);
 void pool_set_timer(struct pool *);
 struct pool *pool_free(struct pool *);
+/* A worker has come that may know more functions. */
+void pool_resume_aside(struct pool *);
 /* Matches ready tasks with free slots. */
 void pool_schedule(struct pool *);
 

@@ -66,6 +66,43 @@ static bool knows(const struct hand *hand, const struct task *task)
         return task->function < hand->n_functions;
 }
 
+static bool is_known(const struct pool *pool, const struct task *task)
+{
+        const struct hand *hand;
+        for (unsigned state = WORKER_IDLE; state <= WORKER_BUSY; state++)
+                TAILQ_FOREACH (hand, &pool->hands[state], link) {
+                        if (knows(hand, task))
+                                return true;
+                }
+        return false;
+}
+
+/* The function was added, and the workers that have it may never come: others need not wait for that. */
+static bool set_aside(struct pool *pool, struct task *task)
+{
+        uint32_t n_there = pool->n_hands[WORKER_IDLE] + pool->n_hands[WORKER_BUSY];
+        if (pool->generation == 0 || n_there == 0 || is_known(pool, task))
+                return false;
+        queue_remove(task);
+        task->place = PLACE_ASIDE;
+        TAILQ_INSERT_TAIL(&pool->aside, task, link);
+        return true;
+}
+
+void pool_resume_aside(struct pool *pool)
+{
+        struct task *task;
+        /* The last first: so each comes back before those that came after it. */
+        while ((task = TAILQ_LAST(&pool->aside, aside_list))) {
+                TAILQ_REMOVE(&pool->aside, task, link);
+                task->place = PLACE_NONE;
+                if (task->map)
+                        map_update(pool->core, task);
+                else
+                        queue_put_back(task, task->order);
+        }
+}
+
 static struct hand *choose(struct pool *pool, const struct task *task)
 {
         struct hand *hand;
@@ -130,6 +167,8 @@ static void dispatch(struct pool *pool)
                         continue;
                 }
                 hand = choose(pool, task);
+                if (!hand && set_aside(pool, task))
+                        continue;
                 if (!hand)
                         return;
                 if (is_awaited)

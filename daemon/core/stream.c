@@ -55,6 +55,16 @@ static void keep_tail(struct core *core, struct task *task, unsigned kind)
         user_charge(task->user, ACCOUNT_BYTES, grown);
 }
 
+bool task_shrink_tail(struct core *core, struct task *task)
+{
+        if (!task->has_tail)
+                return false;
+        user_release(task->user, ACCOUNT_BYTES, task->tail_bytes);
+        task->tail_bytes = 0;
+        task->has_tail = false;
+        return core->ops.tail_shrink(core->ctx, task_id(task));
+}
+
 void task_drop_tail(struct core *core, struct task *task)
 {
         if (!task->has_tail)

@@ -65,6 +65,9 @@ static void leave(struct core *core, struct task *task)
         case PLACE_PARKED:
                 user_unpark(task->user, task);
                 break;
+        case PLACE_ASIDE:
+                TAILQ_REMOVE(&task_pool(core, task)->aside, task, link);
+                break;
         }
         task->place = PLACE_NONE;
         timer_clear(core, &task->timer);

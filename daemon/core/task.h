@@ -16,7 +16,7 @@ struct pool;
 struct run;
 struct user;
 
-enum task_place { PLACE_NONE, PLACE_DELAYED, PLACE_LANE, PLACE_HELD, PLACE_PARKED };
+enum task_place { PLACE_NONE, PLACE_DELAYED, PLACE_LANE, PLACE_HELD, PLACE_PARKED, PLACE_ASIDE };
 #define TASK_UNBORN N_TASK_STATES
 
 /* Why and how a task, or a map's item, came to a bad end. */
@@ -47,9 +47,10 @@ struct task_extra {
 };
 struct task {
         struct table_link by_id;
-        TAILQ_ENTRY(task) link; /* pool.delayed, lane.tasks, peer.held, user.parked: `place` says which */
-        TAILQ_ENTRY(task) all;  /* core.tasks, in the order of ids */
-        struct timer timer;     /* due, expires, or the end of ttl */
+        TAILQ_ENTRY(task)
+        link; /* pool.delayed, lane.tasks, peer.held, user.parked, pool.aside: `place` says */
+        TAILQ_ENTRY(task) all; /* core.tasks, in the order of ids */
+        struct timer timer;    /* due, expires, or the end of ttl */
         struct user *user;
         struct lane *lane; /* until its end */
         struct map *map;   /* NULL: a plain task */

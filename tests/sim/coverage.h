@@ -18,7 +18,7 @@
 #define OPERATION_TABLE(X)                                                                                  \
         X(spawn) X(kill_zygote) X(send) X(take_back) X(read_slot) X(tell) X(kill) X(stop) X(credit)         \
         X(answer_result) X(answer_record) X(answer_states) X(answer_map) X(answer_refusal) X(item)          \
-        X(stream) X(stream_tail) X(tail_keep) X(tail_drop) X(keep) X(drop) X(collect) X(collect_drop)       \
+        X(stream) X(stream_tail) X(tail_keep) X(tail_shrink) X(tail_drop) X(keep) X(drop) X(collect) X(collect_drop)       \
         X(store) X(random) X(note) X(answer_done) X(connection_over) X(rss)
 
 /* What is done to the core by its functions, and what they refused. */

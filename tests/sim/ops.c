@@ -245,6 +245,15 @@ static uint32_t op_tail_keep(void *ctx, uint64_t task, unsigned kind)
         return (uint32_t)(payloads_get(s, PAYLOAD_CURRENT)->size_bytes / 2);
 }
 
+static bool op_tail_shrink(void *ctx, uint64_t task)
+{
+        struct sim *s = ctx;
+
+        op_begin(s, OPERATION_tail_shrink, 0);
+        TRACE(s, "> tail_shrink", task);
+        return task % 2 == 0;
+}
+
 static void op_tail_drop(void *ctx, uint64_t task)
 {
         struct sim *s = ctx;
@@ -366,6 +375,7 @@ const struct core_ops sim_ops = {
         .stream = op_stream,
         .stream_tail = op_stream_tail,
         .tail_keep = op_tail_keep,
+        .tail_shrink = op_tail_shrink,
         .tail_drop = op_tail_drop,
         .keep = op_keep,
         .drop = op_drop,

@@ -42,6 +42,8 @@ class Why(unittest.TestCase):
                       r"sleep, pool default\) was killed after .* of its 0\.1 s timeout, on its 2nd of 2 attempts")
             self.says(g, self.ended(client, "exec", ["sh", "-c", "echo first; echo no such table >&2; exit 3"]),
                       r"exec, pool default\) failed after .*: sh ended with status 3; its last words: no such table")
+            error, _ = client.outcome(client.start("call", "exec", [["sh", "-c", "echo ends in the record >&2; exit 3"]], {}))
+            self.says(g, error["task"], r".*: sh ended with status 3; its last words: ends in the record")  # the result is gone by now
             self.says(g, self.ended(client, "exec", ["sh", "-c", "kill -9 $PPID"]),
                       r"exec, pool default\) was killed from outside after .* by SIGKILL")
             self.says(g, self.ended(client, "exec", ["sh", "-c", r"printf '\033[2Jfoul\n' >&2; exit 1"]),

@@ -187,6 +187,12 @@ static uint32_t on_tail_keep(void *ctx, uint64_t task, unsigned kind)
         return 10;
 }
 
+static bool on_tail_shrink(void *ctx, uint64_t task)
+{
+        say(ctx, "shrink #%u\n", U(task));
+        return true;
+}
+
 static void on_tail_drop(void *ctx, uint64_t task)
 {
 }
@@ -262,6 +268,7 @@ static const struct core_ops ops = {
         .stream = on_stream,
         .stream_tail = on_stream_tail,
         .tail_keep = on_tail_keep,
+        .tail_shrink = on_tail_shrink,
         .tail_drop = on_tail_drop,
         .keep = on_keep,
         .drop = on_drop,

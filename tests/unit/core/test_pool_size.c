@@ -303,6 +303,31 @@ static void test_function_is_for_younger_workers(void **state)
         end(r);
 }
 
+/* Also if the workers that have it never come: their start fails, say. */
+static void test_others_pass_by_what_no_worker_has(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        uint32_t old = r->function;
+        assert_int_equal(core_function_add(r->core, 0, &r->function), 0);
+        core_pool_renew(r->core, 0, r->now);
+        call(r, 1, 1);
+        map(r, 1, 2, (struct core_map_spec){.n_items = 1});
+        r->function = old;
+        call(r, 1, 3);
+        turn(r, 0);
+        expect(r, "send 0:0 #3\nspawn 1\n");
+        core_check(r->core);
+        core_cancel_request(r->core, request(2), r->now);
+        answer(r, 0, 0, 3);
+        lost(r, 1, 11);
+        turn(r, CORE_SECOND);
+        expect(r, "record 1.2 #2 client\nresult 1.3\nspawn 1\n");
+        hello(r, 1);
+        turn(r, 0);
+        expect(r, "send 1:0 #1\nstop 0\n");
+        end(r);
+}
+
 static void test_worn_workers_are_replaced(void **state)
 {
         struct core_pool_config pool = ordinary_pool;
@@ -385,6 +410,7 @@ int main(void)
                 cmocka_unit_test(test_renewal_brings_the_successor_first),
                 cmocka_unit_test(test_renewed_while_starting),
                 cmocka_unit_test(test_function_is_for_younger_workers),
+                cmocka_unit_test(test_others_pass_by_what_no_worker_has),
                 cmocka_unit_test(test_worn_workers_are_replaced),
                 cmocka_unit_test(test_large_workers_are_replaced),
                 cmocka_unit_test(test_closed_pool_takes_nothing_and_ends_its_workers),

@@ -95,6 +95,27 @@ static void test_any_pieces_leave_the_last_bytes(void **state)
         tails_deinit(&tails);
 }
 
+static void test_of_a_record_only_the_end_of_stderr_is_kept(void **state)
+{
+        static uint8_t all[LIMIT_TAIL_BYTES + 100], got[LIMIT_TAIL_BYTES];
+        struct tails tails = {0};
+
+        for (size_t i = 0; i < sizeof(all); i++)
+                all[i] = (uint8_t)(i * 7);
+        tails_add(&tails, 1, STREAM_STDOUT, all, 10);
+        tails_add(&tails, 1, STREAM_STDERR, all, LIMIT_TAIL_BYTES - 50);
+        tails_add(&tails, 1, STREAM_STDERR, all + LIMIT_TAIL_BYTES - 50, 150);
+        tails_add(&tails, 2, STREAM_STDOUT, all, 10);
+        assert_true(tails_shrink(&tails, 1));
+        assert_int_equal(last(&tails, 1, STREAM_STDOUT, sizeof(got), got), 0);
+        assert_int_equal(last(&tails, 1, STREAM_STDERR, sizeof(got), got), LIMIT_STDERR_BYTES);
+        assert_memory_equal(got, all + sizeof(all) - LIMIT_STDERR_BYTES, LIMIT_STDERR_BYTES);
+        assert_false(tails_shrink(&tails, 2));
+        assert_int_equal(last(&tails, 2, STREAM_STDOUT, sizeof(got), got), 0);
+        assert_false(tails_shrink(&tails, 3));
+        tails_deinit(&tails);
+}
+
 static void test_without_memory_the_tail_stays_as_it_is(void **state)
 {
         uint8_t big[5000] = {0}, got[8];
@@ -121,6 +142,7 @@ int main(void)
                 cmocka_unit_test(test_kinds_and_tasks_are_apart),
                 cmocka_unit_test(test_progress_keeps_the_last_word),
                 cmocka_unit_test(test_any_pieces_leave_the_last_bytes),
+                cmocka_unit_test(test_of_a_record_only_the_end_of_stderr_is_kept),
                 cmocka_unit_test(test_without_memory_the_tail_stays_as_it_is),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
