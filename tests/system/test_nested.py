@@ -275,8 +275,10 @@ class EndsWithIt(unittest.TestCase):
                 began = time.monotonic()
                 for _ in range(signals):
                     g.process.send_signal(signal.SIGTERM)
-                    time.sleep(0.02)
-                self.assertEqual(g.process.wait(20), 0)
+                    time.sleep(0.002)
+                status = g.process.wait(20)
+                g.expects_death = signals > 1  # the last one may come when it is as good as gone
+                self.assertIn(status, (0, -signal.SIGTERM) if signals > 1 else (0,))
                 print(f"{signals} SIGTERM with tasks that wait: stopped after {time.monotonic() - began:.3f} s")
 
 
