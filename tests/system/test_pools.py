@@ -101,13 +101,13 @@ class Pools(unittest.TestCase):
     def test_drain_and_those_who_go(self):
         """Who waits for a drain goes away, or the daemon stops: the pool stays paused, everybody is told"""
         with Gangerd({"stop_timeout": 5}) as g, g.connect() as client, g.connect() as admin:
-            running = client.start("call", "sleep", [0.5], {})
-            eventually(lambda: pool(admin)["running"] == 1)
+            running = client.start("call", "exec", [["sh", "-c", "echo begun; exec sleep 60"]], {"stream": ["stdout"]})
+            client.until(lambda: client.streams[running])
             with g.connect() as gone:
                 gone.start("pool.drain", "default")
                 gone.ask("ping")
             eventually(lambda: pool(admin)["paused"])
-            worker = next(w["pid"] for w in admin.ask("status")["workers"] if w["function"] == "sleep")
+            worker = next(w["pid"] for w in admin.ask("status")["workers"] if w["function"] == "exec")
             drain = admin.start("pool.drain", "default")
             os.kill(worker, signal.SIGKILL)  # what ran is over, in whatever way
             self.assertEqual(client.outcome(running)[0]["code"], "worker_lost")
