@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Admins change a pool while it works: how many workers it has, whether anything begins there."""
 import os
+import pathlib
 import signal
 import sys
+import tempfile
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import Gangerd, children, eventually, kinds_of_descriptors, main, sums_hold  # noqa: E402
+from gangerd import ZYGOTE, Gangerd, children, eventually, kinds_of_descriptors, main, sums_hold  # noqa: E402
 
 STEPS = (8, 1, 5, 0, 3, 16, 2)
 
@@ -117,6 +119,26 @@ class Pools(unittest.TestCase):
             g.process.terminate()
             self.assertEqual(client.outcome(waiting)[0]["code"], "cancelled")
             self.assertEqual(g.process.wait(10), 0)
+
+
+class Zygote(unittest.TestCase):
+    def test_that_cannot_start_again(self):
+        """The pool is shown as degraded, its queue is kept, and all is well when the zygote can start again"""
+        with tempfile.TemporaryDirectory() as directory:
+            broken, program = pathlib.Path(directory, "broken"), pathlib.Path(directory, "zygote")
+            program.write_text(f'#!/bin/sh\n[ ! -e {broken} ] || exit 1\nexec {ZYGOTE} "$@"\n', encoding="ascii")
+            program.chmod(0o755)
+            with Gangerd(pool={"zygote": program, "workers": 1}) as g, g.connect() as client:
+                g.all_idle()
+                broken.touch()
+                for pid in children(g.pid):
+                    os.kill(pid, signal.SIGKILL)
+                eventually(lambda: pool(client)["degraded"], 20)
+                waiting = client.start("call", "echo", ["kept"], {})
+                self.assertEqual(g.ganger("status", "-q").returncode, 1)
+                broken.unlink()
+                self.assertEqual(client.finish(waiting, 30), "kept")
+                eventually(lambda: not pool(client)["degraded"])
 
 
 if __name__ == "__main__":
