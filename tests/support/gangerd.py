@@ -42,6 +42,9 @@ STOP_BOUND = 20
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a test that is ended cleans up
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the test may ignore them, and so would what it starts
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
 
 
 def environment(**more):
