@@ -142,14 +142,12 @@ class Rude(unittest.TestCase):
         """They come when the task has ended; the worker's next tasks do not see them."""
         with Gangerd(pool={**NEST, "workers": 1}) as g, g.connect() as client:
             client.call("nest.deep", 2)
-            pid = g.all_idle()["workers"][0]["pid"]
             for method, params in (("status", []), ("call", ["echo", [1]]), ("call", ["nest.map", [100]]), ("map", ["echo", [[1]] * 100])):
                 for msgid in range(1, 30):  # numbers that the worker uses itself, among others
                     client.call("nest.raw", pack([0, msgid, method, params]), 1)
                 self.assertEqual(client.call("nest.deep", 3), 3)
-            status = g.all_idle()
-            self.assertIn(pid, [worker["pid"] for worker in status["workers"]])
-            self.assertEqual(status["totals"]["workers_lost"], 0)
+            # which of them is there now says nothing: of those lent to waiting tasks the one that idles longest goes
+            self.assertEqual(g.all_idle()["totals"]["workers_lost"], 0)
 
     def flood(self, method, *params):
         """A task asks for ever and reads nothing; meanwhile another client calls. Its worst wait, and what the daemon grew."""
