@@ -32,6 +32,7 @@ struct run {
         uint32_t attempt, credit_bytes, consumed_bytes;
         enum run_state state;
         bool claimed;    /* known to have begun */
+        bool stays;      /* not to be taken back: another task's message may wait unread before it */
         bool has_waited; /* for others: its time says nothing of its function */
         bool begin_read; /* `since` is what the slot says; it is believed once an item */
         struct bad_end verdict;
@@ -93,7 +94,8 @@ void hand_on_timer(struct hand *);
 
 /* Sends the task, or the map's next chunk. > 0: refused; < 0: no memory. Nothing has changed then. */
 int run_send(struct hand *, struct task *);
-bool run_may_go_ahead(const struct hand *, const struct task *);
+bool run_may_go_ahead(struct hand *, const struct task *);
+bool hand_has_slot(struct hand *, const struct task *);
 void run_begin(struct run *);
 /* Asks for a task back that may not have begun; true: it has not and never will, and the run is free. Of a
  * chunk the items are the map's again. Where the task goes is the caller's business. */

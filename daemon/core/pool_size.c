@@ -77,11 +77,13 @@ static void grow(struct pool *pool)
                 pool->lent = least(wanted - pool->target, lendable);
 }
 
+/* What was lent before keeps those that are there, but brings no more. */
 static bool is_lacking(const struct pool *pool)
 {
+        uint32_t most = pool->target + least(pool->lent, n_lendable(pool));
         if (n_fresh(pool) < pool->target)
-                return n_counted(pool) <= pool->target + pool->lent;
-        return n_counted(pool) < pool->target + pool->lent && n_lacking(pool) > 0;
+                return n_counted(pool) <= most;
+        return n_counted(pool) < most && n_lacking(pool) > 0;
 }
 
 /* -- fewer -- */

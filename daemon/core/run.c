@@ -12,16 +12,31 @@ static uint32_t slot_of(const struct run *run)
         return (uint32_t)(run - run->hand->runs_at);
 }
 
-/* A message that was taken back may still wait unread, and would claim the slot if the same task stood there
- * again: of a map that may be another chunk. */
+/* Whether a message that was taken back from this slot may still wait unread. */
+static bool has_unread(const struct run *run)
+{
+        return run->revoked_sequence > run->hand->consumed_sequence;
+}
+
+/* Such a message would claim the slot if the same task stood there again: too early, and of a map that may be
+ * another chunk. One for each slot is remembered, so another task gets it only if there is no other slot, and
+ * is not taken back. */
 static struct run *pick_slot(struct hand *hand, uint64_t task)
 {
+        struct run *last_resort = NULL;
         for (uint64_t bits = hand->free_slots; bits; bits &= bits - 1) {
                 struct run *run = &hand->runs_at[__builtin_ctzll(bits)];
-                if (run->revoked_task != task || run->revoked_sequence <= hand->consumed_sequence)
+                if (!has_unread(run))
                         return run;
+                if (!hand->n_runs && run->revoked_task != task)
+                        last_resort = run;
         }
-        return NULL;
+        return last_resort;
+}
+
+bool hand_has_slot(struct hand *hand, const struct task *task)
+{
+        return pick_slot(hand, task_id(task)) != NULL;
 }
 
 static void stand(struct run *run, struct task *task, const struct core_dispatch *dispatch,
@@ -43,6 +58,7 @@ static void stand(struct run *run, struct task *task, const struct core_dispatch
         run->credit_bytes = LIMIT_STREAM_CREDIT_BYTES;
         run->consumed_bytes = 0;
         run->claimed = run->begin_read = run->has_waited = false;
+        run->stays = has_unread(run);
         run->verdict_index = UINT64_MAX;
         hand->free_slots &= ~(UINT64_C(1) << slot_of(run));
         TAILQ_INSERT_TAIL(&hand->runs, run, link);
@@ -159,7 +175,7 @@ bool run_take_back(struct run *run)
         struct core *core = hand->core;
         struct task *task = run->task;
         assert(run->state == RUN_SENT || run->state == RUN_RUNNING);
-        if (run->claimed)
+        if (run->claimed || run->stays)
                 return false;
         bool won = core->ops.take_back(core->ctx, hand->index, slot_of(run), task_id(task));
 #ifdef SEEDED_BUG_LOST_CAS_AS_WON

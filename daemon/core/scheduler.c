@@ -40,11 +40,11 @@ static void hold(struct task *task)
         TAILQ_INSERT_TAIL(&task->lane->peer->held, task, link);
 }
 
-bool run_may_go_ahead(const struct hand *hand, const struct task *task)
+bool run_may_go_ahead(struct hand *hand, const struct task *task)
 {
         const struct core *core = hand->core;
         int64_t expected = task_function(core, task)->mean_ns;
-        if (core->now - TAILQ_FIRST(&hand->runs)->since >= RUN_LONG_NS)
+        if (core->now - TAILQ_FIRST(&hand->runs)->since >= RUN_LONG_NS || !hand_has_slot(hand, task))
                 return false;
         uint64_t args_bytes = task->args_size_bytes;
         uint32_t n_descriptors = task->n_descriptors;

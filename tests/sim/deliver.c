@@ -38,7 +38,8 @@ static int deliver_result(struct sim *s, struct model_worker *w, const struct an
         if (!m->bogus && !(w->evil && w->killed)) {
                 task_lets_go(s, w->index);
                 w->n_held -= w->n_held > 0;
-                w->under_verdict = w->claimed_ahead = false;
+                if (w->n_held == 0) /* else it may be about the next one too */
+                        w->under_verdict = w->claimed_ahead = false;
         }
         MEET(s, events, EVENT_worker_result);
         meet(s, w, m, WORKER_EVENT_result, TASK_EVENT_result);

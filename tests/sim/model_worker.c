@@ -63,7 +63,9 @@ void worker_born(struct sim *s, uint32_t pool, uint32_t index)
         w->evil = random_chance(&s->random, by->evil);
         w->no_area = random_chance(&s->random, by->no_area);
         w->dies_late = random_chance(&s->random, by->dies_late);
-        w->n_slots = w->no_area ? 0 : (uint32_t)random_between(&s->random, 1, LIMIT_SLOTS);
+        w->n_slots = w->no_area ? 0
+                                : (uint32_t)random_between(&s->random, 1,
+                                                           random_chance(&s->random, 300) ? 3 : LIMIT_SLOTS);
         w->area.magic = AREA_MAGIC;
         w->area.n_slots = LIMIT_SLOTS;
         if (!s->faults_over && random_chance(&s->random, by->spawn_failed)) {

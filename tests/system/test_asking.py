@@ -146,8 +146,8 @@ class Rude(unittest.TestCase):
                 for msgid in range(1, 30):  # numbers that the worker uses itself, among others
                     client.call("nest.raw", pack([0, msgid, method, params]), 1)
                 self.assertEqual(client.call("nest.deep", 3), 3)
-            # which of them is there now says nothing: of those lent to waiting tasks the one that idles longest goes
             self.assertEqual(g.all_idle()["totals"]["workers_lost"], 0)
+            self.assertNotIn("broke the protocol", g.log())
 
     def flood(self, method, *params):
         """A task asks for ever and reads nothing; meanwhile another client calls. Its worst wait, and what the daemon grew."""

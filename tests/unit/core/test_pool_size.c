@@ -167,6 +167,32 @@ static void test_no_worker_goes_for_one_that_has_not_come(void **state)
         end(r);
 }
 
+/* What was lent while the pool was small keeps the workers that are there, but brings none. */
+static void test_what_was_lent_is_not_lent_again_in_a_larger_pool(void **state)
+{
+        struct core_pool_config pool = ordinary_pool;
+        pool.nesting_limit = 1;
+        struct recorder *r = begin_like(&pool);
+        call(r, 1, 1);
+        turn(r, 0);
+        open_task(r, 51, 0);
+        call(r, 51, 1); /* 2 */
+        turn(r, 0);
+        hello(r, 1);
+        turn(r, 0);
+        answer(r, 1, 0, 2); /* nobody waits any more, for a second one more is lent */
+        for (uint32_t i = 2; i < 6; i++)
+                call(r, 1, i);
+        forget(r);
+        core_pool_scale(r->core, 0, 3, r->now);
+        turn(r, 0);
+        expect(r, "send 1:0 #3\nspawn 2\n");
+        core_pool_renew(r->core, 0, r->now);
+        turn(r, 0);
+        expect(r, "spawn 3\n"); /* the successor, and no other */
+        end(r);
+}
+
 static void test_nothing_begins_while_paused(void **state)
 {
         struct recorder *r = begin(1, 8);
@@ -184,7 +210,7 @@ static void test_nothing_begins_while_paused(void **state)
         expect(r, "result 1.1\n");
         core_pool_pause(r->core, 0, false, r->now);
         turn(r, 0);
-        expect(r, "send 0:0 #3\nsend 0:1 #4\n");
+        expect(r, "send 0:0 #3\nsend 0:3 #4\n");
         end(r);
 }
 
@@ -403,6 +429,7 @@ int main(void)
                 cmocka_unit_test(test_scale_of_a_fixed_pool),
                 cmocka_unit_test(test_scaled_elastic_pool_stays_elastic),
                 cmocka_unit_test(test_no_worker_goes_for_one_that_has_not_come),
+                cmocka_unit_test(test_what_was_lent_is_not_lent_again_in_a_larger_pool),
                 cmocka_unit_test(test_nothing_begins_while_paused),
                 cmocka_unit_test(test_drain_is_answered_when_nothing_runs),
                 cmocka_unit_test(test_drain_in_no_time),

@@ -79,7 +79,7 @@ static void test_cancel_of_sent_but_unbegun_ends_at_once(void **state)
         expect(r, "take_back 0:0 #1 won\nrecord 1.7 #1 client\n");
         call(r, 1, 8);
         turn(r, 0);
-        expect(r, "send 0:0 #2\n");
+        expect(r, "send 0:1 #2\n");
         end(r);
 }
 

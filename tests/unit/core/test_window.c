@@ -79,7 +79,30 @@ static void test_long_run_gives_back_what_is_ahead(void **state)
         expect(r, "take_back 0:2 #4 won\ntake_back 0:1 #3 won\n"); /* and nothing more until it answers */
         answer(r, 0, 0, 2);
         turn(r, 0);
-        expect(r, "send 0:0 #3\nsend 0:1 #4\n");
+        expect(r, "send 0:0 #3\nsend 0:3 #4\n");
+        end(r);
+}
+
+/* The message may wait unread, and one is remembered: were another task taken back from there, the first
+ * could come again, and be claimed by the old message before its turn. */
+static void test_slot_of_an_unread_message_is_the_last_choice(void **state)
+{
+        struct recorder *r = begin(1, 4);
+        measure(r, 1, 10 * US);
+        submit(r, 1);
+        submit(r, 1);
+        turn(r, 0);
+        r->claimed = false;
+        turn(r, MS);
+        expect(r, "send 0:0 #2\nsend 0:1 #3\ntake_back 0:1 #3 won\n");
+        answer(r, 0, 0, 2);
+        submit(r, 1);
+        turn(r, 0);
+        expect(r, "send 0:0 #3\nsend 0:2 #4\n");
+        answer(r, 0, 0, 3);
+        submit(r, 1);
+        turn(r, 0);
+        expect(r, "send 0:0 #5\n"); /* 4 is its first, and what was read in between is known */
         end(r);
 }
 
@@ -246,6 +269,7 @@ int main(void)
                 cmocka_unit_test(test_descriptors_and_large_arguments_stay_behind),
                 cmocka_unit_test(test_idle_worker_gets_what_is_ahead_elsewhere),
                 cmocka_unit_test(test_long_run_gives_back_what_is_ahead),
+                cmocka_unit_test(test_slot_of_an_unread_message_is_the_last_choice),
                 cmocka_unit_test(test_lost_take_back_counts_as_running),
                 cmocka_unit_test(test_what_stands_before_a_begun_task_has_begun),
                 cmocka_unit_test(test_told_only_if_it_is_the_last_that_has_begun),
