@@ -136,6 +136,7 @@ static const char *on_loaded(struct zygote *zygote, const struct envelope *envel
         event_del(&zygote->timer);
         zygote->state = ZYGOTE_READY;
         zygote->ready_at = daemon->now;
+        zygote->n_failures = 0;
         log_with(LOG_LEVEL_DEBUG, LOG_FIELDS(.pool = zygote->name), "zygote %d is ready, %u functions",
                  (int)zygote->pid, zygote->n_functions);
         if (zygote->role == ROLE_SERVING)
@@ -194,8 +195,13 @@ static const struct channel_callbacks callbacks = {
 
 static void pause_and_retry(struct zygote *zygote)
 {
+        struct daemon *daemon = zygote->owner->daemon;
+
         zygote->state = ZYGOTE_ABSENT;
         timer_after(zygote, zygote->pause);
+        /* The first one was that of a zygote that served. */
+        if (zygote->n_failures++ > 0)
+                core_zygote_failed(daemon->core, zygote->pool, daemon->now);
         zygote->pause = zygote->pause > PAUSE_MAX / 2 ? PAUSE_MAX : zygote->pause * 2;
 }
 

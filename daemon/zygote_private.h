@@ -46,7 +46,8 @@ struct zygote {
         char why[1200]; /* of the last failure */
         pid_t pid;      /* 0: none */
         int64_t ready_at;
-        int64_t pause; /* before the next start */
+        int64_t pause;       /* before the next start */
+        uint32_t n_failures; /* ends since it was last ready */
         struct event
                 timer; /* start_timeout while it starts, the pause while it is absent, its time to stop */
         struct pool_function *functions;

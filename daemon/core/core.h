@@ -333,6 +333,8 @@ uint64_t core_pool_unfinished(const struct core *, uint32_t pool, uint32_t funct
 /* The pool's zygote is there (again): workers may be asked for. */
 void core_zygote_ready(struct core *, uint32_t pool, int64_t now);
 void core_zygote_lost(struct core *, uint32_t pool, int64_t now);
+/* It ended once more before it was ready: for the pool that is as if a worker died young. */
+void core_zygote_failed(struct core *, uint32_t pool, int64_t now);
 /* Dispatches, runs timers; returns when it wants to be called at the latest (CORE_NEVER: only after an
  * event). */
 int64_t core_turn(struct core *, int64_t now);

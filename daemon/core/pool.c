@@ -126,6 +126,13 @@ void core_zygote_lost(struct core *core, uint32_t pool, int64_t now)
         pool_at(core, pool)->zygote_is_ready = false;
 }
 
+void core_zygote_failed(struct core *core, uint32_t pool, int64_t now)
+{
+        core_update_now(core, now);
+        if (!core->stopping)
+                pool_on_young_death(pool_at(core, pool));
+}
+
 static void unclog(struct pool *pool)
 {
         struct hand *hand;

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Admins change a pool while it works: how many workers it has, whether anything begins there."""
 import os
+import pathlib
 import signal
 import sys
+import tempfile
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import Gangerd, children, eventually, kinds_of_descriptors, main, sums_hold  # noqa: E402
+from gangerd import ZYGOTE, Gangerd, children, eventually, kinds_of_descriptors, main, sums_hold  # noqa: E402
 
 STEPS = (8, 1, 5, 0, 3, 16, 2)
 
@@ -101,13 +103,13 @@ class Pools(unittest.TestCase):
     def test_drain_and_those_who_go(self):
         """Who waits for a drain goes away, or the daemon stops: the pool stays paused, everybody is told"""
         with Gangerd({"stop_timeout": 5}) as g, g.connect() as client, g.connect() as admin:
-            running = client.start("call", "sleep", [0.5], {})
-            eventually(lambda: pool(admin)["running"] == 1)
+            running = client.start("call", "exec", [["sh", "-c", "echo begun; exec sleep 60"]], {"stream": ["stdout"]})
+            client.until(lambda: client.streams[running])
             with g.connect() as gone:
                 gone.start("pool.drain", "default")
                 gone.ask("ping")
             eventually(lambda: pool(admin)["paused"])
-            worker = next(w["pid"] for w in admin.ask("status")["workers"] if w["function"] == "sleep")
+            worker = next(w["pid"] for w in admin.ask("status")["workers"] if w["function"] == "exec")
             drain = admin.start("pool.drain", "default")
             os.kill(worker, signal.SIGKILL)  # what ran is over, in whatever way
             self.assertEqual(client.outcome(running)[0]["code"], "worker_lost")
@@ -117,6 +119,26 @@ class Pools(unittest.TestCase):
             g.process.terminate()
             self.assertEqual(client.outcome(waiting)[0]["code"], "cancelled")
             self.assertEqual(g.process.wait(10), 0)
+
+
+class Zygote(unittest.TestCase):
+    def test_that_cannot_start_again(self):
+        """The pool is shown as degraded, its queue is kept, and all is well when the zygote can start again"""
+        with tempfile.TemporaryDirectory() as directory:
+            broken, program = pathlib.Path(directory, "broken"), pathlib.Path(directory, "zygote")
+            program.write_text(f'#!/bin/sh\n[ ! -e {broken} ] || exit 1\nexec {ZYGOTE} "$@"\n', encoding="ascii")
+            program.chmod(0o755)
+            with Gangerd(pool={"zygote": program, "workers": 1}) as g, g.connect() as client:
+                g.all_idle()
+                broken.touch()
+                for pid in children(g.pid):
+                    os.kill(pid, signal.SIGKILL)
+                eventually(lambda: pool(client)["degraded"], 20)
+                waiting = client.start("call", "echo", ["kept"], {})
+                self.assertEqual(g.ganger("status", "-q").returncode, 1)
+                broken.unlink()
+                self.assertEqual(client.finish(waiting, 30), "kept")
+                eventually(lambda: not pool(client)["degraded"])
 
 
 if __name__ == "__main__":
