@@ -236,9 +236,10 @@ static void hello_again(struct worker *worker, int pid)
 /* The word is the worker's own; where there is no such limit it means nothing. */
 static bool is_over_limit(const struct worker *worker)
 {
-        const struct pool_configuration *pool = &worker->owner->daemon->config->pools[worker->pool];
+        const struct pool_configuration *pool =
+                pools_configuration(worker->owner->daemon->pools, worker->pool);
 
-        return pool->memory_limit_bytes > 0 && worker->shares_area &&
+        return pool && pool->memory_limit_bytes > 0 && worker->shares_area &&
                atomic_load(&worker->area->over_limit) != 0;
 }
 
