@@ -15,6 +15,7 @@ QUEUED = 100_000
 TASK = 0.010  # seconds that each of them runs
 WORKERS = 2
 CALLS = 200
+PAGE = 10_000  # records asked for at once
 MAY_GO_FIRST = WORKERS + 1  # one that each worker had been given but not begun, and the other's turn
 
 
@@ -50,9 +51,10 @@ def calls(client, n):
 
 
 def records(client, **options):
-    """All that are known, the ended ones too."""
-    found = []
-    while page := client.ask("tasks", {"limit": 10_000, "after": found[-1]["id"] if found else 0, **options}):
+    """All that are known, the ended ones too. A page that is not full is the last: what ends meanwhile would be another."""
+    found = page = client.ask("tasks", {"limit": PAGE, **options})
+    while len(page) == PAGE:
+        page = client.ask("tasks", {"limit": PAGE, "after": found[-1]["id"], **options})
         found += page
     return found
 
