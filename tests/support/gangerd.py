@@ -42,6 +42,9 @@ STOP_BOUND = 20
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a test that is ended cleans up
+for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(ignored) == signal.SIG_IGN:  # as of what runs in the background: programs that a test starts would inherit it
+        signal.signal(ignored, lambda *_: None)
 
 
 def environment(**more):

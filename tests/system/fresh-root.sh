@@ -22,6 +22,7 @@ if [ -z "${FRESH_ROOT-}" ]; then
         FRESH_ROOT=$(mktemp -d "${TMPDIR:-/tmp}/ganger-fresh.XXXXXX")
         export FRESH_ROOT
         child=
+        # shellcheck disable=SC2317 # the trap calls it
         clean() {
                 if [ -n "$child" ]; then
                         kill "$child" 2>/dev/null || :
