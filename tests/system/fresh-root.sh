@@ -76,6 +76,7 @@ both() { # WHO RUNNER DIRECTORY
                 echo "--- $who: ./dev $command"
                 status=0
                 $run "$directory/dev" $command >"$FRESH_ROOT/log" 2>&1 </dev/null || status=$?
+                [ -z "${FRESH_ROOT_LOGS-}" ] || mkdir -p "$FRESH_ROOT_LOGS"
                 [ -z "${FRESH_ROOT_LOGS-}" ] || cp "$FRESH_ROOT/log" "$FRESH_ROOT_LOGS/$who-$command.log"
                 if [ $status -ne 0 ]; then
                         tail -n 150 "$FRESH_ROOT/log"
