@@ -56,6 +56,8 @@ enum ganger_code {
         GANGER_DEADLOCK = 14,
         GANGER_KEY_CONFLICT = 15,
         GANGER_NESTING_LIMIT = 16,
+        GANGER_UNKNOWN_OBJECT = 17,
+        GANGER_BROKEN_BARRIER = 18,
         GANGER_TASK_FAILED = 32,
         GANGER_WORKER_LOST = 33,
         GANGER_TIMED_OUT = 34,
