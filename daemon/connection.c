@@ -64,6 +64,19 @@ int connection_message_end(struct connection *c, struct packer *p)
         return connection_message_end_with(c, p, -1);
 }
 
+static int tell_fds(struct connection *c, uint32_t n)
+{
+        int r = n == c->unsent_fds ? 0 : core_connection_descriptors(c->owner->daemon->core, c->index, n);
+        if (r == 0)
+                c->unsent_fds = n;
+        return r;
+}
+
+int connection_admit_descriptor(struct connection *c)
+{
+        return tell_fds(c, c->unsent_fds + 1);
+}
+
 int connection_message_end_with(struct connection *c, struct packer *p, int fd)
 {
         int r = end_message(c, p, fd);
@@ -199,6 +212,8 @@ void connection_tell_output(struct connection *c, size_t left)
         struct daemon *daemon = c->owner->daemon;
         bool blocked = core_connection_blocked(daemon->core, c->index);
 
+        if (c->channel == NULL || left == 0)
+                tell_fds(c, output_fds(connection_output(c)));
         if (left != c->told_output) {
                 c->told_output = left;
                 core_connection_output(daemon->core, c->index, left);

@@ -60,6 +60,7 @@ struct connection {
         uint64_t stream_at; /* bytes received in all */
         struct fd_queue fds;
         struct output output;                /* a client's */
+        uint32_t unsent_fds;                 /* of answers to it, as the core was told */
         uint64_t owed_bytes;                 /* a task's: at most so much of its channel's output is for it */
         uint64_t charged_input, told_output; /* what the core was last told */
         int64_t message_since;               /* when the unfinished message's first byte came; 0: none */
@@ -104,7 +105,10 @@ bool connections_have_output(const struct connections *);
 struct packer;
 void connection_message_begin(struct connection *, struct packer *);
 int connection_message_end(struct connection *, struct packer *);
-/* The same, with a descriptor that rides with it, the output's from here on (-1: none). */
+/* Whether one more descriptor may be on its way to the peer: 0, or CORE_QUOTA. */
+int connection_admit_descriptor(struct connection *);
+/* The same as connection_message_end(), with a descriptor that rides with it, the output's from here on (-1:
+ * none). */
 int connection_message_end_with(struct connection *, struct packer *, int fd);
 
 /* Where it is packed. */

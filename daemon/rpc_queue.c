@@ -170,7 +170,9 @@ void rpc_on_PIPE_OPEN(struct rpc_call *call)
 
         if (rpc_object_name(call, &name) < 0 || rpc_takes_descriptor(call) < 0)
                 return;
-        int r = take_pipe(call, name.text, &fd);
+        int r = connection_admit_descriptor(call->connection);
+        if (r == 0)
+                r = take_pipe(call, name.text, &fd);
         if (r == CORE_UNKNOWN_OBJECT) {
                 end = 0;
                 r = make_pipe(call, name.text, &fd);

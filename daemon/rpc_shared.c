@@ -215,6 +215,9 @@ int rpc_answer_object(struct daemon *daemon, struct core_request request, const 
         if (!connection)
                 return 0;
         if (is_memory(object)) {
+                int r = connection_admit_descriptor(connection);
+                if (r != 0)
+                        return r;
                 fd = memory_descriptor(daemon, object);
                 if (fd < 0)
                         return fd;
@@ -447,8 +450,12 @@ void rpc_on_SHARED_OPEN(struct rpc_call *call)
                 return;
         if (complete(call, name.text, &open) < 0)
                 return;
-        int r = core_object_open(call->daemon->core, call->connection->index, name.text, &open,
-                                 call->daemon->now, &object);
+        int r = 0;
+        if (open.kind == OBJECT_VALUE || open.kind == OBJECT_ARRAY)
+                r = connection_admit_descriptor(call->connection);
+        if (r == 0)
+                r = core_object_open(call->daemon->core, call->connection->index, name.text, &open,
+                                     call->daemon->now, &object);
         if (r == 0)
                 r = answer_open(call, name.text, &object);
         if (r != 0)

@@ -65,7 +65,7 @@ struct worker {
         struct area *area;
         bool shares_area;       /* its hello said so */
         bool takes_descriptors; /* the same */
-        uint32_t n_asked; /* requests, over all */
+        uint32_t n_asked;       /* requests, over all */
         uint32_t asks_by; /* number of the connection by which its task asks, if worker_asks_by() finds it */
         struct rights *rights[LIMIT_SLOTS]; /* of those who brought what was last sent there, or NULL */
         uint64_t task_at[LIMIT_SLOTS];      /* which was that */

@@ -77,6 +77,8 @@ static inline size_t output_size(const struct output *o)
 {
         return buffer_size(&o->bytes);
 }
+/* Descriptors that wait. */
+uint32_t output_fds(const struct output *o);
 /* Says that the message which was just appended (its last `message_bytes` bytes) carries these descriptors
  * (at most LIMIT_DESCRIPTORS; none: no mark). To be said before any of it is flushed. On success they belong
  * to the output; -ENOMEM: they stay the caller's. */

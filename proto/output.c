@@ -42,6 +42,16 @@ void output_deinit(struct output *o)
         buffer_deinit(&o->bytes);
 }
 
+uint32_t output_fds(const struct output *o)
+{
+        const struct output_mark *mark;
+        uint32_t n = 0;
+
+        STAILQ_FOREACH (mark, &o->marks, link)
+                n += mark->n_fds;
+        return n;
+}
+
 int output_mark(struct output *o, size_t message_bytes, const int *fds, uint32_t n_fds)
 {
         struct output_mark *mark;

@@ -369,6 +369,8 @@ void core_connection_close(struct core *, uint32_t connection, int64_t now);
 int core_connection_open_task(struct core *, uint32_t connection, uint32_t worker, int64_t now);
 /* How many bytes wait in the connection's output now (the daemon says so when it has flushed or appended). */
 void core_connection_output(struct core *, uint32_t connection, uint64_t unsent_bytes);
+/* How many descriptors of answers wait there: fewer, or more where the user may have them (CORE_QUOTA). */
+int core_connection_descriptors(struct core *, uint32_t connection, uint32_t n);
 /* Whether it is above its mark: then nothing is read from it. */
 bool core_connection_blocked(const struct core *, uint32_t connection);
 /* Input held for an unfinished message, charged to the connection's user. CORE_QUOTA: not taken. */

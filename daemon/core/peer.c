@@ -130,6 +130,7 @@ void peer_close(struct peer *peer)
         lanes_orphan(peer);
         assert(TAILQ_EMPTY(&peer->held));
         user_release(peer->user, ACCOUNT_BYTES, peer->unsent_bytes + peer->input_bytes);
+        user_release(peer->user, ACCOUNT_DESCRIPTORS, peer->n_unsent_fds);
         user_unref(peer->user);
         core->peers[peer->index] = NULL;
         free(peer);
@@ -164,6 +165,22 @@ void core_connection_output(struct core *core, uint32_t connection, uint64_t uns
                 release_held(peer);
                 streams_resume(peer);
         }
+}
+
+int core_connection_descriptors(struct core *core, uint32_t connection, uint32_t n)
+{
+        struct peer *peer = peer_at(core, connection);
+        assert(peer);
+        if (n > peer->n_unsent_fds) {
+                int r = user_admit(peer->user, ACCOUNT_DESCRIPTORS, n - peer->n_unsent_fds);
+                if (r)
+                        return r;
+                user_charge(peer->user, ACCOUNT_DESCRIPTORS, n - peer->n_unsent_fds);
+        } else {
+                user_release(peer->user, ACCOUNT_DESCRIPTORS, peer->n_unsent_fds - n);
+        }
+        peer->n_unsent_fds = n;
+        return 0;
 }
 
 bool core_connection_blocked(const struct core *core, uint32_t connection)

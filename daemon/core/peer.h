@@ -22,6 +22,7 @@ struct peer {
         bool admin, blocked;
         uint32_t n_waiters;
         uint64_t unsent_bytes, input_bytes; /* both charged */
+        uint32_t n_unsent_fds;              /* the same */
         TAILQ_HEAD(, waiter) waiters;
         LIST_HEAD(, lane) lanes;
         struct lane *last_lane;  /* kept while empty, so that call after call needs no memory */

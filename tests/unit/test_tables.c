@@ -29,7 +29,7 @@ static void test_methods(void **state)
         for (int i = 0; i < N_METHODS; i++) {
                 const struct method_info *m = &method_table[i];
                 assert_int_equal(method_from_name(m->name, strlen(m->name)), i);
-                assert_int_equal(strspn(m->shape, "snNAaISm|o"), strlen(m->shape));
+                assert_int_equal(strspn(m->shape, "snNAaISmi|o"), strlen(m->shape));
                 assert_true(strchr(m->shape, 'o') == NULL || *(strchr(m->shape, 'o') + 1) == '\0');
         }
         assert_int_equal(method_from_name("cal", 3), N_METHODS);
