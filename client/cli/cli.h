@@ -16,7 +16,7 @@
 /* Exit statuses. run and attach have the command's own besides. */
 enum cli_exit {
         EXIT_DONE = 0,
-        EXIT_NOT_SUCCEEDED = 1, /* a task did not succeed */
+        EXIT_NOT_SUCCEEDED = 1, /* a task did not succeed; of a shared object: it is not so */
         EXIT_USAGE = 2,
         EXIT_ITEMS = 123,  /* map: some item failed */
         EXIT_TIME = 124,   /* time ran out */
@@ -36,13 +36,16 @@ struct cli {
         char **words; /* what follows the verb, as it was typed */
 };
 
+struct subverb;
+
 struct verb {
         const char *name;
         const char *arguments; /* for usage: "FUNCTION [ARG...]" */
         const char *summary;
         int (*run)(struct cli *, int argc, char **argv); /* argv[0] is the verb; returns the exit status */
-        const char *help;      /* further lines of help: the verb's own options, or NULL */
-        unsigned task_options; /* enum option_use: which task options it takes; 0: none */
+        const char *help;               /* further lines of help: the verb's own options, or NULL */
+        unsigned task_options;          /* enum option_use: which task options it takes; 0: none */
+        const struct subverb *subverbs; /* with run = verb_of_subverbs */
 };
 
 extern const struct verb verbs[];
