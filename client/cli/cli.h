@@ -99,6 +99,8 @@ struct cli_wait {
         int64_t patient_until_ms;
 };
 int cli_wait(struct cli *, const bool *done, struct cli_wait *);
+/* The signal that came since the last wait, which then is taken; 0. For who waits for something else. */
+int cli_signal_seen(void);
 /* A request without streams: start, wait. Returns r as ganger_call() does; *ret is to be freed. Format as in
  * ganger.h. */
 int cli_request(struct cli *, struct ganger_reply **ret, const char *method, const char *format, ...);
@@ -132,5 +134,6 @@ int verb_ping(struct cli *, int argc, char **argv);
 int verb_pool(struct cli *, int argc, char **argv);
 int verb_reload(struct cli *, int argc, char **argv);
 int verb_log_level(struct cli *, int argc, char **argv);
+int verb_lock(struct cli *, int argc, char **argv);
 
 #endif

@@ -158,6 +158,18 @@ const struct verb verbs[] = {
          .summary = "see, make and end objects that programs share by name",
          .run = verb_of_subverbs,
          .subverbs = shared_verbs},
+        {.name = "lock",
+         .arguments = "[OPTIONS] NAME [--] COMMAND [ARG...] | [OPTIONS] NAME -c STRING",
+         .summary = "run a command while a lock is held, as flock(1) does",
+         .run = verb_lock,
+         .help = "The exit status is the command's; 125 if the lock was lost meanwhile. It finds the "
+                 "fencing\n"
+                 "token, larger than that of every earlier holder, as GANGER_TOKEN in its environment.\n"
+                 "  -n, --nonblock        do not wait: exit status 1 if it is held\n"
+                 "  -w, --timeout TIME    wait no longer than that: exit status 1\n"
+                 "  -E, --conflict-exit-code N   this exit status instead of 1\n"
+                 "  -c, --command STRING  run it by a shell (sh -c)\n"
+                 "  --limit N             so many may hold it at a time (default 1)\n"},
         {.name = "queue",
          .arguments = "put | get | size | join ...",
          .summary = "put items into a queue that programs share, and take them out",
@@ -211,7 +223,7 @@ static void print_usage(FILE *file)
               "  125       ganger itself could not: no daemon, refused, connection lost\n"
               "  130, 143  a signal to ganger, which cancels what it waits for (result, wait: ends the "
               "wait)\n"
-              "run and attach have the command's own: 126 it is not executable, 127 it is not found,\n"
+              "run, attach and lock have the command's own: 126 it is not executable, 127 it is not found,\n"
               "128+n signal n ended it.\n",
               file);
 }
