@@ -393,9 +393,6 @@ int cli_refused(const struct cli *cli, int r, const struct ganger_reply *reply)
         case GANGER_UNKNOWN_TASK:
                 cli_say("`ganger list` shows the tasks that are known");
                 break;
-        case GANGER_UNKNOWN_OBJECT:
-                cli_say("`ganger shared list` shows the objects that you may use");
-                break;
         case GANGER_INVALID_PARAMS: /* of what was typed: the message names the option */
                 return EXIT_USAGE;
         case GANGER_NOT_READY:

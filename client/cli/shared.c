@@ -204,9 +204,9 @@ static int shared_unlink(struct cli *cli, struct subline *line)
         int status = EXIT_DONE;
 
         cli_connect(cli);
-        for (char **name = line->words; *name; name++) {
+        for (; *line->words; line->words++) {
                 struct ganger_reply *reply = NULL;
-                int r = cli_request(cli, &reply, "shared.unlink", "[s]", *name);
+                int r = cli_request(cli, &reply, "shared.unlink", "[s]", line->words[0]);
                 int failed = r == 0 ? EXIT_DONE : subverb_failed(cli, line, r, reply);
                 ganger_reply_free(reply);
                 if (r < 0)

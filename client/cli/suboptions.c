@@ -27,7 +27,7 @@ static const struct sub_option_info {
         int64_t min, max;
 } table[N_SUB_OPTIONS] = {
         [SUB_TIMEOUT] = {"timeout", 't', TYPE_SECONDS, "timeout", "TIME",
-                         "wait no longer than that; 0: not at all (exit status 124)", 0, 0},
+                         "wait no longer than that; 0: not at all", 0, 0},
         [SUB_MAX] = {"max", 'n', TYPE_INTEGER, "max", "N", "at most N at a time", 1, MAX_BATCH},
         [SUB_ALL_THERE] = {"all-there", 'a', TYPE_FLAG, NULL, NULL, "all that are there", 0, 0},
         [SUB_ACK] = {"ack", 0, TYPE_FLAG, "ack", NULL,

@@ -177,9 +177,8 @@ int subverb_request(struct cli *cli, struct ganger_reply **ret, const char *meth
 /* What is not so, as a condition of a program: exit status 1. */
 static bool is_not_so(const struct subline *line, int r)
 {
-        return r == GANGER_KEY_CONFLICT || r == GANGER_UNKNOWN_OBJECT || r == GANGER_NOT_PERMITTED ||
-               r == GANGER_DEADLOCK || r == GANGER_BROKEN_BARRIER ||
-               (r == GANGER_INVALID_PARAMS && line->sub->absent_is_invalid);
+        return r == GANGER_KEY_CONFLICT || r == GANGER_NOT_PERMITTED || r == GANGER_DEADLOCK ||
+               r == GANGER_BROKEN_BARRIER || (r == GANGER_INVALID_PARAMS && line->sub->absent_is_invalid);
 }
 
 int subverb_failed(const struct cli *cli, const struct subline *line, int r, const struct ganger_reply *reply)
@@ -189,6 +188,11 @@ int subverb_failed(const struct cli *cli, const struct subline *line, int r, con
                                        r == -EINVAL ? "nested too deep" : "larger than the daemon takes");
         if (r < 0)
                 return cli_lost(cli, cli->verb->name, r);
+        if (r == GANGER_UNKNOWN_OBJECT) {
+                cli_say("%s: %s; `ganger shared list` shows those that you may use", line->words[0],
+                        ganger_message(reply));
+                return EXIT_NOT_SUCCEEDED;
+        }
         int status = cli_refused(cli, r, reply);
         return is_not_so(line, r) ? EXIT_NOT_SUCCEEDED : status;
 }
