@@ -281,6 +281,7 @@ const struct core_ops backend_ops = {
         .answer_map = backend_answer_map,
         .answer_refusal = backend_answer_refusal,
         .answer_done = backend_answer_done,
+        .answer_shared = backend_answer_shared,
         .connection_over = on_connection_over,
         .item = backend_item,
         .stream = backend_stream,
@@ -294,5 +295,6 @@ const struct core_ops backend_ops = {
         .collect_drop = on_collect_drop,
         .store = on_store,
         .random = on_random,
+        .in_group = backend_in_group,
         .note = on_note,
 };

@@ -10,6 +10,8 @@ void backend_answer_record(void *ctx, struct core_request, const struct core_rec
 void backend_answer_states(void *ctx, struct core_request, const uint64_t *ids, const enum task_state *,
                            size_t n);
 void backend_answer_map(void *ctx, struct core_request, const struct core_map_sum *);
+void backend_answer_shared(void *ctx, struct core_request, const struct core_shared_answer *);
+bool backend_in_group(void *ctx, uint32_t connection, gid_t gid);
 void backend_answer_done(void *ctx, struct core_request, uint32_t pool);
 void backend_answer_refusal(void *ctx, struct core_request, enum core_refusal);
 void backend_item(void *ctx, struct core_request, uint64_t index, payload_t,

@@ -18,6 +18,7 @@ struct core_config config_core(const struct configuration *c)
                                     .user_tasks = c->user_tasks,
                                     .user_descriptors = c->user_descriptors,
                                     .user_memory_bytes = c->user_memory_bytes,
+                                    .user_objects = c->user_objects,
                                     .stop_timeout = c->stop_timeout};
 }
 

@@ -90,7 +90,7 @@ struct configuration {
         uint64_t max_message_bytes;
         uint64_t output_limit_bytes;
         uint64_t memory_limit_bytes;
-        uint64_t user_connections, user_tasks, user_descriptors, user_memory_bytes;
+        uint64_t user_connections, user_tasks, user_descriptors, user_memory_bytes, user_objects;
         int64_t stop_timeout, start_timeout, message_timeout, client_timeout;
         uint32_t history;
         char **module_path;

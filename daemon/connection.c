@@ -36,25 +36,40 @@ void connection_message_begin(struct connection *c, struct packer *p)
 }
 
 /* Of a task it leaves with all else that its channel is given. */
-static int end_message(struct connection *c, struct packer *p)
+static int end_message(struct connection *c, struct packer *p, int fd)
 {
+        uint32_t n_fds = fd < 0 ? 0 : 1;
         int r;
 
         if (c->channel != NULL) {
                 size_t size_bytes = output_size(&c->channel->output) - p->start;
-                r = channel_message_end(c->channel, p, NULL, 0);
+                r = channel_message_end(c->channel, p, &fd, n_fds);
                 c->owed_bytes += r == 0 ? size_bytes : 0;
                 return r;
         }
         r = pack_end(p);
-        if (r == 0 && (c->closing || c->closed || c->broken))
+        if (r == 0 && (c->closing || c->closed || c->broken)) {
+                buffer_truncate(&c->output.bytes, p->start);
+                return n_fds > 0 ? -EPIPE : 0;
+        }
+        if (r == 0)
+                r = output_mark(&c->output, output_size(&c->output) - p->start, &fd, n_fds);
+        if (r < 0)
                 buffer_truncate(&c->output.bytes, p->start);
         return r;
 }
 
 int connection_message_end(struct connection *c, struct packer *p)
 {
-        int r = end_message(c, p);
+        return connection_message_end_with(c, p, -1);
+}
+
+int connection_message_end_with(struct connection *c, struct packer *p, int fd)
+{
+        int r = end_message(c, p, fd);
+
+        if (r < 0 && fd >= 0)
+                close(fd);
 
         if (r == -ENOMEM)
                 c->broken = true; /* not closed here: the core may be in the middle of something */

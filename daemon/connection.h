@@ -104,6 +104,8 @@ bool connections_have_output(const struct connections *);
 struct packer;
 void connection_message_begin(struct connection *, struct packer *);
 int connection_message_end(struct connection *, struct packer *);
+/* The same, with a descriptor that rides with it, the output's from here on (-1: none). */
+int connection_message_end_with(struct connection *, struct packer *, int fd);
 
 /* Where it is packed. */
 static inline struct output *connection_output(struct connection *c)

@@ -22,6 +22,7 @@
 #include "daemon/log.h"
 #include "daemon/pools.h"
 #include "daemon/reload.h"
+#include "daemon/rpc.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
 #include "proto/limits.h"
@@ -245,6 +246,8 @@ static void turn(struct daemon *d)
 
         d->state->again = false;
         daemon_update_now(d);
+        if (rpc_turn(d->rpc))
+                d->state->again = true;
         next = core_turn(d->core, d->now);
         connections_flush(d->connections);
         workers_flush(d->workers);

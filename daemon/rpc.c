@@ -63,6 +63,7 @@ static int check_type(struct rpc_call *call, uint32_t i, char letter, const stru
         const char *text;
         size_t size_bytes;
         uint64_t number;
+        int64_t integer;
         uint32_t n;
 
         switch (letter) {
@@ -85,6 +86,14 @@ static int check_type(struct rpc_call *call, uint32_t i, char letter, const stru
         case 'a':
                 if (reader_array(&copy, &n) < 0)
                         return shape_wrong(call, i, "an array", reader);
+                return 0;
+        case 'm':
+                if (reader_map(&copy, &n) < 0)
+                        return shape_wrong(call, i, "a map", reader);
+                return 0;
+        case 'i':
+                if (reader_int(&copy, &integer) < 0)
+                        return shape_wrong(call, i, "an integer", reader);
                 return 0;
         case 'A':
                 return 0;
@@ -298,6 +307,11 @@ const struct connection_callbacks rpc_connection_callbacks = {.on_open = on_open
                                                               .on_close = on_close,
                                                               .on_over = on_over};
 
+bool rpc_turn(struct rpc *rpc)
+{
+        return rpc->memories.first && memories_turn(rpc->daemon);
+}
+
 int rpc_new(struct daemon *daemon, struct rpc **ret)
 {
         struct rpc *rpc = calloc(1, sizeof(*rpc));
@@ -317,6 +331,7 @@ struct rpc *rpc_free(struct rpc *rpc)
 {
         if (!rpc)
                 return NULL;
+        memories_deinit(&rpc->memories);
         backend_deinit(&rpc->backend);
         free(rpc);
         return NULL;

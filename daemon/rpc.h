@@ -32,6 +32,9 @@ const char *rpc_serve_task(struct rpc *, struct connection *, const struct envel
 /* userdata: struct rpc. */
 extern const struct connection_callbacks rpc_connection_callbacks;
 
+/* What takes more than one turn goes on. True: it will need the next one, too. */
+bool rpc_turn(struct rpc *);
+
 /* A reload is over: its caller is told. pool: the one that was reloaded, or CORE_NO_POOL. r: 0, an enum
  * reload_result or -errno; then why. */
 void rpc_reload_over(struct daemon *, const struct reload_caller *, uint32_t pool, int r,

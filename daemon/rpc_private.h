@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the rpc layer share: rpc.c (dispatch), rpc_reply.c (answers and errors), rpc_options.c
- * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c, rpc_admin.c (handlers), backend.c and encode.c.
+ * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c, rpc_admin.c and, of shared objects, rpc_shared.c,
+ * rpc_lock.c, rpc_queue.c, rpc_dict.c, rpc_list.c (handlers), backend.c and encode.c.
  */
 #ifndef DAEMON_RPC_PRIVATE_H
 #define DAEMON_RPC_PRIVATE_H
@@ -10,6 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/backend.h"
+#include "daemon/memories.h"
 #include "daemon/rpc.h"
 #include "proto/errors.h"
 #include "proto/methods.h"
@@ -22,6 +24,7 @@
 struct rpc {
         struct daemon *daemon;
         struct backend backend;
+        struct memories memories; /* that are being made */
 };
 
 struct rpc_param {
@@ -71,6 +74,11 @@ void rpc_pack_refusal(struct packer *, const struct daemon *, int r);
 /* The notification is wrong, and has no answer of its own: the open map that it is about ends so. message
  * NULL: by the refusal r. */
 void rpc_end_map(struct rpc_call *, enum error_code, const char *message, int r);
+
+/* -- rpc_wait.c -- */
+
+/* The parameter i: one id, or an array of them, to be freed. 0, or < 0: answered. */
+int rpc_ids(struct rpc_call *, uint32_t i, uint64_t **ret, size_t *ret_n);
 
 /* -- rpc_options.c -- */
 

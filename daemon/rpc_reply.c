@@ -10,6 +10,7 @@
 #include "daemon/encode.h"
 #include "daemon/log.h"
 #include "daemon/rpc_private.h"
+#include "daemon/rpc_shared.h"
 
 #define MESSAGE_BYTES 1024
 
@@ -86,11 +87,51 @@ static const struct {
                             "the request was given up, or the task that made it was told to end"},
         [CORE_KEY_CONFLICT] = {ERROR_KEY_CONFLICT,
                                "a task with this key is known that has another function or other arguments"},
-        [CORE_DEADLOCK] = {ERROR_DEADLOCK, "the task would wait for what waits for it"},
+        [CORE_DEADLOCK] = {ERROR_DEADLOCK, NULL},
         [CORE_NESTING] = {ERROR_NESTING_LIMIT, NULL},
+        [CORE_UNKNOWN_OBJECT] = {ERROR_UNKNOWN_OBJECT,
+                                 "there is no shared object of this name, or no longer"},
+        [CORE_EXISTS] = {ERROR_KEY_CONFLICT, "there is a shared object of this name already (exclusive)"},
+        [CORE_CLASH] = {ERROR_KEY_CONFLICT, NULL},
+        [CORE_VERSION] = {ERROR_KEY_CONFLICT, NULL},
+        [CORE_NOT_PERMITTED] = {ERROR_NOT_PERMITTED,
+                                "the shared object is another user's, and its mode does not let you do that"},
+        [CORE_NOT_HELD] = {ERROR_NOT_PERMITTED, "the lock is not held by this owner on this connection"},
+        [CORE_BROKEN] = {ERROR_BROKEN_BARRIER,
+                         "the barrier is broken: one who waited has gone, given up or run out of time"},
+        [CORE_RANGE] = {ERROR_INVALID_PARAMS, "there is no such place in the list"},
         [CORE_TOO_LARGE] = {ERROR_TOO_LARGE,
                             "the answer would be larger than a message may be (max_message)"},
 };
+
+static void say_version(const struct core_clash *clash, char *ret, size_t size_bytes)
+{
+        if (!clash->key)
+                snprintf(ret, size_bytes, "the list has the version %llu",
+                         (unsigned long long)clash->version);
+        else if (!clash->version)
+                snprintf(ret, size_bytes, "the key \"%s\" is not there", clash->key);
+        else
+                snprintf(ret, size_bytes, "the key \"%s\" has the version %llu", clash->key,
+                         (unsigned long long)clash->version);
+}
+
+/* What only the core can say. False: it is a quota. */
+static bool say_refusal(const struct daemon *daemon, int r, char *ret, size_t size_bytes)
+{
+        const struct core_clash clash = core_refused_clash(daemon->core);
+
+        if (r == CORE_CLASH)
+                rpc_clash_message(&clash, ret, size_bytes);
+        else if (r == CORE_VERSION)
+                say_version(&clash, ret, size_bytes);
+        else if (r == CORE_DEADLOCK)
+                snprintf(ret, size_bytes, "%s", core_refused_circle(daemon->core));
+        else
+                return false;
+        encode_clean(ret);
+        return true;
+}
 
 void rpc_pack_refusal(struct packer *packer, const struct daemon *daemon, int r)
 {
@@ -99,8 +140,9 @@ void rpc_pack_refusal(struct packer *packer, const struct daemon *daemon, int r)
         assert(r != 0);
         if (r < 0)
                 r = CORE_OUT_OF_MEMORY; /* nothing else fails in the core */
-        if (refusals[r].message) {
-                encode_error(packer, refusals[r].code, refusals[r].message, NULL);
+        const char *why = refusals[r].message;
+        if (why || say_refusal(daemon, r, message, sizeof(message))) {
+                encode_error(packer, refusals[r].code, why ? why : message, NULL);
                 return;
         }
         const struct core_quota quota = core_refused_quota(daemon->core);

@@ -15,10 +15,9 @@ static uint64_t id_param(const struct rpc_call *call)
         return id;
 }
 
-/* One id, or an array of them, to be freed. 0, or < 0: answered. */
-static int ids_param(struct rpc_call *call, uint64_t **ret, size_t *ret_n)
+int rpc_ids(struct rpc_call *call, uint32_t i, uint64_t **ret, size_t *ret_n)
 {
-        struct reader reader = rpc_param(call, 0);
+        struct reader reader = rpc_param(call, i);
         uint32_t n = 1;
 
         if (reader_array(&reader, &n) == 0 && n > LIMIT_WAIT_IDS) {
@@ -31,8 +30,8 @@ static int ids_param(struct rpc_call *call, uint64_t **ret, size_t *ret_n)
                 rpc_refuse(call, -ENOMEM);
                 return -ENOMEM;
         }
-        for (uint32_t i = 0; i < n; i++)
-                reader_uint(&reader, &ids[i]);
+        for (uint32_t at = 0; at < n; at++)
+                reader_uint(&reader, &ids[at]);
         *ret = ids;
         *ret_n = n;
         return 0;
@@ -70,7 +69,7 @@ void rpc_on_WAIT(struct rpc_call *call)
         size_t n;
 
         if (call->is_notification || rpc_options(call, wait_rules, N_MANY_OPTIONS, options) < 0 ||
-            ids_param(call, &ids, &n) < 0)
+            rpc_ids(call, 0, &ids, &n) < 0)
                 return;
         int64_t timeout = options[MANY_TIMEOUT].given ? options[MANY_TIMEOUT].duration : CORE_NEVER;
         size_t count =
@@ -108,7 +107,7 @@ void rpc_on_CANCEL(struct rpc_call *call)
         uint64_t *ids;
         size_t n, n_cancelled = 0;
 
-        if (ids_param(call, &ids, &n) < 0)
+        if (rpc_ids(call, 0, &ids, &n) < 0)
                 return;
         int r = core_cancel(call->daemon->core, call->connection->index, ids, n, call->daemon->now,
                             &n_cancelled);

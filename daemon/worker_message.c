@@ -214,7 +214,7 @@ static const char *on_stream(struct worker *worker, struct reader reader)
 
 struct greeting {
         uint64_t protocol, slots;
-        bool area;
+        bool area, descriptors;
         struct reader refused; /* what it could not make of itself, and why */
         uint32_t n_refused;
 };
@@ -244,6 +244,8 @@ static bool read_greeting(struct reader reader, struct greeting *ret)
                         r = reader_uint(&reader, &ret->slots);
                 else if (r == 0 && is("area", key, size_bytes))
                         r = reader_bool(&reader, &ret->area);
+                else if (r == 0 && is("descriptors", key, size_bytes))
+                        r = reader_bool(&reader, &ret->descriptors);
                 else if (r == 0 && is("refused", key, size_bytes))
                         r = read_refused(&reader, ret);
                 else if (r == 0)
@@ -291,6 +293,7 @@ static const char *on_hello(struct worker *worker, struct reader reader)
         if (worker->bad)
                 return NULL;
         worker->shares_area = greeting.area;
+        worker->takes_descriptors = greeting.descriptors;
         hear_refused(worker, &greeting);
         const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
                                                     (uint32_t)greeting.slots, daemon->now));
@@ -335,6 +338,7 @@ static const char *on_request(struct worker *worker, const struct envelope *enve
                 if (r != 0)
                         return "there is no memory for what it asks";
                 c->rights = rights_ref(rights_of(worker, c->task));
+                c->takes_descriptors = worker->takes_descriptors;
                 worker->asks_by = c->index;
         }
         /* Others have their turn, also while a worker asks and asks. */

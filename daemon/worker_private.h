@@ -63,7 +63,8 @@ struct worker {
         int pidfd; /* -1: not open */
         int statm; /* /proc/PID/statm, once worker_rss_now() was asked; -1 */
         struct area *area;
-        bool shares_area; /* its hello said so */
+        bool shares_area;       /* its hello said so */
+        bool takes_descriptors; /* the same */
         uint32_t n_asked; /* requests, over all */
         uint32_t asks_by; /* number of the connection by which its task asks, if worker_asks_by() finds it */
         struct rights *rights[LIMIT_SLOTS]; /* of those who brought what was last sent there, or NULL */

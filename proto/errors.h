@@ -23,7 +23,7 @@
         X(12, SHUTTING_DOWN, "shutting_down", "the daemon stops and takes no new tasks")                     \
         X(13, OUT_OF_MEMORY, "out_of_memory", "the daemon has no memory for this request")                   \
         X(14, DEADLOCK, "deadlock", "waiting would never end")                                               \
-        X(15, KEY_CONFLICT, "key_conflict", "what is known by this key or name is not as was said")              \
+        X(15, KEY_CONFLICT, "key_conflict", "what is known by this key or name is not as was said")          \
         X(16, NESTING_LIMIT, "nesting_limit", "too many tasks wait for tasks")                               \
         X(17, UNKNOWN_OBJECT, "unknown_object", "there is no shared object of this name")                    \
         X(18, BROKEN_BARRIER, "broken_barrier", "one of those who waited at the barrier has left it")        \

@@ -19,6 +19,9 @@
 #define LIMIT_NAME_BYTES          255         /* functions, pools, labels' units of naming */
 #define LIMIT_LABEL_BYTES         1024
 #define LIMIT_WAIT_IDS            65536       /* ids in one wait or cancel */
+#define LIMIT_ITEMS               65536       /* put into a queue, or got, by one request */
+#define LIMIT_KEY_BYTES           1024        /* of a dictionary */
+#define LIMIT_DELETED             1000        /* keys of a dictionary that are known to have been there */
 #define LIMIT_SLOTS               64          /* tasks sent ahead to one worker */
 #define LIMIT_STREAM_CREDIT_BYTES (64u << 10) /* stream data of one task on the way to gangerd */
 #define LIMIT_TAIL_BYTES          (64u << 10) /* kept of each of a task's streams */

@@ -5,8 +5,8 @@
  * test).
  *
  * Shapes, one letter a positional parameter: s string, n unsigned integer, N id or array of ids, A any value,
- * a array, I array of ids, S array of strings, m map; after '|' they may be left out. `o`: one map of options
- * may follow.
+ * a array, I array of ids, S array of strings, m map, i integer; after '|' they may be left out. `o`: one map
+ * of options may follow.
  */
 #ifndef PROTO_METHODS_H
 #define PROTO_METHODS_H
@@ -43,7 +43,40 @@ enum method_flags {
         X(POOL_PAUSE, "pool.pause", "s", METHOD_FLAG_ADMIN)                                                  \
         X(POOL_RESUME, "pool.resume", "s", METHOD_FLAG_ADMIN)                                                \
         X(POOL_DRAIN, "pool.drain", "so", METHOD_FLAG_ADMIN | METHOD_FLAG_WAITS)                             \
-        X(POOL_RELOAD, "pool.reload", "so", METHOD_FLAG_ADMIN | METHOD_FLAG_WAITS)
+        X(POOL_RELOAD, "pool.reload", "so", METHOD_FLAG_ADMIN | METHOD_FLAG_WAITS)                           \
+        X(SHARED_OPEN, "shared.open", "so", METHOD_FLAG_WAITS)                                               \
+        X(SHARED_LIST, "shared.list", "o", 0)                                                                \
+        X(SHARED_UNLINK, "shared.unlink", "s", 0)                                                            \
+        X(LOCK_ACQUIRE, "lock.acquire", "so", METHOD_FLAG_WAITS)                                             \
+        X(LOCK_RELEASE, "lock.release", "so", 0)                                                             \
+        X(CONDITION_WAIT, "condition.wait", "so", METHOD_FLAG_WAITS)                                         \
+        X(CONDITION_NOTIFY, "condition.notify", "so", 0)                                                     \
+        X(EVENT_SET, "event.set", "s", 0)                                                                    \
+        X(EVENT_CLEAR, "event.clear", "s", 0)                                                                \
+        X(EVENT_IS_SET, "event.is_set", "s", 0)                                                              \
+        X(EVENT_WAIT, "event.wait", "so", METHOD_FLAG_WAITS)                                                 \
+        X(BARRIER_WAIT, "barrier.wait", "so", METHOD_FLAG_WAITS)                                             \
+        X(BARRIER_RESET, "barrier.reset", "s", 0)                                                            \
+        X(BARRIER_ABORT, "barrier.abort", "s", 0)                                                            \
+        X(QUEUE_PUT, "queue.put", "sao", METHOD_FLAG_WAITS)                                                  \
+        X(QUEUE_GET, "queue.get", "so", METHOD_FLAG_WAITS)                                                   \
+        X(QUEUE_TASK_DONE, "queue.task_done", "sN", 0)                                                       \
+        X(QUEUE_JOIN, "queue.join", "so", METHOD_FLAG_WAITS)                                                 \
+        X(QUEUE_SIZE, "queue.size", "s", 0)                                                                  \
+        X(PIPE_OPEN, "pipe.open", "s", 0)                                                                    \
+        X(DICT_GET, "dict.get", "sA", 0)                                                                     \
+        X(DICT_SET, "dict.set", "smo", 0)                                                                    \
+        X(DICT_DELETE, "dict.delete", "sAo", 0)                                                              \
+        X(DICT_ADD, "dict.add", "ssA", 0)                                                                    \
+        X(DICT_ITEMS, "dict.items", "so", 0)                                                                 \
+        X(DICT_LEN, "dict.len", "s", 0)                                                                      \
+        X(DICT_WATCH, "dict.watch", "so", METHOD_FLAG_WAITS)                                                 \
+        X(LIST_PUSH, "list.push", "sao", 0)                                                                  \
+        X(LIST_POP, "list.pop", "so", 0)                                                                     \
+        X(LIST_GET, "list.get", "si", 0)                                                                     \
+        X(LIST_SET, "list.set", "siAo", 0)                                                                   \
+        X(LIST_SLICE, "list.slice", "sii", 0)                                                                \
+        X(LIST_LEN, "list.len", "s", 0)
 
 enum method {
 #define X(symbol, name, shape, flags) METHOD_##symbol,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Users and their accounts: connections, unfinished tasks, descriptors, bytes. Admission asks whether there
- * is room; after it everything that is held for a user is charged here and released here, and nowhere else,
- * so that a user who is gone has accounts of zero (asserted).
+ * Users and their accounts: connections, unfinished tasks, descriptors, bytes, shared objects. Admission asks
+ * whether there is room; after it everything that is held for a user is charged here and released here, and
+ * nowhere else, so that a user who is gone has accounts of zero (asserted).
  */
 #include "daemon/core/core_private.h"
 
@@ -55,6 +55,7 @@ int user_admit(struct user *user, enum account_kind kind, uint64_t amount)
                 [ACCOUNT_TASKS] = {"user_tasks", config->user_tasks},
                 [ACCOUNT_DESCRIPTORS] = {"user_descriptors", config->user_descriptors},
                 [ACCOUNT_BYTES] = {"user_memory", config->user_memory_bytes},
+                [ACCOUNT_OBJECTS] = {"user_objects", config->user_objects},
         };
         uint64_t used = user->used[kind], limit = limits[kind].limit;
         if (amount > limit || used > limit - amount)
@@ -160,4 +161,5 @@ void core_account(const struct core *core, uid_t uid, struct core_account *ret)
         ret->tasks = user->used[ACCOUNT_TASKS];
         ret->descriptors = user->used[ACCOUNT_DESCRIPTORS];
         ret->bytes = user->used[ACCOUNT_BYTES];
+        ret->objects = user->used[ACCOUNT_OBJECTS];
 }

@@ -9,7 +9,14 @@
 
 struct task;
 
-enum account_kind { ACCOUNT_CONNECTIONS, ACCOUNT_TASKS, ACCOUNT_DESCRIPTORS, ACCOUNT_BYTES, N_ACCOUNTS };
+enum account_kind {
+        ACCOUNT_CONNECTIONS,
+        ACCOUNT_TASKS,
+        ACCOUNT_DESCRIPTORS,
+        ACCOUNT_BYTES,
+        ACCOUNT_OBJECTS,
+        N_ACCOUNTS
+};
 struct user {
         struct table_link by_uid;
         struct core *core;
@@ -17,7 +24,7 @@ struct user {
         LIST_HEAD(, turn) turns;
         TAILQ_HEAD(, task) parked; /* ready, but their results would be more than he may hold */
         TAILQ_ENTRY(user) link;    /* core.parked_users, while some are parked */
-        uint32_t n_refs;           /* peers, tasks, turns */
+        uint32_t n_refs;           /* peers, tasks, turns, objects */
 };
 int user_get(struct core *, uid_t, struct user **ret);
 struct user *user_unref(struct user *);

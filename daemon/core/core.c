@@ -42,6 +42,7 @@ int core_new(const struct core_config *config, const struct core_ops *ops, void 
         core->ctx = ctx;
         core->now = INT64_MIN;
         core->next_id = config->first_id ? config->first_id : 1;
+        core->last_token = core->next_id;
         core->stop_timer.kind = TIMER_STOP;
         TAILQ_INIT(&core->all_tasks);
         TAILQ_INIT(&core->parked_users);
@@ -50,8 +51,9 @@ int core_new(const struct core_config *config, const struct core_ops *ops, void 
         core->key_secret = secret;
         if (table_init(&core->tasks, 0) < 0 || table_init(&core->keys, secret) < 0 ||
             table_init(&core->users, FIBONACCI) < 0 || table_init(&core->waiters, secret) < 0 ||
-            table_init(&core->lanes, FIBONACCI) < 0 || history_init(&core->history, config->history) < 0 ||
-            timers_reserve(&core->timers, 1) < 0) {
+            table_init(&core->lanes, FIBONACCI) < 0 || table_init(&core->objects, secret) < 0 ||
+            table_init(&core->memories, 0) < 0 || table_init(&core->leases, 0) < 0 ||
+            history_init(&core->history, config->history) < 0 || timers_reserve(&core->timers, 1) < 0) {
                 core_free(core);
                 return -ENOMEM;
         }
@@ -260,6 +262,7 @@ struct core *core_free(struct core *core)
                         drop_runs(core->hands[i]);
                         hand_free(core->hands[i]);
                 }
+        objects_free(core);
         for (size_t i = 0; i < core->n_peers; i++)
                 if (core->peers[i])
                         drop_peer(core, core->peers[i]);
@@ -269,7 +272,7 @@ struct core *core_free(struct core *core)
                 pool_free(core->pools[i]);
         history_deinit(core);
         assert(core->bytes == 0);
-        for (struct table *table = &core->users; table <= &core->lanes; table++)
+        for (struct table *table = &core->users; table <= &core->leases; table++)
                 if (table->buckets)
                         table_deinit(table); /* asserts that nobody is left: all accounts are zero */
         while (core->spare_tasks) {

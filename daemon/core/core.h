@@ -28,6 +28,7 @@
 #define CORE_NO_POOL UINT32_MAX
 
 struct core;
+struct core_shared_answer;
 
 /* Bytes (and descriptors) that the caller keeps under a number. PAYLOAD_CURRENT: what the event at hand
  * brought, still in its input buffer; who wants it longer calls keep(). */
@@ -68,6 +69,14 @@ enum core_refusal {
         CORE_KEY_CONFLICT,  /* the user's task with that key has another function or other arguments */
         CORE_DEADLOCK,      /* a task would wait for what waits for it */
         CORE_NESTING,       /* all workers that the pool may have would wait; the quota is nesting_limit's */
+        CORE_UNKNOWN_OBJECT,
+        CORE_EXISTS,        /* an object that was to be new */
+        CORE_CLASH,         /* the object is otherwise: core_refused_clash() says how */
+        CORE_VERSION,       /* its version is another: the same */
+        CORE_NOT_PERMITTED, /* the object's mode */
+        CORE_NOT_HELD,      /* a lock, by who would release it */
+        CORE_BROKEN,        /* a barrier */
+        CORE_RANGE,         /* there is no such place in the list */
 };
 
 struct core_quota {
@@ -201,6 +210,8 @@ struct core_ops {
         void (*answer_refusal)(void *ctx, struct core_request, enum core_refusal);
         /* core_pool_drain(), core_pool_await_renewal(): it is so. pool: CORE_NO_POOL: all. */
         void (*answer_done)(void *ctx, struct core_request, uint32_t pool);
+        /* Of requests about shared objects (core_shared.h). */
+        void (*answer_shared)(void *ctx, struct core_request, const struct core_shared_answer *);
         /* A connection of core_connection_open_task() is over, its open requests get no answer: the number is
          * free again. */
         void (*connection_over)(void *ctx, uint32_t connection);
@@ -239,6 +250,7 @@ struct core_ops {
 
         /* -- the rest -- */
         double (*random)(void *ctx); /* [0, 1) */
+        bool (*in_group)(void *ctx, uint32_t connection, gid_t);
         void (*note)(void *ctx, enum core_note, uint32_t pool, uint32_t worker, const struct core_record *);
 };
 
@@ -249,7 +261,7 @@ struct core_config {
         uint64_t output_limit_bytes; /* the mark of a connection's unsent output */
         uint64_t memory_limit_bytes; /* of all users together */
         uint64_t max_answer_bytes;   /* collect */
-        uint64_t user_connections, user_tasks, user_descriptors, user_memory_bytes;
+        uint64_t user_connections, user_tasks, user_descriptors, user_memory_bytes, user_objects;
         int64_t stop_timeout;
 };
 
@@ -458,7 +470,7 @@ bool core_worker_status(const struct core *, uint32_t connection, uint32_t worke
 uint32_t core_workers_end(const struct core *);
 
 struct core_account {
-        uint64_t connections, tasks, descriptors, bytes;
+        uint64_t connections, tasks, descriptors, bytes, objects;
 };
 /* Of one user; all zero if unknown. */
 void core_account(const struct core *, uid_t, struct core_account *ret);

@@ -4,6 +4,7 @@
  * outside daemon/core includes it.
  *
  *      user ─ peer (a connection) ─ waiter (an open request) ─ watch ─ task
+ *      user ─ object (shared) ─ hold, lease, object_wait ─ peer
  *      pool ─ hand (a worker) ─ run (what stands in one of its slots) ─ task, or a chunk of a map
  *      pool ─ rank ─ turn (a user) ─ level (a priority) ─ lane (a connection) ─ task
  *
@@ -16,6 +17,7 @@
 
 #include "daemon/core/history.h"
 #include "daemon/core/map.h"
+#include "daemon/core/object.h"
 #include "daemon/core/peer.h"
 #include "daemon/core/pool.h"
 #include "daemon/core/waiter.h"
@@ -28,8 +30,10 @@ struct core {
         int64_t now;
         uint64_t next_id, next_order;
         struct core_quota quota;
+        struct core_clash clash;
+        char circle[512];
         struct timers timers;
-        struct table users, tasks, waiters, keys, lanes;
+        struct table users, tasks, waiters, keys, lanes, objects, memories, leases;
         TAILQ_HEAD(task_list, task) all_tasks;
         size_t n_unfinished;
         struct history history;
@@ -41,6 +45,7 @@ struct core {
         uint32_t n_pools;
         uint64_t bytes; /* of all users */
         uint64_t key_secret;
+        uint64_t last_object, last_token;
         bool stopping, stop_is_over, drained, in_store;
         struct timer stop_timer;
         LIST_HEAD(, waiter) pool_waiters;
@@ -54,6 +59,9 @@ void core_update_now(struct core *, int64_t now);
 int pointers_reserve(void *array, size_t *n, size_t i);
 
 /* -- key.c -- */
+
+/* A number for a text that no client can choose. */
+uint64_t core_hash(const struct core *, uint64_t seed, const char *text);
 
 /* The task that this spec joins: *ret NULL if there is none. 0 or CORE_KEY_CONFLICT. */
 int key_find(const struct peer *, const struct core_spec *, struct task **ret);

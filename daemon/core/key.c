@@ -6,11 +6,11 @@
  */
 #include "daemon/core/core_private.h"
 
-static uint64_t number_of(const struct core *core, uid_t uid, const char *key)
+uint64_t core_hash(const struct core *core, uint64_t seed, const char *text)
 {
-        uint64_t hash = (core->key_secret ^ uid) * UINT64_C(0x9e3779b97f4a7c15);
-        for (; *key; key++)
-                hash = (hash ^ (unsigned char)*key) * UINT64_C(0x100000001b3);
+        uint64_t hash = (core->key_secret ^ seed) * UINT64_C(0x9e3779b97f4a7c15);
+        for (; *text; text++)
+                hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
         hash ^= hash >> 32;
         hash *= core->key_secret;
         return hash ^ hash >> 29;
@@ -22,7 +22,7 @@ int key_find(const struct peer *peer, const struct core_spec *spec, struct task 
         *ret = NULL;
         if (!spec->key)
                 return 0;
-        struct table_link *link = table_find(&core->keys, number_of(core, user_uid(peer->user), spec->key));
+        struct table_link *link = table_find(&core->keys, core_hash(core, user_uid(peer->user), spec->key));
         if (!link)
                 return 0;
         const struct task_extra *extra = CONTAINER_OF(link, struct task_extra, by_key);
@@ -37,7 +37,7 @@ int key_find(const struct peer *peer, const struct core_spec *spec, struct task 
 void key_add(struct core *core, struct task *task)
 {
         struct task_extra *extra = task->extra;
-        table_add(&core->keys, &extra->by_key, number_of(core, user_uid(task->user), extra->key));
+        table_add(&core->keys, &extra->by_key, core_hash(core, user_uid(task->user), extra->key));
 }
 
 void key_remove(struct core *core, struct task *task)

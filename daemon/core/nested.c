@@ -10,8 +10,6 @@
  */
 #include "daemon/core/core_private.h"
 
-#define DEADLOCK_STEPS_MAX 10000 /* tasks that are looked at for a circle */
-
 int core_connection_open_task(struct core *core, uint32_t connection, uint32_t worker, int64_t now)
 {
         struct hand *hand = hand_at(core, worker);
@@ -90,75 +88,6 @@ int peer_admit_waiting(struct peer *peer)
         return pool_admit_waiting(peer->pool);
 }
 
-/* -- circles -- */
-
-static bool task_reaches(const struct task *from, const struct task *to, unsigned *n_steps);
-
-/* Whether so many of what it watches cannot end before that one that the others are too few. */
-static bool wait_reaches(const struct wait *wait, const struct task *to, unsigned *n_steps)
-{
-        size_t n_enough = wait->n_ended;
-        for (size_t i = 0; n_enough < wait->count && i < wait->n; i++) {
-                const struct task *task = wait->watches[i].task;
-                n_enough += task && !task_reaches(task, to, n_steps);
-        }
-        return n_enough < wait->count;
-}
-
-static bool waiter_reaches(const struct waiter *waiter, const struct task *to, unsigned *n_steps)
-{
-        if (waiter->wait)
-                return wait_reaches(waiter->wait, to, n_steps);
-        return waiter->watch.task && task_reaches(waiter->watch.task, to, n_steps);
-}
-
-/* A circle that was met before on this way: it cannot end by itself. */
-static bool run_reaches(const struct run *run, const struct task *to, unsigned *n_steps)
-{
-        struct peer *peer = run->hand->peer;
-        const struct waiter *waiter;
-        bool reaches = false;
-        if (!peer || peer->run != run)
-                return false;
-        if (peer->is_looked_at)
-                return true;
-        peer->is_looked_at = true;
-        TAILQ_FOREACH (waiter, &peer->waiters, link) {
-                reaches = reaches || waiter_reaches(waiter, to, n_steps);
-        }
-        peer->is_looked_at = false;
-        return reaches;
-}
-
-static bool task_reaches(const struct task *from, const struct task *to, unsigned *n_steps)
-{
-        const struct run *run;
-        if (from == to)
-                return true;
-        if (++*n_steps > DEADLOCK_STEPS_MAX)
-                return false;
-        if (!from->map)
-                return from->run && run_reaches(from->run, to, n_steps);
-        TAILQ_FOREACH (run, &from->map->chunks, of_map) {
-                if (run_reaches(run, to, n_steps))
-                        return true;
-        }
-        return false;
-}
-
-bool peer_would_deadlock(const struct peer *peer, const struct task *task)
-{
-        unsigned n_steps = 0;
-        return peer->run && !TASK_IS_END(task->state) && task_reaches(task, peer->run->task, &n_steps);
-}
-
-bool peer_wait_would_deadlock(const struct waiter *waiter)
-{
-        unsigned n_steps = 0;
-        const struct run *run = waiter->peer->run;
-        return run && wait_reaches(waiter->wait, run->task, &n_steps);
-}
-
 /* -- children -- */
 
 void child_add(struct peer *parent, struct task *task)
@@ -211,7 +140,7 @@ void peer_on_verdict(struct peer *peer)
         cancel_children(peer);
         TAILQ_FOREACH_SAFE (waiter, &peer->waiters, link, next) {
                 if (waiter->kind != WAITER_CALL && waiter->kind != WAITER_MAP)
-                        waiter_refuse(peer->core, waiter, CORE_CANCELLED);
+                        waiter_give_up(peer->core, waiter);
         }
 }
 

@@ -33,6 +33,8 @@ int peer_new(struct core *core, uint32_t index, struct user *user, pid_t pid, st
         TAILQ_INIT(&peer->waiters);
         LIST_INIT(&peer->lanes);
         TAILQ_INIT(&peer->held);
+        LIST_INIT(&peer->holds);
+        LIST_INIT(&peer->leases);
         TAILQ_INIT(&peer->children);
         SLIST_INIT(&peer->awaited);
         core->peers[index] = peer;
@@ -95,6 +97,25 @@ static void give_up_requests(struct peer *peer)
         }
 }
 
+/* All that were leased from one queue are back before others get them. */
+static void give_back(struct peer *peer, struct object *queue)
+{
+        struct queue_item *item, *next;
+        LIST_FOREACH_SAFE (item, &peer->leases, of_peer, next) {
+                if (item->object == queue)
+                        queue_give_back(item);
+        }
+        queue_settle(queue);
+}
+
+static void release_objects(struct peer *peer)
+{
+        while (!LIST_EMPTY(&peer->holds))
+                hold_abandon(LIST_FIRST(&peer->holds));
+        while (!LIST_EMPTY(&peer->leases))
+                give_back(peer, LIST_FIRST(&peer->leases)->object);
+}
+
 void peer_close(struct peer *peer)
 {
         struct core *core = peer->core;
@@ -102,6 +123,7 @@ void peer_close(struct peer *peer)
         peer->blocked = false;
         release_held(peer);
         give_up_requests(peer);
+        release_objects(peer);
         while ((extra = TAILQ_FIRST(&peer->children)))
                 child_remove(extra->task);
         awaited_free_all(peer);

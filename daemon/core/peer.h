@@ -26,6 +26,8 @@ struct peer {
         LIST_HEAD(, lane) lanes;
         struct lane *last_lane;  /* kept while empty, so that call after call needs no memory */
         TAILQ_HEAD(, task) held; /* ready, but what they would stream has no room here */
+        LIST_HEAD(, hold) holds; /* of locks */
+        LIST_HEAD(, queue_item) leases;
         /* of a task: */
         struct run *run;                   /* where it runs; NULL: a client's */
         struct pool *pool;                 /* … and in which pool */
@@ -57,9 +59,6 @@ void peer_close(struct peer *);
 
 /* Whether a task may have one more open request: 0, CORE_NESTING, or CORE_CANCELLED under a verdict. */
 int peer_admit_waiting(struct peer *);
-/* Whether the task, if it waited for that one, would wait for itself. */
-bool peer_would_deadlock(const struct peer *, const struct task *);
-bool peer_wait_would_deadlock(const struct waiter *);
 /* After its open requests have changed. */
 void peer_update_waiting(struct peer *);
 void peer_stop_waiting(struct peer *);
@@ -68,6 +67,12 @@ void peer_on_verdict(struct peer *);
 /* A task's children: until they have ended, or the task has. */
 void child_add(struct peer *parent, struct task *);
 void child_remove(struct task *);
+
+/* -- circle.c -- */
+
+/* Whether the task, if it waited for that one, would wait for itself; then core->circle says how. */
+bool peer_would_deadlock(const struct peer *, const struct task *);
+bool peer_wait_would_deadlock(const struct waiter *);
 
 /* -- awaited.c -- */
 

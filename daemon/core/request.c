@@ -233,7 +233,8 @@ int core_cancel_request(struct core *core, struct core_request request, int64_t 
         case WAITER_DRAIN:
         case WAITER_RENEWAL:
         case WAITER_CALLERS:
-                waiter_refuse(core, waiter, CORE_CANCELLED);
+        case WAITER_OBJECT:
+                waiter_give_up(core, waiter);
                 break;
         }
         return 0;

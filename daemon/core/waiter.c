@@ -89,6 +89,8 @@ void waiter_free(struct core *core, struct waiter *waiter)
         }
         if (waiter->wait)
                 wait_free(core, waiter);
+        if (waiter->object_wait)
+                object_wait_free(core, waiter->object_wait);
         if (waiter->kind == WAITER_DRAIN || waiter->kind == WAITER_RENEWAL)
                 LIST_REMOVE(waiter, of_pool);
         user_release(peer->user, ACCOUNT_BYTES, waiter->reserved_bytes);
@@ -144,11 +146,21 @@ void waiter_answer(struct core *core, struct waiter *waiter, struct task *task)
         task->taken |= takes;
 }
 
+void waiter_give_up(struct core *core, struct waiter *waiter)
+{
+        if (waiter->object_wait)
+                object_wait_give_up(core, waiter->object_wait);
+        else
+                waiter_refuse(core, waiter, CORE_CANCELLED);
+}
+
 void waiter_on_timer(struct core *core, struct waiter *waiter)
 {
         timer_clear(core, &waiter->timer);
         if (waiter->wait)
                 wait_answer(core, waiter);
+        else if (waiter->object_wait)
+                object_wait_on_timer(core, waiter->object_wait);
         else
                 waiter_refuse(core, waiter, CORE_NOT_READY);
 }

@@ -9,6 +9,7 @@
 #include "daemon/core/timer.h"
 
 struct awaited;
+struct object_wait;
 struct peer;
 struct task;
 
@@ -20,7 +21,8 @@ enum waiter_kind {
         WAITER_WAIT,
         WAITER_DRAIN,
         WAITER_RENEWAL,
-        WAITER_CALLERS /* the core's caller answers it */
+        WAITER_CALLERS, /* the core's caller answers it */
+        WAITER_OBJECT   /* for something of a shared object */
 };
 struct watch {
         LIST_ENTRY(watch) link; /* task.watches */
@@ -46,7 +48,8 @@ struct waiter {
         TAILQ_ENTRY(waiter) link; /* peer.waiters */
         struct watch watch;
         struct timer timer;
-        struct wait *wait;
+        struct wait *wait;               /* WAITER_WAIT */
+        struct object_wait *object_wait; /* WAITER_OBJECT */
         enum waiter_kind kind;
         LIST_ENTRY(waiter) of_pool; /* core.pool_waiters: a drain, a renewal */
         uint32_t pool;              /* of those; CORE_NO_POOL: all */
@@ -73,6 +76,8 @@ void waiter_answer(struct core *, struct waiter *, struct task *);
 void waiter_refuse(struct core *, struct waiter *, enum core_refusal);
 /* Answers a request that is no waiter (any more) from the ended task. */
 void task_answer(struct core *, struct task *, struct core_request);
+/* It is given up, and is nobody's task's call: it ends as its kind does that. */
+void waiter_give_up(struct core *, struct waiter *);
 void waiter_on_timer(struct core *, struct waiter *);
 void wait_free(struct core *, struct waiter *);
 void wait_on_end(struct core *, struct watch *, enum task_state);

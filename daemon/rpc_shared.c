@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/* Methods of shared objects as such: shared.open, shared.list, shared.unlink. */
+#include "daemon/rpc_shared.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+#include "daemon/memories.h"
+#include "daemon/rpc_object.h"
+#include "proto/ganger_shared.h"
+
+#define LIST_DEFAULT 1000
+#define LIST_MAX     10000
+
+static const char *const kind_names[N_OBJECT_KINDS] = {
+        [OBJECT_VALUE] = "value",     [OBJECT_ARRAY] = "array", [OBJECT_LOCK] = "lock",
+        [OBJECT_EVENT] = "event",     [OBJECT_QUEUE] = "queue", [OBJECT_PIPE] = "pipe",
+        [OBJECT_BARRIER] = "barrier", [OBJECT_DICT] = "dict",   [OBJECT_LIST] = "list"};
+
+static const struct {
+        const char *name;
+        unsigned kinds; /* 1 << enum core_object_kind: who has it */
+} properties[N_PROPERTIES] = {
+        [PROPERTY_TYPE] = {"type", 1 << OBJECT_VALUE | 1 << OBJECT_ARRAY},
+        [PROPERTY_LENGTH] = {"length", 1 << OBJECT_VALUE | 1 << OBJECT_ARRAY},
+        [PROPERTY_LIMIT] = {"limit", 1 << OBJECT_LOCK},
+        [PROPERTY_REENTRANT] = {"reentrant", 1 << OBJECT_LOCK},
+        [PROPERTY_PARTIES] = {"parties", 1 << OBJECT_BARRIER},
+        [PROPERTY_MAXSIZE] = {"maxsize", 1 << OBJECT_QUEUE},
+};
+
+const char *rpc_object_kind_name(enum core_object_kind kind)
+{
+        return kind_names[kind];
+}
+
+void rpc_clash_message(const struct core_clash *clash, char *ret, size_t size_bytes)
+{
+        if (clash->property < 0)
+                snprintf(ret, size_bytes, "the name is another object's: it is a %s",
+                         kind_names[clash->kind]);
+        else if (clash->property == PROPERTY_TYPE)
+                snprintf(ret, size_bytes, "the %s is there already, and its type is %s",
+                         kind_names[clash->kind],
+                         ganger_shared_type_name((enum ganger_shared_type)clash->value));
+        else if (clash->property == PROPERTY_REENTRANT)
+                snprintf(ret, size_bytes, "the lock is there already, and is %sreentrant",
+                         clash->value ? "" : "not ");
+        else
+                snprintf(ret, size_bytes, "the %s is there already, and its %s is %llu",
+                         kind_names[clash->kind], properties[clash->property].name,
+                         (unsigned long long)clash->value);
+}
+
+/* -- descriptors -- */
+
+int rpc_takes_descriptor(struct rpc_call *call)
+{
+        if (call->connection->takes_descriptors)
+                return 0;
+        rpc_error(call, ERROR_INVALID_PARAMS,
+                  "%s answers with a descriptor: say descriptors: true in hello first", call->method->name);
+        return -EINVAL;
+}
+
+void rpc_pack_descriptor(struct packer *packer, enum descriptor_kind kind, uint64_t size_bytes)
+{
+        uint8_t body[EXT_DESCRIPTOR_SIZE_BYTES] = {(uint8_t)kind};
+
+        for (int i = 0; i < 8; i++)
+                body[1 + i] = (uint8_t)(size_bytes >> (56 - 8 * i));
+        msgpack_pack_ext(&packer->pk, sizeof(body), EXT_DESCRIPTOR);
+        msgpack_pack_ext_body(&packer->pk, body, sizeof(body));
+}
+
+int rpc_duplicate(int fd)
+{
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        return copy < 0 ? -errno : copy;
+}
+
+/* -- how an object looks -- */
+
+static bool is_memory(const struct core_object *object)
+{
+        return object->kind == OBJECT_VALUE || object->kind == OBJECT_ARRAY;
+}
+
+static uint32_t count_properties(enum core_object_kind kind)
+{
+        uint32_t n = 0;
+        for (int i = 0; i < N_PROPERTIES; i++)
+                n += properties[i].kinds >> kind & 1;
+        return n;
+}
+
+static void pack_property(struct packer *packer, const struct core_object *object, int i)
+{
+        pack_str(packer, properties[i].name);
+        if (i == PROPERTY_TYPE)
+                pack_str(packer, ganger_shared_type_name((enum ganger_shared_type)object->values[i]));
+        else if (i == PROPERTY_REENTRANT)
+                pack_bool(packer, object->values[i] != 0);
+        else
+                pack_uint(packer, object->values[i]);
+}
+
+static void pack_holders(struct packer *packer, const struct hold *hold)
+{
+        struct core_holder holder;
+        size_t n = 0;
+
+        for (const struct hold *next = hold; next; n++)
+                next = core_holder_next(next, &holder);
+        pack_str(packer, "holders");
+        pack_array(packer, n);
+        while (hold) {
+                hold = core_holder_next(hold, &holder);
+                pack_map(packer, 4);
+                pack_str(packer, "pid");
+                pack_int(packer, holder.pid);
+                pack_str(packer, "task");
+                if (holder.task)
+                        pack_uint(packer, holder.task);
+                else
+                        pack_nil(packer);
+                pack_str(packer, "owner");
+                pack_uint(packer, holder.owner);
+                pack_str(packer, "token");
+                pack_uint(packer, holder.token);
+        }
+}
+
+static void pack_pair(struct packer *packer, const char *key, uint64_t value)
+{
+        pack_str(packer, key);
+        pack_uint(packer, value);
+}
+
+static uint32_t count_state(enum core_object_kind kind)
+{
+        static const uint8_t n[N_OBJECT_KINDS] = {
+                [OBJECT_LOCK] = 1,  [OBJECT_EVENT] = 1, [OBJECT_BARRIER] = 1,
+                [OBJECT_QUEUE] = 2, [OBJECT_DICT] = 2,  [OBJECT_LIST] = 2};
+        return n[kind];
+}
+
+static void pack_state(struct packer *packer, const struct core_object *object)
+{
+        switch (object->kind) {
+        case OBJECT_LOCK:
+                pack_holders(packer, object->holders);
+                break;
+        case OBJECT_EVENT:
+                pack_str(packer, "set");
+                pack_bool(packer, object->is_set);
+                break;
+        case OBJECT_BARRIER:
+                pack_str(packer, "broken");
+                pack_bool(packer, object->is_broken);
+                break;
+        case OBJECT_QUEUE:
+                pack_pair(packer, "size", object->size);
+                pack_pair(packer, "leased", object->n_leased);
+                break;
+        case OBJECT_DICT:
+        case OBJECT_LIST:
+                pack_pair(packer, "length", object->size);
+                pack_pair(packer, "version", object->version);
+                break;
+        case OBJECT_VALUE:
+        case OBJECT_ARRAY:
+        case OBJECT_PIPE:
+        case N_OBJECT_KINDS:
+                break;
+        }
+}
+
+/* A map, with room for n more pairs. */
+static void pack_object(struct packer *packer, const struct daemon *daemon, const struct core_object *object,
+                        uint32_t n)
+{
+        pack_map(packer, 8 + count_properties(object->kind) + count_state(object->kind) + n);
+        pack_str(packer, "name");
+        pack_str(packer, object->name);
+        pack_str(packer, "kind");
+        pack_str(packer, kind_names[object->kind]);
+        pack_pair(packer, "uid", object->uid);
+        pack_str(packer, "gid");
+        if (object->gid == (gid_t)-1)
+                pack_nil(packer);
+        else
+                pack_uint(packer, object->gid);
+        pack_pair(packer, "mode", object->mode);
+        pack_str(packer, "created");
+        pack_double(packer, daemon_wall(daemon, object->created));
+        pack_pair(packer, "bytes", object->cost_bytes);
+        pack_pair(packer, "waiting", object->n_waiting);
+        for (int i = 0; i < N_PROPERTIES; i++)
+                if (properties[i].kinds >> object->kind & 1)
+                        pack_property(packer, object, i);
+        pack_state(packer, object);
+}
+
+int rpc_answer_object(struct daemon *daemon, struct core_request request, const struct core_object *object)
+{
+        struct connection *connection = connection_by_index(daemon->connections, request.connection);
+        struct packer packer;
+        int fd = -1;
+
+        if (!connection)
+                return 0;
+        if (is_memory(object)) {
+                fd = memory_descriptor(daemon, object);
+                if (fd < 0)
+                        return fd;
+        }
+        connection_message_begin(connection, &packer);
+        pack_response(&packer, request.msgid);
+        pack_object(&packer, daemon, object, fd >= 0 ? 1 : 0);
+        if (fd >= 0) {
+                pack_str(&packer, "object");
+                rpc_pack_descriptor(&packer, DESCRIPTOR_SHARED,
+                                    memory_size_bytes((unsigned)object->values[PROPERTY_TYPE],
+                                                      object->values[PROPERTY_LENGTH]));
+        }
+        connection_message_end_with(connection, &packer, fd);
+        return 0;
+}
+
+void rpc_object_size(struct rpc_call *call, enum core_object_kind kind)
+{
+        struct core_object object = {0};
+        struct rpc_name name;
+        struct packer packer;
+
+        if (rpc_object_name(call, &name) < 0)
+                return;
+        int r = core_object_look(call->daemon->core, call->connection->index, name.text, kind, &object);
+        if (r != 0 && r != CORE_UNKNOWN_OBJECT) {
+                rpc_refuse(call, r);
+        } else if (rpc_reply_begin(call, &packer)) {
+                pack_uint(&packer, object.size);
+                rpc_reply_end(call, &packer);
+        }
+}
+
+/* -- shared.open -- */
+
+enum {
+        OPEN_KIND,
+        OPEN_TYPE,
+        OPEN_LENGTH,
+        OPEN_LIMIT,
+        OPEN_REENTRANT,
+        OPEN_PARTIES,
+        OPEN_MAXSIZE,
+        OPEN_CREATE,
+        OPEN_EXCLUSIVE,
+        OPEN_MODE,
+        N_OPEN_OPTIONS
+};
+static const struct option_rule open_rules[N_OPEN_OPTIONS] = {
+        [OPEN_KIND] = {.name = "kind", .type = OPTION_NAME},
+        [OPEN_TYPE] = {.name = "type", .type = OPTION_NAME},
+        [OPEN_LENGTH] = {.name = "length", .type = OPTION_COUNT, .min = 1, .max = GANGER_SHARED_LENGTH_MAX},
+        [OPEN_LIMIT] = {.name = "limit", .type = OPTION_COUNT},
+        [OPEN_REENTRANT] = {.name = "reentrant", .type = OPTION_FLAG},
+        [OPEN_PARTIES] = {.name = "parties", .type = OPTION_COUNT},
+        [OPEN_MAXSIZE] = {.name = "maxsize", .type = OPTION_COUNT, .max = UINT32_MAX},
+        [OPEN_CREATE] = {.name = "create", .type = OPTION_FLAG},
+        [OPEN_EXCLUSIVE] = {.name = "exclusive", .type = OPTION_FLAG},
+        [OPEN_MODE] = {.name = "mode", .type = OPTION_COUNT, .max = 0777},
+};
+static const int option_of[N_PROPERTIES] = {
+        [PROPERTY_TYPE] = OPEN_TYPE,       [PROPERTY_LENGTH] = OPEN_LENGTH,
+        [PROPERTY_LIMIT] = OPEN_LIMIT,     [PROPERTY_REENTRANT] = OPEN_REENTRANT,
+        [PROPERTY_PARTIES] = OPEN_PARTIES, [PROPERTY_MAXSIZE] = OPEN_MAXSIZE,
+};
+
+/* 0, or < 0: answered. */
+static int take_kind(struct rpc_call *call, const struct option_value *option, enum core_object_kind *ret)
+{
+        for (int i = 0; i < N_OBJECT_KINDS; i++)
+                if (i != OBJECT_PIPE && strlen(kind_names[i]) == option->text_size_bytes &&
+                    memcmp(kind_names[i], option->text, option->text_size_bytes) == 0) {
+                        *ret = (enum core_object_kind)i;
+                        return 0;
+                }
+        rpc_error(call, ERROR_INVALID_PARAMS,
+                  "option kind of %s must be \"value\", \"array\", \"lock\", \"event\", \"barrier\", "
+                  "\"queue\", "
+                  "\"dict\" or \"list\"",
+                  call->method->name);
+        return -EINVAL;
+}
+
+static int take_property(struct rpc_call *call, struct core_open *open, int i,
+                         const struct option_value *option)
+{
+        uint64_t value = option->count;
+
+        if (!(properties[i].kinds >> open->kind & 1)) {
+                rpc_error(call, ERROR_INVALID_PARAMS, "a %s has no %s", kind_names[open->kind],
+                          properties[i].name);
+                return -EINVAL;
+        }
+        if (i == PROPERTY_REENTRANT)
+                value = option->flag;
+        if (i == PROPERTY_TYPE) {
+                int type = ganger_shared_type_from_name(option->text, option->text_size_bytes);
+                if (type < 0) {
+                        rpc_error(call, ERROR_INVALID_PARAMS,
+                                  "option type of %s must be \"i8\", \"i16\", \"i32\", \"i64\", \"u8\", "
+                                  "\"u16\", "
+                                  "\"u32\", \"u64\", \"f32\", \"f64\" or \"bytes\"",
+                                  call->method->name);
+                        return -EINVAL;
+                }
+                value = (uint64_t)type;
+        }
+        rpc_object_say(open, (enum core_property)i, value);
+        return 0;
+}
+
+static bool said(const struct core_open *open, enum core_property property)
+{
+        return open->shape.given >> property & 1;
+}
+
+/* What a new one would be, as far as it is known; what is missing is told where it is not there. */
+static const char *missing(const struct core_open *open)
+{
+        if (open->kind == OBJECT_ARRAY && !said(open, PROPERTY_LENGTH))
+                return "length";
+        if (open->kind == OBJECT_BARRIER && !said(open, PROPERTY_PARTIES))
+                return "parties";
+        if (open->kind == OBJECT_VALUE && open->shape.values[PROPERTY_TYPE] == GANGER_SHARED_BYTES &&
+            said(open, PROPERTY_TYPE) && !said(open, PROPERTY_LENGTH))
+                return "length";
+        return NULL;
+}
+
+static int check_shape(struct rpc_call *call, const struct core_open *open)
+{
+        uint64_t type = said(open, PROPERTY_TYPE) ? open->shape.values[PROPERTY_TYPE] : GANGER_SHARED_I64;
+
+        if (open->kind == OBJECT_VALUE && type != GANGER_SHARED_BYTES && said(open, PROPERTY_LENGTH) &&
+            open->shape.values[PROPERTY_LENGTH] != 1) {
+                rpc_error(call, ERROR_INVALID_PARAMS, "a value is one element; several are an array");
+                return -EINVAL;
+        }
+        if (said(open, PROPERTY_REENTRANT) && open->shape.values[PROPERTY_REENTRANT] &&
+            said(open, PROPERTY_LIMIT) && open->shape.values[PROPERTY_LIMIT] > 1) {
+                rpc_error(call, ERROR_INVALID_PARAMS, "a reentrant lock has one holder: its limit is 1");
+                return -EINVAL;
+        }
+        return 0;
+}
+
+static int take_open(struct rpc_call *call, struct core_open *ret)
+{
+        struct option_value options[N_OPEN_OPTIONS];
+        enum core_object_kind kind;
+
+        if (rpc_options(call, open_rules, N_OPEN_OPTIONS, options) < 0 ||
+            take_kind(call, &options[OPEN_KIND], &kind) < 0)
+                return -EINVAL;
+        *ret = rpc_object_open(call, kind);
+        for (int i = 0; i < N_PROPERTIES; i++)
+                if (options[option_of[i]].given && take_property(call, ret, i, &options[option_of[i]]) < 0)
+                        return -EINVAL;
+        ret->must_exist = options[OPEN_CREATE].given && !options[OPEN_CREATE].flag;
+        ret->exclusive = options[OPEN_EXCLUSIVE].flag;
+        if (options[OPEN_MODE].given)
+                ret->mode = (mode_t)options[OPEN_MODE].count;
+        return check_shape(call, ret);
+}
+
+/* Where it would be new: its defaults, which depend on its kind, and what it costs. */
+static int complete(struct rpc_call *call, const char *name, struct core_open *open)
+{
+        struct core_object object;
+        const char *what = missing(open);
+        bool is_there = core_object_look(call->daemon->core, call->connection->index, name, N_OBJECT_KINDS,
+                                         &object) != CORE_UNKNOWN_OBJECT;
+
+        if (is_there || open->must_exist)
+                return 0;
+        if (what) {
+                rpc_error(call, ERROR_INVALID_PARAMS, "there is no %s \"%s\" yet: say its %s to make it",
+                          kind_names[open->kind], name, what);
+                return -EINVAL;
+        }
+        if (open->kind != OBJECT_VALUE && open->kind != OBJECT_ARRAY)
+                return 0;
+        if (!said(open, PROPERTY_TYPE))
+                rpc_object_say(open, PROPERTY_TYPE, GANGER_SHARED_I64);
+        if (!said(open, PROPERTY_LENGTH))
+                rpc_object_say(open, PROPERTY_LENGTH, 1);
+        open->memory_bytes = memory_size_bytes((unsigned)open->shape.values[PROPERTY_TYPE],
+                                               open->shape.values[PROPERTY_LENGTH]);
+        return 0;
+}
+
+/* Answers now, or when the memory is there. */
+static int answer_open(struct rpc_call *call, const char *name, struct core_object *object)
+{
+        struct daemon *daemon = call->daemon;
+        int r = 0;
+
+        if (is_memory(object) && object->memory == PAYLOAD_NONE) {
+                if (object->is_new)
+                        r = memories_make(daemon, object);
+                if (r == 0)
+                        r = core_object_look(daemon->core, call->connection->index, name, N_OBJECT_KINDS,
+                                             object);
+                if (r != 0)
+                        return r;
+        }
+        if (call->is_notification)
+                return 0;
+        if (!is_memory(object) || object->memory != PAYLOAD_NONE)
+                return rpc_answer_object(daemon, rpc_request(call), object);
+        r = core_request_begin(daemon->core, rpc_request(call));
+        if (r != 0)
+                return r;
+        r = memories_await(daemon, object->id, rpc_request(call));
+        if (r < 0)
+                core_request_end(daemon->core, rpc_request(call));
+        return r;
+}
+
+void rpc_on_SHARED_OPEN(struct rpc_call *call)
+{
+        struct core_object object;
+        struct core_open open;
+        struct rpc_name name;
+
+        if (rpc_object_name(call, &name) < 0 || take_open(call, &open) < 0)
+                return;
+        if ((open.kind == OBJECT_VALUE || open.kind == OBJECT_ARRAY) && rpc_takes_descriptor(call) < 0)
+                return;
+        if (complete(call, name.text, &open) < 0)
+                return;
+        int r = core_object_open(call->daemon->core, call->connection->index, name.text, &open,
+                                 call->daemon->now, &object);
+        if (r == 0)
+                r = answer_open(call, name.text, &object);
+        if (r != 0)
+                rpc_refuse(call, r);
+}
+
+/* -- shared.list, shared.unlink -- */
+
+enum { LIST_PREFIX, LIST_KIND, LIST_AFTER, LIST_LIMIT, N_LIST_OPTIONS };
+static const struct option_rule list_rules[N_LIST_OPTIONS] = {
+        [LIST_PREFIX] = {.name = "prefix", .type = OPTION_NAME},
+        [LIST_KIND] = {.name = "kind", .type = OPTION_NAME},
+        [LIST_AFTER] = {.name = "after", .type = OPTION_NAME},
+        [LIST_LIMIT] = {.name = "limit", .type = OPTION_COUNT, .min = 1, .max = LIST_MAX},
+};
+
+struct list {
+        const struct daemon *daemon;
+        const struct option_value *options;
+        struct packer packer;
+        uint64_t n, limit;
+};
+
+static bool is_after(const char *name, const struct option_value *after)
+{
+        size_t n = strlen(name), least = n < after->text_size_bytes ? n : after->text_size_bytes;
+        int order = after->given ? memcmp(name, after->text, least) : 1;
+        return order > 0 || (order == 0 && n > after->text_size_bytes);
+}
+
+static bool begins_with(const char *name, const struct option_value *prefix)
+{
+        return !prefix->given || strncmp(name, prefix->text, prefix->text_size_bytes) == 0;
+}
+
+static bool on_object(void *userdata, const struct core_object *object)
+{
+        struct list *list = userdata;
+        const struct option_value *kind = &list->options[LIST_KIND];
+
+        if (!is_after(object->name, &list->options[LIST_AFTER]) ||
+            !begins_with(object->name, &list->options[LIST_PREFIX]) ||
+            (kind->given && (strlen(kind_names[object->kind]) != kind->text_size_bytes ||
+                             memcmp(kind_names[object->kind], kind->text, kind->text_size_bytes) != 0)))
+                return true;
+        pack_object(&list->packer, list->daemon, object, 0);
+        return ++list->n < list->limit;
+}
+
+void rpc_on_SHARED_LIST(struct rpc_call *call)
+{
+        struct option_value options[N_LIST_OPTIONS];
+        struct buffer objects = BUFFER_INIT;
+        struct list list = {.daemon = call->daemon, .options = options, .limit = LIST_DEFAULT};
+        struct packer packer;
+
+        if (rpc_options(call, list_rules, N_LIST_OPTIONS, options) < 0)
+                return;
+        if (options[LIST_LIMIT].given)
+                list.limit = options[LIST_LIMIT].count;
+        pack_begin(&list.packer, &objects);
+        int r = core_objects(call->daemon->core, call->connection->index, on_object, &list);
+        if (r == 0)
+                r = pack_end(&list.packer);
+        if (r < 0) {
+                rpc_refuse(call, r);
+        } else if (rpc_reply_begin(call, &packer)) {
+                pack_array(&packer, list.n);
+                pack_raw(&packer, buffer_at(&objects), buffer_size(&objects));
+                rpc_reply_end(call, &packer);
+        }
+        buffer_deinit(&objects);
+}
+
+void rpc_on_SHARED_UNLINK(struct rpc_call *call)
+{
+        struct rpc_name name;
+
+        if (rpc_object_name(call, &name) == 0)
+                rpc_object_done(call, core_object_unlink(call->daemon->core, call->connection->index,
+                                                         name.text, call->daemon->now));
+}
