@@ -16,7 +16,7 @@
 /* Exit statuses. run and attach have the command's own besides. */
 enum cli_exit {
         EXIT_DONE = 0,
-        EXIT_NOT_SUCCEEDED = 1, /* a task did not succeed */
+        EXIT_NOT_SUCCEEDED = 1, /* a task did not succeed; of a shared object: it is not so */
         EXIT_USAGE = 2,
         EXIT_ITEMS = 123,  /* map: some item failed */
         EXIT_TIME = 124,   /* time ran out */
@@ -36,13 +36,16 @@ struct cli {
         char **words; /* what follows the verb, as it was typed */
 };
 
+struct subverb;
+
 struct verb {
         const char *name;
         const char *arguments; /* for usage: "FUNCTION [ARG...]" */
         const char *summary;
         int (*run)(struct cli *, int argc, char **argv); /* argv[0] is the verb; returns the exit status */
-        const char *help;      /* further lines of help: the verb's own options, or NULL */
-        unsigned task_options; /* enum option_use: which task options it takes; 0: none */
+        const char *help;               /* further lines of help: the verb's own options, or NULL */
+        unsigned task_options;          /* enum option_use: which task options it takes; 0: none */
+        const struct subverb *subverbs; /* with run = verb_of_subverbs */
 };
 
 extern const struct verb verbs[];
@@ -96,6 +99,8 @@ struct cli_wait {
         int64_t patient_until_ms;
 };
 int cli_wait(struct cli *, const bool *done, struct cli_wait *);
+/* The signal that came since the last wait, which then is taken; 0. For who waits for something else. */
+int cli_signal_seen(void);
 /* A request without streams: start, wait. Returns r as ganger_call() does; *ret is to be freed. Format as in
  * ganger.h. */
 int cli_request(struct cli *, struct ganger_reply **ret, const char *method, const char *format, ...);
@@ -129,5 +134,6 @@ int verb_ping(struct cli *, int argc, char **argv);
 int verb_pool(struct cli *, int argc, char **argv);
 int verb_reload(struct cli *, int argc, char **argv);
 int verb_log_level(struct cli *, int argc, char **argv);
+int verb_lock(struct cli *, int argc, char **argv);
 
 #endif

@@ -282,6 +282,15 @@ static int ask_for_sign(struct cli *cli, struct cli_wait *wait)
         return ganger_start_request(cli->g, &wait->sign.msgid, "ping", NULL, cli_on_reply, &wait->sign, "[]");
 }
 
+int cli_signal_seen(void)
+{
+        int number = signal_seen;
+
+        signal_seen = 0;
+        alarm(0);
+        return number;
+}
+
 /* Whether the wait is to go on: 0; else the signal, or -errno. */
 static int take_signal(struct cli *cli, struct cli_wait *wait)
 {
@@ -294,9 +303,7 @@ static int take_signal(struct cli *cli, struct cli_wait *wait)
                         wait->left ? wait->left : "what it was asked for is cancelled");
                 return wait->signal;
         }
-        wait->signal = signal_seen;
-        signal_seen = 0;
-        alarm(0);
+        wait->signal = cli_signal_seen();
         if (!first || !wait->on_signal)
                 return wait->signal;
         wait->on_signal(cli, wait->userdata);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client/cli/cli.h"
+#include "client/cli/subverb.h"
 #include "client/cli/task_options.h"
 #include "config.h"
 
@@ -152,6 +153,49 @@ const struct verb verbs[] = {
          .summary = "set what the daemon logs, and print what it was before (for admins)",
          .run = verb_log_level,
          .help = "Without a level it stays as it is.\n"},
+        {.name = "shared",
+         .arguments = "list | open | unlink ...",
+         .summary = "see, make and end objects that programs share by name",
+         .run = verb_of_subverbs,
+         .subverbs = shared_verbs},
+        {.name = "lock",
+         .arguments = "[OPTIONS] NAME [--] COMMAND [ARG...] | [OPTIONS] NAME -c STRING",
+         .summary = "run a command while a lock is held, as flock(1) does",
+         .run = verb_lock,
+         .help = "The exit status is the command's; 125 if the lock was lost meanwhile. It finds the "
+                 "fencing\n"
+                 "token, larger than that of every earlier holder, as GANGER_TOKEN in its environment.\n"
+                 "  -n, --nonblock        do not wait: exit status 1 if it is held\n"
+                 "  -w, --timeout TIME    wait no longer than that: exit status 1\n"
+                 "  -E, --conflict-exit-code N   this exit status instead of 1\n"
+                 "  -c, --command STRING  run it by a shell (sh -c)\n"
+                 "  --limit N             so many may hold it at a time (default 1)\n"},
+        {.name = "queue",
+         .arguments = "put | get | size | join ...",
+         .summary = "put items into a queue that programs share, and take them out",
+         .run = verb_of_subverbs,
+         .subverbs = queue_verbs},
+        {.name = "dict",
+         .arguments = "get | set | delete | add | items | len | watch ...",
+         .summary = "keep values by key for programs to share",
+         .run = verb_of_subverbs,
+         .subverbs = dict_verbs},
+        {.name = "sequence",
+         .arguments = "push | pop | get | set | slice | len ...",
+         .summary = "keep a list of values for programs to share",
+         .run = verb_of_subverbs,
+         .help = "Objects of kind list; `ganger list` is about tasks.\n",
+         .subverbs = sequence_verbs},
+        {.name = "event",
+         .arguments = "set | clear | is-set | wait ...",
+         .summary = "set a flag that programs wait for",
+         .run = verb_of_subverbs,
+         .subverbs = event_verbs},
+        {.name = "barrier",
+         .arguments = "wait | reset | abort ...",
+         .summary = "wait until so many programs do",
+         .run = verb_of_subverbs,
+         .subverbs = barrier_verbs},
         {.name = NULL},
 };
 
@@ -172,15 +216,15 @@ static void print_usage(FILE *file)
               "\n"
               "Exit status:\n"
               "  0         done\n"
-              "  1         a task did not succeed\n"
+              "  1         a task did not succeed; of a shared object: it is not so\n"
               "  2         wrong usage\n"
               "  123       map: some item failed\n"
               "  124       time ran out\n"
               "  125       ganger itself could not: no daemon, refused, connection lost\n"
               "  130, 143  a signal to ganger, which cancels what it waits for (result, wait: ends the "
               "wait)\n"
-              "run and attach have the command's own: 126 it is not executable, 127 it is not found, 128+n\n"
-              "signal n ended it.\n",
+              "run, attach and lock have the command's own: 126 it is not executable, 127 it is not found,\n"
+              "128+n signal n ended it.\n",
               file);
 }
 
@@ -189,6 +233,11 @@ static void print_verb_help(const struct verb *v)
         printf("usage: ganger %s%s%s\n\n%s\n", v->name, *v->arguments ? " " : "", v->arguments, v->summary);
         if (v->help)
                 printf("\n%s", v->help);
+        if (v->subverbs) {
+                putchar('\n');
+                subverbs_help(v->subverbs);
+                printf("\n`ganger %s VERB --help` says more about one.\n", v->name);
+        }
         if (v->task_options) {
                 printf("\nOptions of the task:\n");
                 task_options_help((enum option_use)v->task_options);
