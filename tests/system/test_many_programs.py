@@ -15,7 +15,6 @@ from gangerd import Child, Gangerd, main, sums_hold  # noqa: E402
 
 PROGRAMS = 100
 CALLS = 1000  # of each program; a quarter of each function
-DIFFERENT = 200  # of them; the same ones come again when they have long been answered
 AHEAD = 50  # calls that a program has open at once
 WORDS = [b"alpha", b"Beta", b"gamma", b"x1", b"OMEGA", b"caf\xc3\xa9"]
 
@@ -75,9 +74,9 @@ def program(out, gangerd, seed):
                 raise AssertionError(f"{function} {args!r}: {got!r}, not {want!r}")
             counted[function] += 1
 
-        prepared = [(function, *some_call(rng, function)) for function in FUNCTIONS * (DIFFERENT // len(FUNCTIONS))]
         for n in range(CALLS):
-            function, args, want = prepared[n % DIFFERENT]
+            function = FUNCTIONS[n % len(FUNCTIONS)]
+            args, want = some_call(rng, function)
             wanted[client.start("call", function, args, {})] = (function, args, want)
             if len(wanted) >= AHEAD:
                 settle()
