@@ -544,7 +544,7 @@ GANGER_SHARED_ADD_FLOAT_(f64, double, uint64_t, GANGER_SHARED_F64)
 
 /* ---- the object's own lock ---- */
 
-#define GANGER_SHARED_SPINS_     100              /* looks at a held lock before sleeping */
+#define GANGER_SHARED_SPINS_     30               /* looks at a held lock before sleeping: about 1 us */
 #define GANGER_SHARED_PATROL_NS_ INT64_C(5000000) /* how often a waiter looks whether the holder lives */
 
 /* When the thread started, as it stands in a lock's word. -ESRCH: there is no such thread, or it is dead;
