@@ -362,10 +362,11 @@ void rpc_on_DICT_DELETE(struct rpc_call *call)
 /* The sum of two numbers; integers stay integers. False: one is no number, or it does not fit. */
 static bool pack_sum(struct packer *packer, struct reader a, struct reader b)
 {
+        struct reader a_int = a, b_int = b; /* a read that fails has moved on */
         int64_t left, right, sum;
         double x, y;
 
-        if (reader_int(&a, &left) == 0 && reader_int(&b, &right) == 0) {
+        if (reader_int(&a_int, &left) == 0 && reader_int(&b_int, &right) == 0) {
                 if (__builtin_add_overflow(left, right, &sum))
                         return false;
                 pack_int(packer, sum);

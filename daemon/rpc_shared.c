@@ -33,11 +33,6 @@ static const struct {
         [PROPERTY_MAXSIZE] = {"maxsize", 1 << OBJECT_QUEUE},
 };
 
-const char *rpc_object_kind_name(enum core_object_kind kind)
-{
-        return kind_names[kind];
-}
-
 void rpc_clash_message(const struct core_clash *clash, char *ret, size_t size_bytes)
 {
         if (clash->property < 0)
