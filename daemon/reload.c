@@ -227,7 +227,6 @@ static void commit(struct reload *reload)
         closer_init(config_closer(next));
         connections_configure(daemon->connections);
         log_init(next->log_level, next->log_format);
-        daemon_look_ready(daemon);
         configuration_free(old);
 }
 

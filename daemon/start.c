@@ -30,6 +30,7 @@
 #include "daemon/log.h"
 #include "daemon/payload.h"
 #include "daemon/pools.h"
+#include "daemon/readiness.h"
 #include "daemon/reload.h"
 #include "daemon/rpc.h"
 #include "daemon/systemd.h"
@@ -37,7 +38,8 @@
 #include "daemon/zygote.h"
 #include "proto/limits.h"
 
-#define EPOCH_2020 INT64_C(1577836800)
+#define EPOCH_2020   INT64_C(1577836800)
+#define START_MARGIN (10 * CORE_SECOND)
 
 static int failed(const char *what, int error)
 {
@@ -271,6 +273,8 @@ static int begin_tables(struct daemon *d)
         if (r == 0)
                 r = pools_new(d, &d->pools);
         if (r == 0)
+                r = readiness_new(d, &d->readiness);
+        if (r == 0)
                 r = reload_new(d, &d->reload);
         return r == 0 ? 0 : failed("its tables", -r);
 }
@@ -296,6 +300,7 @@ static int begin_zygotes(struct daemon *d)
         struct zygote *zygotes[LIMIT_POOLS];
         int r = 0, status = 0;
 
+        systemd_extend(2 * d->config->start_timeout + START_MARGIN); /* they load, then workers start */
         for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
                 r = zygote_new(d->zygotes, d->config, &d->config->pools[i], NULL, NULL, &zygotes[i]);
         if (r == 0)
@@ -354,6 +359,7 @@ void daemon_end(struct daemon *d)
         d->zygotes = zygotes_free(d->zygotes);
         d->pools = pools_free(d->pools);
         d->reload = reload_free(d->reload);
+        d->readiness = readiness_free(d->readiness);
         d->payloads = payload_table_free(d->payloads);
         d->listener = listener_free(d->listener);
         daemon_deinit(d);

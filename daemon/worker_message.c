@@ -15,6 +15,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/pools.h"
+#include "daemon/readiness.h"
 #include "daemon/rights.h"
 #include "daemon/rpc.h"
 #include "daemon/worker_private.h"
@@ -298,7 +299,7 @@ static const char *on_hello(struct worker *worker, struct reader reader)
         const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
                                                     (uint32_t)greeting.slots, daemon->now));
         if (!why)
-                daemon_pool_ready(daemon, worker->pool);
+                readiness_hello(daemon->readiness, worker->pool);
         return why;
 }
 
