@@ -49,8 +49,10 @@ def needs():
     for program, package in (("systemd-nspawn", "systemd-container"), ("unshare", "util-linux"), ("meson", "meson")):
         if shutil.which(program) is None:
             if program == "systemd-nspawn" and shutil.which("dpkg-query") is not None:
-                sys.exit(f"there is no {program}: ./dev setup --system installs the package {package}")
+                sys.exit(f"there is no {program}: ./dev setup --test installs the package {package}")
             raise Impossible(f"there is no {program} (package {package})")
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
+        raise Impossible("this process may not have mounts of its own")
     with open("/proc/filesystems", encoding="ascii") as file:
         if not any(line.split()[-1] == "overlay" for line in file) and subprocess.run(["modprobe", "-q", "overlay"], check=False).returncode != 0:
             raise Impossible("the kernel has no overlay file system")
@@ -117,7 +119,8 @@ rm -rf {root}/var/log/journal {root}/usr/local/etc/ganger {root}/etc/ganger
 tr -d - </proc/sys/kernel/random/uuid >{root}/etc/machine-id
 cp {d}/driver.service {root}/etc/systemd/system/test-driver.service
 DESTDIR={root} meson install --no-rebuild --quiet -C {BUILD}
-SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec systemd-nspawn --quiet --directory={root} --machine=ganger-test --register=no --keep-unit \
+mount -t tmpfs -o mode=755 machine /run
+SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec systemd-nspawn --quiet --directory={root} --machine=ganger-test --register=no --keep-unit --link-journal=no \
         --private-network --console=pipe --bind={self.share} --bind-ro={SOURCE} --bind-ro={BUILD} \
         --boot systemd.unit=test-driver.service
 """
