@@ -5,8 +5,9 @@ A test file that ends with `main()` from here runs in two places. Outside it boo
 this machine's own file system, installs ganger there by `meson install`, has the container's systemd run the same file, shows what
 it prints, and exits with its status. Inside it is an ordinary unittest, as root, and whatever it does to the machine ends with it.
 
-Nothing of it stays: mounts are in a mount namespace that goes with the container, processes in a cgroup of its own; the container
-dies with this process, whatever this dies of."""
+Nothing of it stays: mounts are in a mount namespace that goes with the container, processes in a pid namespace and a cgroup of its
+own; the container dies with this process, whatever this dies of (of SIGKILL, empty cgroups and a directory remain, which the next
+run removes)."""
 import ctypes
 import os
 import pathlib
@@ -24,6 +25,10 @@ INSIDE = os.environ.get("GANGER_MACHINE") == "inside"
 BOUND = 150
 PR_SET_PDEATHSIG = 1
 SKIPPED = 77
+PREFIX = "ganger-machine."
+HIERARCHIES = [pathlib.Path("/sys/fs/cgroup"), pathlib.Path("/sys/fs/cgroup/unified"), pathlib.Path("/sys/fs/cgroup/systemd")]
+# Of processes too: when its first one is killed, which follows from the death of `unshare`, so is everything in it.
+NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
 DRIVER = """[Unit]
 Requires=basic.target
 After=basic.target
@@ -51,7 +56,7 @@ def needs():
             if program == "systemd-nspawn" and shutil.which("dpkg-query") is not None:
                 sys.exit(f"there is no {program}: ./dev setup --test installs the package {package}")
             raise Impossible(f"there is no {program} (package {package})")
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
+    if subprocess.run([*NAMESPACES, "true"], capture_output=True, check=False).returncode != 0:
         raise Impossible("this process may not have mounts of its own")
     with open("/proc/filesystems", encoding="ascii") as file:
         if not any(line.split()[-1] == "overlay" for line in file) and subprocess.run(["modprobe", "-q", "overlay"], check=False).returncode != 0:
@@ -62,14 +67,13 @@ class Machine:
     """with Machine() as m: status = m.run(command)"""
 
     def __init__(self):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ganger-machine."))
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}."))
         self.share = self.directory / "share"
-        self.cgroups = [hierarchy / f"ganger-machine-{os.getpid()}" for hierarchy in
-                        map(pathlib.Path, ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"))
-                        if (hierarchy / "cgroup.procs").exists()]
+        self.cgroups = [hierarchy / self.directory.name for hierarchy in HIERARCHIES if (hierarchy / "cgroup.procs").exists()]
         self.process = None
 
     def __enter__(self):
+        self.sweep()
         self.share.mkdir()
         for group in self.cgroups:
             group.mkdir()
@@ -81,14 +85,24 @@ class Machine:
         if self.process is not None:
             self.process.wait()
         for group in self.cgroups:
-            self.remove_cgroup(group)
+            self.remove_cgroup(group, 200)
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def sweep(self):
+        """What runs left behind that were killed; the name has the pid."""
+        for path in (path for place in (self.directory.parent, *HIERARCHIES) for path in place.glob(PREFIX + "*")):
+            if os.path.exists(f"/proc/{path.name.split('.')[1]}"):
+                continue
+            if path.parent in HIERARCHIES:
+                self.remove_cgroup(path, 1)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+
     @staticmethod
-    def remove_cgroup(group):
+    def remove_cgroup(group, tries):
         """Bottom up; what still dies in one is waited for."""
         for directory, _, _ in os.walk(group, topdown=False):
-            for _ in range(200):
+            for _ in range(tries):
                 try:
                     os.rmdir(directory)
                     break
@@ -133,8 +147,8 @@ SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec systemd-nspawn --quiet --directory={root
         output = self.share / "output"
         os.mkfifo(output)
         with open(self.share / "console", "wb") as console:
-            self.process = subprocess.Popen(["unshare", "--mount", "sh", "-c", self.script()], stdin=subprocess.DEVNULL, stdout=console,
-                                            stderr=console, preexec_fn=self.before_exec)
+            self.process = subprocess.Popen([*NAMESPACES, "sh", "-c", self.script()], stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+                                            preexec_fn=self.before_exec)
         relay = threading.Thread(target=self.relay, args=(output,), daemon=True)
         relay.start()
         try:
