@@ -152,7 +152,9 @@ class Install(unittest.TestCase):
         run("systemd-sysusers", "--inline", "u ganger-photos -")
         run("usermod", "--append", "--groups", "ganger-photos", "bob")
         configure("[pool images]\nworkers = 1\n", ETC / "ganger" / "photos.conf")
-        systemctl("start", "ganger@photos.socket")
+        systemctl("enable", "--now", "ganger@photos.socket")
+        self.addCleanup(systemctl, "disable", "ganger@photos.service", "ganger@photos.socket")
+        systemctl("enable", "ganger@photos.service")
         path = "/run/ganger/photos/ganger.sock"
         self.assertEqual(ganger("--socket", path, "call", "--pool", "images", "echo", "7", user="bob").stdout, "7\n")
         self.assertEqual(ganger("--socket", path, "ping", user="ann", check=False).returncode, 125)
