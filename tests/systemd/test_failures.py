@@ -125,7 +125,7 @@ class Failures(unittest.TestCase):
         eventually(lambda: show("StatusText").startswith("2 of 2 workers in 1 pool; "))
 
     def test_status_is_current(self):
-        """The line follows what is so, and an idle gangerd writes none"""
+        """The line follows what is so"""
         started(TWO)
         with Client(SOCKET) as client:
             ids = [client.submit("sleep", 60) for _ in range(5)]
