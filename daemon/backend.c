@@ -16,6 +16,7 @@
 #include "daemon/connection.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/payload.h"
 #include "daemon/pools.h"
@@ -227,8 +228,11 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
         switch (note) {
         case NOTE_TASK_ENDED:
                 log_ended(daemon, record);
+                events_note_ended(daemon->events, record);
                 return;
         case NOTE_WORKER_LOST:
+                events_note_worker(daemon->events, EVENT_KIND_WORKER_LOST, pool,
+                                   worker_pid(daemon->workers, worker), record);
                 worker_obituary(daemon->workers, worker, LOG_LEVEL_WARNING, record ? record->id : 0,
                                 record ? function_name(daemon, record) : NULL);
                 return;
@@ -240,15 +244,20 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
         case NOTE_WORKER_STUCK:
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
                          "a worker was killed 5 s ago and does not die: stuck");
+                events_note_worker(daemon->events, EVENT_KIND_WORKER_STUCK, pool,
+                                   worker_pid(daemon->workers, worker), NULL);
                 return;
         case NOTE_POOL_DEGRADED:
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
                          "workers die young again and again: the pool is degraded, restarts are slowed down");
+                events_note_pool(daemon->events, EVENT_KIND_POOL_DEGRADED, pool);
                 return;
         case NOTE_POOL_RECOVERED:
                 log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = name), "the pool has recovered");
+                events_note_pool(daemon->events, EVENT_KIND_POOL_RECOVERED, pool);
                 return;
         case NOTE_USER_OVER:
+                events_note_task(daemon->events, EVENT_KIND_USER_OVER, record);
                 log_limited(
                         &over_limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &record->uid},
                         "results that nobody took are more than user_memory: what this user has submitted "

@@ -5,6 +5,7 @@
  * necessary in the core (daemon_turn_again) is seen to in the next turn, which then does not sleep.
  */
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -98,6 +99,7 @@ void daemon_drained(struct daemon *d)
         if (d->drained)
                 return;
         d->drained = true;
+        events_end(d->events);
         d->state->linger_until = d->now + LINGER;
         daemon_turn_again(d);
 }
@@ -114,6 +116,7 @@ static void stop(struct daemon *d, const char *name)
                          (double)d->config->stop_timeout / 1e9);
                 d->stopping = true;
                 systemd_stopping();
+                events_note_pool(d->events, EVENT_KIND_STOPPING, CORE_NO_POOL);
                 reload_stop(d->reload);
                 core_stop(d->core, d->now);
         } else if (s->n_stops == 2) {

@@ -54,6 +54,11 @@ static const struct {
         [CAUSE_SHUTDOWN] = {ERROR_CANCELLED, "shutdown"}, [CAUSE_EXPIRED] = {ERROR_EXPIRED, NULL},
 };
 
+const char *encode_cause(enum core_cause cause)
+{
+        return error_name(causes[cause].code);
+}
+
 /* -- the function's own words: {code, message, detail} -- */
 
 struct words {
@@ -297,7 +302,7 @@ void encode_failure(struct packer *packer, const struct daemon *daemon, const st
         encode_clean(message);
         pack_map(packer, 15u + is_item + has_own_code(&words));
         pack_str(packer, "code");
-        pack_str(packer, error_name(causes[record->cause].code));
+        pack_str(packer, encode_cause(record->cause));
         if (has_own_code(&words)) {
                 pack_str(packer, "function_code");
                 pack_str_n(packer, words.code, words.code_size_bytes);

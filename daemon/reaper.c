@@ -216,6 +216,13 @@ static bool process_cpu(pid_t pid, double *ret_s)
         return true;
 }
 
+pid_t worker_pid(const struct workers *workers, uint32_t index)
+{
+        const struct worker *worker = worker_at(workers, index);
+
+        return worker && worker->pid > 0 ? worker->pid : 0;
+}
+
 bool worker_usage(struct workers *workers, uint32_t index, struct worker_usage *ret)
 {
         struct worker *worker = worker_at(workers, index);

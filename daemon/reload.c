@@ -14,6 +14,7 @@
 #include "daemon/configuration.h"
 #include "daemon/connection.h"
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/pools.h"
 #include "daemon/rpc.h"
@@ -120,6 +121,8 @@ static void finish(struct reload *reload, int r)
                 log_success(reload);
         else
                 log_failure(reload);
+        events_note_pool(daemon->events, r == 0 ? EVENT_KIND_RELOADED : EVENT_KIND_RELOAD_FAILED,
+                         reload->pool);
         reload->is_going = false;
         if (reload->pool == CORE_NO_POOL && daemon->ready && !daemon->stopping)
                 systemd_ready();

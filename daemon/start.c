@@ -26,6 +26,7 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/payload.h"
@@ -263,6 +264,8 @@ static int begin_tables(struct daemon *d)
         if (r == 0)
                 r = rpc_new(d, &d->rpc);
         if (r == 0)
+                r = events_new(d, first_id(d), &d->events);
+        if (r == 0)
                 r = connections_new(d, &rpc_connection_callbacks, d->rpc, &d->connections);
         if (r == 0)
                 r = workers_new(d, &d->workers);
@@ -351,6 +354,7 @@ void daemon_end(struct daemon *d)
         d->workers = workers_free(d->workers);
         d->core = core_free(d->core);
         d->rpc = rpc_free(d->rpc);
+        d->events = events_free(d->events);
         d->zygotes = zygotes_free(d->zygotes);
         d->pools = pools_free(d->pools);
         d->reload = reload_free(d->reload);

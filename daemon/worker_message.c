@@ -13,6 +13,7 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/pools.h"
 #include "daemon/rights.h"
@@ -297,9 +298,11 @@ static const char *on_hello(struct worker *worker, struct reader reader)
         hear_refused(worker, &greeting);
         const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
                                                     (uint32_t)greeting.slots, daemon->now));
-        if (!why)
-                daemon_pool_ready(daemon, worker->pool);
-        return why;
+        if (why)
+                return why;
+        events_note_worker(daemon->events, EVENT_KIND_WORKER_STARTED, worker->pool, worker->pid, NULL);
+        daemon_pool_ready(daemon, worker->pool);
+        return NULL;
 }
 
 /* -- what its task asks for -- */
