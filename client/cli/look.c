@@ -195,6 +195,8 @@ void look_duration(double seconds, char *ret, size_t size_bytes)
 {
         if (seconds < 0)
                 snprintf(ret, size_bytes, "-");
+        else if (seconds > 0 && seconds < 1e-3)
+                snprintf(ret, size_bytes, "%.0f us", seconds * 1e6);
         else if (seconds < 1)
                 snprintf(ret, size_bytes, "%.1f ms", seconds * 1e3);
         else if (seconds < 120)

@@ -53,7 +53,7 @@ void look_date(double seconds, char *ret, size_t size_bytes);
 /* Takes a time ago ("2h"), "today", "yesterday" (their beginning), a date with or without a time, local;
  * false: it is none. As Unix seconds. */
 bool look_since(const char *text, double *ret);
-/* "1.2 ms", "3.4 s", "5 min", "2.1 h", "3 d"; "-" if negative. */
+/* "45 us", "1.2 ms", "3.4 s", "5 min", "2.1 h", "3 d"; "-" if negative. */
 void look_duration(double seconds, char *ret, size_t size_bytes);
 /* "12.3M". */
 void look_size(uint64_t bytes, char *ret, size_t size_bytes);
