@@ -28,7 +28,7 @@ struct occurrence {
 
 struct subscriber {
         LIST_ENTRY(subscriber) link; /* events.subscribers */
-        struct core_request request;
+        struct core_ticket ticket;
         uint32_t kinds;
         uint64_t next; /* that it is told */
 };
@@ -99,7 +99,7 @@ static void begin(struct connection *connection, const struct subscriber *subscr
 {
         connection_message_begin(connection, packer);
         pack_notification(packer, "stream", 3);
-        pack_uint(packer, subscriber->request.msgid);
+        pack_uint(packer, subscriber->ticket.request.msgid);
         pack_str(packer, "event");
 }
 
@@ -224,8 +224,8 @@ bool events_turn(struct events *events)
         bool more = false;
 
         LIST_FOREACH (subscriber, &events->subscribers, link) {
-                struct connection *connection =
-                        connection_by_index(events->daemon->connections, subscriber->request.connection);
+                struct connection *connection = connection_by_index(events->daemon->connections,
+                                                                    subscriber->ticket.request.connection);
                 if (subscriber->next != events->next && connection && advance(events, connection, subscriber))
                         more = true;
         }
@@ -234,15 +234,16 @@ bool events_turn(struct events *events)
 
 /* -- subscribers -- */
 
-int events_subscribe(struct events *events, struct core_request request, uint32_t kinds,
+int events_subscribe(struct events *events, const struct core_ticket *ticket, uint32_t kinds,
                      const uint64_t *after)
 {
-        struct connection *connection = connection_by_index(events->daemon->connections, request.connection);
+        struct connection *connection =
+                connection_by_index(events->daemon->connections, ticket->request.connection);
         struct subscriber *subscriber = malloc(sizeof(*subscriber));
 
         if (!subscriber)
                 return -ENOMEM;
-        *subscriber = (struct subscriber){.request = request, .kinds = kinds, .next = events->next};
+        *subscriber = (struct subscriber){.ticket = *ticket, .kinds = kinds, .next = events->next};
         LIST_INSERT_HEAD(&events->subscribers, subscriber, link);
         if (after && *after < events->next)
                 subscriber->next = *after + 1;
@@ -262,8 +263,8 @@ void events_forget(struct events *events, struct core_request request)
         struct subscriber *subscriber;
 
         LIST_FOREACH (subscriber, &events->subscribers, link) {
-                if (subscriber->request.connection == request.connection &&
-                    subscriber->request.msgid == request.msgid) {
+                if (subscriber->ticket.request.connection == request.connection &&
+                    subscriber->ticket.request.msgid == request.msgid) {
                         subscriber_free(subscriber);
                         return;
                 }
@@ -276,7 +277,7 @@ void events_forget_connection(struct events *events, uint32_t connection)
 
         for (subscriber = LIST_FIRST(&events->subscribers); subscriber; subscriber = next) {
                 next = LIST_NEXT(subscriber, link);
-                if (subscriber->request.connection == connection)
+                if (subscriber->ticket.request.connection == connection)
                         subscriber_free(subscriber);
         }
 }
@@ -286,15 +287,15 @@ void events_end(struct events *events)
         struct subscriber *subscriber;
 
         while ((subscriber = LIST_FIRST(&events->subscribers))) {
-                struct connection *connection =
-                        connection_by_index(events->daemon->connections, subscriber->request.connection);
+                struct connection *connection = connection_by_index(events->daemon->connections,
+                                                                    subscriber->ticket.request.connection);
                 struct packer packer;
 
                 while (connection && advance(events, connection, subscriber))
                         ;
-                if (connection && core_request_end(events->daemon->core, subscriber->request)) {
+                if (connection && core_request_end(events->daemon->core, &subscriber->ticket)) {
                         connection_message_begin(connection, &packer);
-                        pack_response(&packer, subscriber->request.msgid);
+                        pack_response(&packer, subscriber->ticket.request.msgid);
                         pack_nil(&packer);
                         connection_message_end(connection, &packer);
                 }

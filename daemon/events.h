@@ -34,7 +34,7 @@ void events_note_ended(struct events *, const struct core_record *);
 
 /* A request that is open with the core. kinds: 1 << enum event_kind. after: the last one that the subscriber
  * knows; NULL: it is told from here on. 0 or -ENOMEM. */
-int events_subscribe(struct events *, struct core_request, uint32_t kinds, const uint64_t *after);
+int events_subscribe(struct events *, const struct core_ticket *, uint32_t kinds, const uint64_t *after);
 /* The request is over, or all of this connection are. */
 void events_forget(struct events *, struct core_request);
 void events_forget_connection(struct events *, uint32_t connection);

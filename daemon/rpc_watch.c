@@ -56,17 +56,18 @@ void rpc_on_SUBSCRIBE(struct rpc_call *call)
         const struct option_value *after;
         struct option_value options[N_SUBSCRIBE_OPTIONS];
         struct daemon *daemon = call->daemon;
+        struct core_ticket ticket;
         uint32_t kinds;
 
         if (call->is_notification || rpc_options(call, subscribe_rules, N_SUBSCRIBE_OPTIONS, options) < 0 ||
             take_kinds(call, &kinds) < 0)
                 return;
-        int r = core_request_begin(daemon->core, rpc_request(call));
+        int r = core_request_begin(daemon->core, rpc_request(call), &ticket);
         if (r != 0)
                 return rpc_refuse(call, r);
         after = &options[SUBSCRIBE_AFTER];
-        r = events_subscribe(daemon->events, rpc_request(call), kinds, after->given ? &after->count : NULL);
-        if (r < 0 && core_request_end(daemon->core, rpc_request(call)))
+        r = events_subscribe(daemon->events, &ticket, kinds, after->given ? &after->count : NULL);
+        if (r < 0 && core_request_end(daemon->core, &ticket))
                 rpc_refuse(call, r);
 }
 
