@@ -168,27 +168,6 @@ static void connection_consume(struct ganger *g, size_t size_bytes)
         scan_init(&g->scan, MAX_ANSWER_BYTES);
 }
 
-static void connection_drop_fds(struct ganger *g)
-{
-        for (uint32_t i = 0; i < g->n_message_fds; i++)
-                close(g->message_fds[i]);
-        g->n_message_fds = 0;
-}
-
-/* What the answer brought goes with its reply. */
-static int connection_give_fds(struct ganger *g, struct ganger_reply *reply)
-{
-        if (g->n_message_fds == 0)
-                return 0;
-        reply->fds = malloc(g->n_message_fds * sizeof *reply->fds);
-        if (reply->fds == NULL)
-                return -ENOMEM;
-        memcpy(reply->fds, g->message_fds, g->n_message_fds * sizeof *reply->fds);
-        reply->n_fds = g->n_message_fds;
-        g->n_message_fds = 0;
-        return 0;
-}
-
 /* The reply of a large message keeps the input's buffer; what had come behind the message moves instead. */
 static int connection_take_reply(struct ganger *g, size_t size_bytes, struct reader value, bool is_error,
                                  struct ganger_reply **ret)
@@ -220,7 +199,6 @@ static void connection_on_response(struct ganger *g, size_t size_bytes, const st
         int r;
 
         if (request == NULL) {
-                connection_drop_fds(g);
                 connection_fail(g, -EPROTO);
                 return;
         }
@@ -228,7 +206,6 @@ static void connection_on_response(struct ganger *g, size_t size_bytes, const st
         userdata = request->userdata;
         request_free(&g->requests, request);
         if (on_reply == NULL) {
-                connection_drop_fds(g);
                 connection_consume(g, size_bytes);
                 return;
         }
@@ -236,9 +213,6 @@ static void connection_on_response(struct ganger *g, size_t size_bytes, const st
                                   &reply);
         if (r == 0 && size_bytes >= TAKE_OVER_BYTES)
                 size_bytes = 0; /* it left the input with its buffer */
-        if (r == 0 && (r = connection_give_fds(g, reply)) < 0)
-                reply = ganger_reply_free(reply);
-        connection_drop_fds(g);
         connection_consume(g, size_bytes);
         g->n_callbacks++;
         on_reply(userdata, r < 0 ? r : ganger_code(reply), reply);
@@ -303,15 +277,17 @@ static int connection_on_notification(struct ganger *g, const struct envelope *e
         return 0; /* of a later protocol, which adds only what can be ignored */
 }
 
-/* The descriptors that the message at hand claims, as the protocol wants it. */
+/* Descriptors that a message brings are counted, as the protocol wants it, and closed: no value that this
+ * library reads has one. */
 static int connection_claim_fds(struct ganger *g, size_t size_bytes)
 {
         uint64_t message_end = g->stream_at - (buffer_size(&g->input) - size_bytes);
+        int fds[LIMIT_DESCRIPTORS];
 
-        if (g->scan.n_descriptors > LIMIT_DESCRIPTORS ||
-            !fd_queue_take(&g->fds, g->scan.n_descriptors, g->message_fds))
+        if (g->scan.n_descriptors > LIMIT_DESCRIPTORS || !fd_queue_take(&g->fds, g->scan.n_descriptors, fds))
                 return -EPROTO;
-        g->n_message_fds = g->scan.n_descriptors;
+        for (uint32_t i = 0; i < g->scan.n_descriptors; i++)
+                close(fds[i]);
         return fd_queue_left_over(&g->fds, message_end) ? -EPROTO : 0;
 }
 
@@ -326,7 +302,6 @@ static void connection_on_message(struct ganger *g, size_t size_bytes)
                 connection_on_response(g, size_bytes, &envelope);
                 return;
         }
-        connection_drop_fds(g); /* only answers have some that this library reads */
         if (r == 0)
                 r = envelope.type == ENVELOPE_NOTIFICATION ? connection_on_notification(g, &envelope)
                                                            : -EPROTO;

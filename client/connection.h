@@ -31,9 +31,6 @@ struct ganger {
         struct scan scan;
         uint64_t stream_at; /* bytes received in all */
         struct fd_queue fds;
-        int message_fds[LIMIT_DESCRIPTORS]; /* of the message at hand; closed after it unless they were taken
-                                             */
-        uint32_t n_message_fds;
         struct output output;
         struct request_table requests;
         struct ganger_reply *error; /* what ganger_error() gives */

@@ -146,16 +146,9 @@ GANGER_API int ganger_cancel(struct ganger *, uint64_t id);
 /* Any method: `format` describes its params array. */
 GANGER_API int ganger_request(struct ganger *, struct ganger_reply **ret, const char *method,
                               const char *format, ...);
-/* Maps a value or array that is shared under this name (proto: shared.open), making it if the options say so;
- * ganger_shared.h has the options, and what is done with it then, asking nobody. 0: *ret is to be unmapped by
- * ganger_shared_unmap(). > 0: ganger_error() says why. -EPROTO: what came is no such memory. */
-struct ganger_shared;
-struct ganger_shared_options;
-GANGER_API int ganger_shared_open(struct ganger *, struct ganger_shared *ret, const char *name,
-                                  const struct ganger_shared_options *);
-/* The record of the last refusal that came without a reply of its own: of ganger_submit(), _wait(),
- * _cancel(), _shared_open() and _map(), and the daemon's last words on a connection that it ended. NULL: none
- * yet. It lives until the next one, or the handle's end. */
+/* The record of the last refusal that came without a reply of its own: of ganger_submit(), _wait(), _cancel()
+ * and _map(), and the daemon's last words on a connection that it ended. NULL: none yet. It lives until the
+ * next one, or the handle's end. */
 GANGER_API const struct ganger_reply *ganger_error(const struct ganger *);
 
 /* ---- map ---- */
@@ -224,7 +217,6 @@ GANGER_API size_t ganger_pending(const struct ganger *);
  *      y  const void **, size_t *: bytes       u  uint64_t *   b  int *
  *      m  const void **, size_t *: one value,  n  nothing: nil
  *         whole, as MessagePack                […]  an array of exactly that many
- *      h  int *: a descriptor, the reply's
  *
  * -EINVAL: of another type or shape; nothing is promised about what was written then. Strings end with a 0
  * byte and hold none (such a one is read with y); they, and bytes, live as long as the reply. */

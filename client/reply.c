@@ -6,10 +6,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/format.h"
-#include "proto/descriptors.h"
 #include "proto/errors.h"
 
 struct reply_text {
@@ -76,9 +74,6 @@ void reply_deinit(struct ganger_reply *reply)
                 reply->texts = text->next;
                 free(text);
         }
-        for (uint32_t i = 0; i < reply->n_fds; i++)
-                close(reply->fds[i]);
-        free(reply->fds);
         buffer_deinit(&reply->bytes);
 }
 
@@ -143,22 +138,6 @@ static int read_bytes(struct reader *reader, const void **ret, size_t *ret_size_
         return 0;
 }
 
-/* Which of the reply's descriptors it is, is a matter of how many come before it. */
-static int read_descriptor(const struct ganger_reply *reply, struct reader *reader, int *ret)
-{
-        struct reader before = reply_reader(reply);
-        struct value value;
-        uint32_t n = 0;
-
-        while (before.at < reader->at && reader_next(&before, &value) == 0)
-                n += value.type == VALUE_EXT && value.ext_type == EXT_DESCRIPTOR;
-        if (reader_next(reader, &value) < 0 || value.type != VALUE_EXT || value.ext_type != EXT_DESCRIPTOR ||
-            n >= reply->n_fds)
-                return -EINVAL;
-        *ret = reply->fds[n];
-        return 0;
-}
-
 static int read_letter(const struct ganger_reply *reply, struct reader *reader, char letter, va_list *list)
 {
         const void **ret_data;
@@ -191,10 +170,8 @@ static int read_letter(const struct ganger_reply *reply, struct reader *reader, 
                 if (r == 0)
                         *ret_data = raw;
                 return r;
-        case 'h':
-                return read_descriptor(reply, reader, va_arg(*list, int *));
         default:
-                return -EINVAL; /* { and } are for writing alone */
+                return -EINVAL; /* {, } and h are for writing alone */
         }
 }
 

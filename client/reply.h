@@ -19,9 +19,7 @@ struct ganger_reply {
         struct buffer bytes; /* that `data` lies in; empty if borrowed */
         const uint8_t *data; /* one whole, checked value */
         size_t size_bytes;
-        int code; /* enum ganger_code; 0: a result */
-        int *fds; /* that its values claim, in their order */
-        uint32_t n_fds;
+        int code;                 /* enum ganger_code; 0: a result */
         struct reply_text *texts; /* strings that were read */
         struct reader item;       /* where ganger_read_item() is … */
         uint64_t item_index;      /* … before which element; 0: at none yet */

@@ -108,22 +108,17 @@ int fds_receive(int fd, struct buffer *b, uint64_t *stream_at, struct fd_queue *
         return fd_queue_arrive(queue, fds, n_fds, *stream_at, (message.msg_flags & MSG_CTRUNC) != 0);
 }
 
-bool fd_queue_take_behind(struct fd_queue *q, uint32_t skip, uint32_t n, int *ret)
+bool fd_queue_take(struct fd_queue *q, uint32_t n, int *ret)
 {
-        if (q->n < skip || n > q->n - skip)
+        if (n > q->n)
                 return false;
         if (n == 0)
                 return true;
         for (uint32_t i = 0; i < n; i++)
-                ret[i] = q->items[skip + i].fd;
+                ret[i] = q->items[i].fd;
         q->n -= n;
-        memmove(q->items + skip, q->items + skip + n, (q->n - skip) * sizeof *q->items);
+        memmove(q->items, q->items + n, q->n * sizeof *q->items);
         return true;
-}
-
-bool fd_queue_take(struct fd_queue *q, uint32_t n, int *ret)
-{
-        return fd_queue_take_behind(q, 0, n, ret);
 }
 
 bool fd_queue_left_over(const struct fd_queue *q, uint64_t message_end)

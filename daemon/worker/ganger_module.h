@@ -138,8 +138,7 @@ struct ganger_api {
          * number has its task fail in the same way; -ECANCELED: the task was told to end meanwhile; -EINVAL:
          * what was put is not n parameters (nothing was sent); -EPERM: in a child that the task forked, or
          * after fail(). While the task waits its worker's place is another's, so tasks may wait for tasks;
-         * what it submitted and did not detach ends with it, and what it holds (locks, items) is given back.
-         * A request carries no descriptors; those of an answer (GANGER_FD) live as long as its bytes. */
+         * what it submitted and did not detach ends with it. No descriptors. */
         int (*request_begin)(struct ganger_task *, const char *method, uint32_t n_params);
         int (*request_end)(struct ganger_task *);
         /* The reply: one value, read as the arguments are. What is got from it lives until the next request
@@ -414,81 +413,6 @@ static inline int ganger_ask_(struct ganger_task *task, const char *method, cons
         ended = task->api->request_end(task);
         return r < 0 ? r : ended;
 }
-#ifdef GANGER_SHARED_H
-static inline int ganger_pack_shape_(struct ganger_task *task, const struct ganger_shared_options *options)
-{
-        const char *type = ganger_shared_type_name(options->type);
-        const char *kind = ganger_shared_kind_name(options->kind);
-        if (kind == NULL)
-                return -22;
-        ganger_put_map(task, 3u + (type != NULL) + (options->length > 0) + (options->mode != 0));
-        ganger_put_str(task, "kind", 4);
-        ganger_put_str(task, kind, __builtin_strlen(kind));
-        ganger_put_str(task, "create", 6);
-        ganger_put_bool(task, options->create);
-        ganger_put_str(task, "exclusive", 9);
-        ganger_put_bool(task, options->exclusive);
-        if (type != NULL) {
-                ganger_put_str(task, "type", 4);
-                ganger_put_str(task, type, __builtin_strlen(type));
-        }
-        if (options->length > 0) {
-                ganger_put_str(task, "length", 6);
-                ganger_put_uint(task, options->length);
-        }
-        if (options->mode != 0) {
-                ganger_put_str(task, "mode", 4);
-                ganger_put_uint(task, options->mode);
-        }
-        return 0;
-}
-/* One pair of the answer: what matters of it is kept. */
-static inline int ganger_read_shape_(struct ganger_task *task, int *kind, int *type, uint64_t *length,
-                                     int *fd)
-{
-        struct ganger_value key, value;
-        int r = ganger_reply_next(task, &key);
-        if (r == 0)
-                r = ganger_reply_peek(task, &value);
-        if (r < 0)
-                return r;
-        if (key.type == GANGER_STR && key.size_bytes == 4 && memcmp(key.data, "kind", 4) == 0)
-                *kind = ganger_shared_kind_from_name(value.data, value.size_bytes);
-        else if (key.type == GANGER_STR && key.size_bytes == 4 && memcmp(key.data, "type", 4) == 0)
-                *type = ganger_shared_type_from_name(value.data, value.size_bytes);
-        else if (key.type == GANGER_STR && key.size_bytes == 6 && memcmp(key.data, "length", 6) == 0)
-                *length = value.type == GANGER_INT ? value.as.u : 0;
-        else if (value.type == GANGER_FD)
-                *fd = value.as.fd;
-        return ganger_reply_skip(task);
-}
-/* Where ganger_shared.h was included before: maps a value or array that is shared under this name. 0: *ret is
- * to be unmapped by ganger_shared_unmap(), also where the task fails. > 0: the daemon refused
- * (ganger_reply_code(), _message()), and a run() that returns this number fails in the same way. -EPROTO:
- * what came is no such memory. */
-static inline int ganger_shared_open(struct ganger_task *task, struct ganger_shared *ret, const char *name,
-                                     const struct ganger_shared_options *options)
-{
-        int r = ganger_request_begin(task, "shared.open", 2), ended, kind = -1, type = -1, fd = -1;
-        struct ganger_value head;
-        uint64_t length = 0;
-        memset(ret, 0, sizeof *ret);
-        if (r < 0)
-                return r;
-        ganger_put_str(task, name, __builtin_strlen(name));
-        r = ganger_pack_shape_(task, options);
-        ended = ganger_request_end(task);
-        if (r < 0 || ended != 0)
-                return r < 0 ? r : ended;
-        r = ganger_reply_next(task, &head);
-        for (uint32_t i = 0; r == 0 && head.type == GANGER_MAP && i < head.count; i++)
-                r = ganger_read_shape_(task, &kind, &type, &length, &fd);
-        if (r < 0 || kind < 0 || type < 0 || fd < 0)
-                return r < 0 ? r : -71;
-        return ganger_shared_map(ret, fd, (enum ganger_shared_kind)kind, (enum ganger_shared_type)type,
-                                 length);
-}
-#endif
 /* Calls a function and waits for its end; the reply is its result. `format`: of its arguments, a letter each:
  * s const char *, i int64_t, u uint64_t, d double, b int (boolean), n nil; "" for none. Mind the types: a
  * literal for i or u needs a cast. Others, and options, by ganger_request_begin(task, "call", 3). */

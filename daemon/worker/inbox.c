@@ -2,7 +2,7 @@
 /*
  * Reads ahead only while somebody looks: then the message at hand keeps the old memory and the rest moves to
  * new memory, once per task at most. Descriptors are claimed in the order of messages, when a message is
- * taken, so looking ahead never disturbs them; one that is taken ahead of others leaves theirs to them.
+ * taken, so looking ahead never disturbs them.
  */
 #include "daemon/worker/inbox.h"
 
@@ -199,41 +199,10 @@ static void inbox_cut(struct inbox *inbox, size_t at, size_t size_bytes)
         buffer_truncate(bytes, buffer_size(bytes) - size_bytes);
 }
 
-/* How many descriptors the messages claim that lie whole in these bytes. */
-static uint32_t count_descriptors(const uint8_t *data, size_t size_bytes)
-{
-        uint32_t n = 0;
-
-        while (size_bytes > 0) {
-                struct scan scan;
-                scan_init(&scan, LIMIT_MESSAGE_BYTES);
-                int r = scan_feed(&scan, data, size_bytes);
-                assert(r == SCAN_DONE);
-                n += scan.n_descriptors;
-                data += scan.at;
-                size_bytes -= scan.at;
-        }
-        return n;
-}
-
-/* The descriptors of the message that was just found. */
-static int inbox_claim(struct inbox *inbox, size_t at, int *ret_fds, uint32_t *ret_n_fds)
-{
-        const uint8_t *data = buffer_at(&inbox->bytes);
-
-        *ret_n_fds = 0;
-        uint32_t n = count_descriptors(data + at, inbox->found_bytes - at);
-        if (n > LIMIT_DESCRIPTORS ||
-            !fd_queue_take_behind(&inbox->arrived, count_descriptors(data, at), n, ret_fds))
-                return -EBADMSG;
-        *ret_n_fds = n;
-        return 0;
-}
-
 /* Deals with the message that was just found, from `at` on. INBOX_TAKE: it is in *ret. */
 static int inbox_sort(struct inbox *inbox, size_t at,
                       enum inbox_fate (*on_message)(void *userdata, const struct envelope *), void *userdata,
-                      struct buffer *ret, int *ret_fds, uint32_t *ret_n_fds)
+                      struct buffer *ret)
 {
         const uint8_t *data = buffer_at(&inbox->bytes) + at;
         size_t size_bytes = inbox->found_bytes - at;
@@ -244,21 +213,16 @@ static int inbox_sort(struct inbox *inbox, size_t at,
         if (r < 0)
                 return r;
         fate = on_message(userdata, &envelope);
-        if (fate == INBOX_KEEP)
-                return fate;
         if (fate == INBOX_TAKE)
                 r = buffer_append(ret, data, size_bytes);
-        if (r == 0)
-                r = inbox_claim(inbox, at, ret_fds, ret_n_fds);
-        for (; r == 0 && fate == INBOX_DROP && *ret_n_fds > 0; --*ret_n_fds)
-                close(ret_fds[*ret_n_fds - 1]);
-        inbox_cut(inbox, at, size_bytes);
+        if (fate != INBOX_KEEP)
+                inbox_cut(inbox, at, size_bytes);
         return r < 0 ? r : (int)fate;
 }
 
 int inbox_await(struct inbox *inbox, const sigset_t *mask,
                 enum inbox_fate (*on_message)(void *userdata, const struct envelope *), void *userdata,
-                struct buffer *ret, int *ret_fds, uint32_t *ret_n_fds)
+                struct buffer *ret)
 {
         struct pollfd readable = {.fd = inbox->fd, .events = POLLIN};
         int r = inbox_hold(inbox);
@@ -269,7 +233,7 @@ int inbox_await(struct inbox *inbox, const sigset_t *mask,
 
                 r = inbox_find(inbox, &found);
                 if (r == 0 && found) {
-                        r = inbox_sort(inbox, before, on_message, userdata, ret, ret_fds, ret_n_fds);
+                        r = inbox_sort(inbox, before, on_message, userdata, ret);
                         if (r == INBOX_TAKE)
                                 return 0;
                         r = r < 0 ? r : 0;

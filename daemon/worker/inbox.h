@@ -59,11 +59,11 @@ enum inbox_fate {
         INBOX_TAKE, /* it is what was waited for */
 };
 /* Waits for one message ahead of all others: shows each that comes, until one is taken; its bytes are
- * appended to *ret, its descriptors (LIMIT_DESCRIPTORS at most) are the caller's. Meanwhile signals are let
- * in by `mask`. 0, INBOX_END, or -errno (-EINTR: a signal came; to be called again). */
+ * appended to *ret. Meanwhile signals are let in by `mask`. 0, INBOX_END, or -errno (-EINTR: a signal came;
+ * to be called again). */
 int inbox_await(struct inbox *inbox, const sigset_t *mask,
                 enum inbox_fate (*on_message)(void *userdata, const struct envelope *), void *userdata,
-                struct buffer *ret, int *ret_fds, uint32_t *ret_n_fds);
+                struct buffer *ret);
 
 /* Whether the envelope's method is this one. */
 bool envelope_is(const struct envelope *envelope, const char *method);

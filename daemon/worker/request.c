@@ -20,9 +20,6 @@ void request_forget(struct run *run)
 {
         struct worker *worker = run->worker;
 
-        for (uint32_t i = 0; i < worker->n_reply_fds; i++)
-                close(worker->reply_fds[i]);
-        worker->n_reply_fds = run->next_reply_fd = 0;
         run->put = &run->packer;
         run->reply = reader_over(NULL, 0);
         run->was_refused = false;
@@ -113,8 +110,7 @@ static int await(struct run *run)
         buffer_truncate(&worker->reply, 0);
         do
                 r = run_is_cancelled(run) ? -ECANCELED
-                                          : inbox_await(&worker->inbox, &waiting, sort, run, &worker->reply,
-                                                        worker->reply_fds, &worker->n_reply_fds);
+                                          : inbox_await(&worker->inbox, &waiting, sort, run, &worker->reply);
         while (r == -EINTR);
         sigprocmask(SIG_SETMASK, &before, NULL);
         return r == INBOX_END ? -EPIPE : r;

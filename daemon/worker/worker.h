@@ -40,12 +40,10 @@ struct worker {
         int channel;
         struct area *area;
         struct inbox inbox;
-        struct buffer head;               /* of the message being sent; reused */
-        struct buffer result;             /* of the task; reused */
-        struct buffer request, reply;     /* what the task asks, and the whole message of the answer */
-        uint32_t last_msgid;              /* of what was asked */
-        int reply_fds[LIMIT_DESCRIPTORS]; /* that the answer claims; the worker closes them */
-        uint32_t n_reply_fds;
+        struct buffer head;           /* of the message being sent; reused */
+        struct buffer result;         /* of the task; reused */
+        struct buffer request, reply; /* what the task asks, and the whole message of the answer */
+        uint32_t last_msgid;          /* of what was asked */
         struct refusal refusal;
         struct confine_refusals refusals; /* told in the hello */
         bool leaving; /* something is left of a task that cannot be killed: exit, gangerd sees to it */
@@ -71,7 +69,6 @@ struct run {
         struct packer request; /* into worker->request */
         struct packer *put;    /* that one of these two into which is put */
         struct reader reply;   /* over the answer: its result, or its error if it … */
-        uint32_t next_reply_fd;
         bool was_refused;
         bool failed;
         bool has_detail; /* worker->result holds one */
