@@ -182,12 +182,13 @@ int inbox_look(struct inbox *inbox, void (*on_message)(void *userdata, const str
         return r;
 }
 
-/* Takes a found message out of the middle. What lies behind it moves up, so that positions in the stream that
- * are reckoned from the end come out too far back there: not beyond the beginning of the next message that is
- * kept, whose descriptors come after that. */
+/* Takes the found message that came last out, at the end of those that are kept, as if it had never been in
+ * the stream: positions there are reckoned from the end. */
 static void inbox_cut(struct inbox *inbox, size_t at, size_t size_bytes)
 {
         struct buffer *bytes = &inbox->bytes;
+        struct fd_queue *arrived = &inbox->arrived;
+        uint64_t begin = inbox->stream_at - (buffer_size(bytes) - at);
 
         inbox->found_bytes -= size_bytes;
         if (at == 0) {
@@ -197,6 +198,10 @@ static void inbox_cut(struct inbox *inbox, size_t at, size_t size_bytes)
         memmove(buffer_at(bytes) + at, buffer_at(bytes) + at + size_bytes,
                 buffer_size(bytes) - at - size_bytes);
         buffer_truncate(bytes, buffer_size(bytes) - size_bytes);
+        inbox->stream_at -= size_bytes;
+        for (uint32_t i = 0; i < arrived->n; i++)
+                if (arrived->items[i].read_end > begin)
+                        arrived->items[i].read_end -= size_bytes;
 }
 
 /* Deals with the message that was just found, from `at` on. INBOX_TAKE: it is in *ret. */

@@ -275,6 +275,30 @@ static void test_await(void **state)
         expect(f, "kept", "fourth", 1);
 }
 
+/* A large one that is taken out from behind others must not make the first of them claim what the second
+ * brought.
+ */
+static void test_await_behind_descriptors(void **state)
+{
+        struct fixture *f = *state;
+        struct message message;
+        char large[4096];
+
+        memset(large, 'x', sizeof large);
+        large[sizeof large - 1] = '\0';
+        say(f, "run", "at hand", 0);
+        assert_int_equal(inbox_next(&f->inbox, &message), 0);
+        say(f, "kept", "first", 0);
+        say(f, "kept", "second", 2);
+        say(f, "answer", large, 0);
+        await(f, large);
+        inbox_done(&f->inbox, &message);
+        expect(f, "kept", "first", 0);
+        say(f, "kept", "third", 1);
+        expect(f, "kept", "second", 2);
+        expect(f, "kept", "third", 1);
+}
+
 static void test_await_ends(void **state)
 {
         struct fixture *f = *state;
@@ -297,6 +321,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_look_ahead_leaves_the_message_at_hand, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_look_ahead_at_half_a_message, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_await, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_await_behind_descriptors, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_await_ends, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_end_of_file, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_end_of_file_seen_while_looking, setup, teardown),
