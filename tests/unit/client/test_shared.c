@@ -657,7 +657,7 @@ static int overwrite(const struct ganger_shared *s, int seed)
 
 static bool use_once(const struct ganger_shared *s, int how)
 {
-        int64_t n = 0, buffer[4];
+        int64_t n = 0, buffer[4] = {0};
         int r;
 
         switch (how % 6) {
