@@ -175,6 +175,7 @@ const struct verb verbs[] = {
          .help = "The exit status is the command's; 125 if the lock was lost meanwhile. It finds the "
                  "fencing\n"
                  "token, larger than that of every earlier holder, as GANGER_TOKEN in its environment.\n"
+                 "A command whose ganger is killed is killed too: the lock is another's then.\n"
                  "  -n, --nonblock        do not wait: exit status 1 if it is held\n"
                  "  -w, --timeout TIME    wait no longer than that: exit status 1\n"
                  "  -E, --conflict-exit-code N   this exit status instead of 1\n"

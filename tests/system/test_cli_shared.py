@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import CLI, Gangerd, environment, eventually, main  # noqa: E402
+from gangerd import CLI, Gangerd, environment, eventually, main, name_of  # noqa: E402
 
 
 class Verbs(unittest.TestCase):
@@ -462,11 +462,12 @@ class Lock(Verbs):
         self.assertNotIn("signalfd", out)
 
     def test_abandoned(self):
-        with self.started("lock", "l", "--", "sh", "-c", "echo held; exec sleep 60") as process:
-            process.stdout.readline()
+        with self.started("lock", "l", "--", "sh", "-c", "echo $$; exec sleep 60") as process:
+            command = int(process.stdout.readline())
             process.kill()
             process.wait()
         self.says(["lock", "l", "-w", "20", "true"], 0, "", "without releasing it")
+        eventually(lambda: not name_of(command))  # it does not go on without the lock
         self.assertEqual(self.says(["lock", "l", "true"]).stderr, b"")
 
     def test_signals(self):
