@@ -23,7 +23,10 @@ struct making {
         uint64_t object;
         uint64_t size_bytes, done_bytes;
         int fd;
-        struct core_request *waiting;
+        struct {
+                struct core_ticket ticket;
+                bool is_maker; /* its request made the object */
+        } * waiting;
         size_t n_waiting;
         char name[LIMIT_NAME_BYTES + 1];
 };
@@ -110,15 +113,16 @@ static void making_free(struct making *making)
 static void answer(struct daemon *daemon, const struct making *making, int r)
 {
         for (size_t i = 0; i < making->n_waiting; i++) {
-                struct core_request request = making->waiting[i];
+                struct core_request request = making->waiting[i].ticket.request;
                 struct core_object object;
                 int looked = r;
 
-                if (!core_request_end(daemon->core, request))
+                if (!core_request_end(daemon->core, &making->waiting[i].ticket))
                         continue;
                 if (r == 0)
                         looked = core_object_look(daemon->core, request.connection, making->name,
                                                   N_OBJECT_KINDS, &object);
+                object.is_new = making->waiting[i].is_maker;
                 if (looked == 0)
                         looked = rpc_answer_object(daemon, request, &object);
                 if (looked != 0)
@@ -169,17 +173,18 @@ int memories_make(struct daemon *daemon, const struct core_object *object)
         return 0;
 }
 
-int memories_await(struct daemon *daemon, uint64_t object, struct core_request request)
+int memories_await(struct daemon *daemon, uint64_t object, const struct core_ticket *ticket, bool is_maker)
 {
         struct making *making = daemon->rpc->memories.first;
 
         while (making->object != object)
                 making = making->next;
-        struct core_request *larger = realloc(making->waiting, (making->n_waiting + 1) * sizeof(*larger));
+        void *larger = realloc(making->waiting, (making->n_waiting + 1) * sizeof(*making->waiting));
         if (!larger)
                 return -ENOMEM;
         making->waiting = larger;
-        larger[making->n_waiting++] = request;
+        making->waiting[making->n_waiting].ticket = *ticket;
+        making->waiting[making->n_waiting++].is_maker = is_maker;
         return 0;
 }
 

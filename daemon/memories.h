@@ -22,7 +22,7 @@ uint64_t memory_size_bytes(unsigned type, uint64_t length);
 /* Begins to make the object's memory. 0, or -errno (the object is gone). */
 int memories_make(struct daemon *, const struct core_object *);
 /* The request, which the core knows of, is answered when that is done. 0 or -ENOMEM. */
-int memories_await(struct daemon *, uint64_t object, struct core_request);
+int memories_await(struct daemon *, uint64_t object, const struct core_ticket *, bool is_maker);
 /* The next slices. True: there is more to do. */
 bool memories_turn(struct daemon *);
 void memories_deinit(struct memories *);

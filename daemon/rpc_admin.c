@@ -149,9 +149,10 @@ static const struct option_rule reload_rules[N_RELOAD_OPTIONS] = {
 static int reload_caller(struct rpc_call *call, const struct option_value *options, struct reload_caller *ret)
 {
         *ret = (struct reload_caller){.waits = !call->is_notification,
-                                      .request = rpc_request(call),
                                       .until_renewed = options[RELOAD_WAIT].flag};
-        int r = call->is_notification ? 0 : core_request_begin(call->daemon->core, ret->request);
+        int r = call->is_notification
+                        ? 0
+                        : core_request_begin(call->daemon->core, rpc_request(call), &ret->ticket);
         if (r == 0)
                 return 0;
         rpc_refuse(call, r);
@@ -244,14 +245,14 @@ static void await_renewal(struct daemon *daemon, struct core_request request, ui
 void rpc_reload_over(struct daemon *daemon, const struct reload_caller *caller, uint32_t pool, int r,
                      const struct configuration_problem *why)
 {
-        if (!caller->waits || !core_request_end(daemon->core, caller->request))
+        if (!caller->waits || !core_request_end(daemon->core, &caller->ticket))
                 return;
         if (r != 0)
-                answer_failure(daemon, caller->request, r, why);
+                answer_failure(daemon, caller->ticket.request, r, why);
         else if (caller->until_renewed)
-                await_renewal(daemon, caller->request, pool);
+                await_renewal(daemon, caller->ticket.request, pool);
         else
-                backend_ops.answer_done(daemon, caller->request, pool);
+                backend_ops.answer_done(daemon, caller->ticket.request, pool);
 }
 
 /* -- the log -- */

@@ -8,9 +8,9 @@
 
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
+#include "daemon/encode_object.h"
 #include "daemon/log.h"
 #include "daemon/rpc_private.h"
-#include "daemon/rpc_shared.h"
 
 #define MESSAGE_BYTES 1024
 
@@ -122,7 +122,7 @@ static bool say_refusal(const struct daemon *daemon, int r, char *ret, size_t si
         const struct core_clash clash = core_refused_clash(daemon->core);
 
         if (r == CORE_CLASH)
-                rpc_clash_message(&clash, ret, size_bytes);
+                encode_clash(&clash, ret, size_bytes);
         else if (r == CORE_VERSION)
                 say_version(&clash, ret, size_bytes);
         else if (r == CORE_DEADLOCK)
@@ -151,11 +151,24 @@ void rpc_pack_refusal(struct packer *packer, const struct daemon *daemon, int r)
         encode_error(packer, refusals[r].code, message, &quota);
 }
 
+/* It is always the first parameter that names one. */
+static void unknown_object(struct rpc_call *call)
+{
+        struct reader reader = rpc_param(call, 0);
+        const char *name = "";
+        size_t size_bytes = 0;
+
+        reader_str(&reader, &name, &size_bytes);
+        rpc_error(call, ERROR_UNKNOWN_OBJECT, "there is no shared object \"%.*s\"", (int)size_bytes, name);
+}
+
 void rpc_refuse(struct rpc_call *call, int r)
 {
         struct packer packer;
 
         assert(!call->answered);
+        if (r == CORE_UNKNOWN_OBJECT)
+                return unknown_object(call);
         call->answered = true;
         if (call->is_notification)
                 return;

@@ -406,9 +406,13 @@ int core_pool_drain(struct core *, struct core_request, uint32_t pool, int64_t t
  * core_pool_renew(). */
 int core_pool_await_renewal(struct core *, struct core_request, uint32_t pool, int64_t now);
 /* A request that the caller will answer itself: counted, open, given up like any other. */
-int core_request_begin(struct core *, struct core_request);
+struct core_ticket {
+        struct core_request request;
+        uint64_t serial; /* tells it from a later request of the same number */
+};
+int core_request_begin(struct core *, struct core_request, struct core_ticket *ret);
 /* The caller answers it now. False: nobody waits for that any more. */
-bool core_request_end(struct core *, struct core_request);
+bool core_request_end(struct core *, const struct core_ticket *);
 /* Of the last CORE_QUOTA, CORE_QUEUE_FULL or CORE_NESTING. */
 struct core_quota core_refused_quota(const struct core *);
 

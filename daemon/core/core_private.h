@@ -45,7 +45,7 @@ struct core {
         uint32_t n_pools;
         uint64_t bytes; /* of all users */
         uint64_t key_secret;
-        uint64_t last_object, last_token;
+        uint64_t last_object, last_token, last_ticket;
         bool stopping, stop_is_over, drained, in_store;
         struct timer stop_timer;
         LIST_HEAD(, waiter) pool_waiters;
