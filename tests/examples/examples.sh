@@ -78,6 +78,15 @@ same rate.sh "$work/expected" "$work/got"
 status=0
 "$examples/rate.sh" 3 rate sh -c 'exit 7' || status=$?
 [ "$status" = 7 ]
+# counter, twice: what the first one counted is there
+for n in 2500 5000; do
+        PYTHONDONTWRITEBYTECODE=1 "$python" "$examples/counter.py" >"$work/got"
+        echo 2500 >"$work/expected"
+        same counter "$work/expected" "$work/got"
+        ganger value get hits >"$work/got"
+        echo $n >"$work/expected"
+        same "the counter's value" "$work/expected" "$work/got"
+done
 
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$examples "$python" "$(dirname "$0")/examples.py" "$work/files"
 echo "examples: all as they should"

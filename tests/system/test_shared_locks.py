@@ -13,7 +13,7 @@ from wire import Client, Refused  # noqa: E402
 ROUNDS = 30
 FEW = 10  # where each costs a worker: replacements come slowly then
 BOUND = 0.1  # ten times what is wanted
-POOL = {"workers": 3, "modules": "shared nest"}
+POOL = {"workers": 3, "modules": "locks nest"}
 # Kinds of locks: how they are made, and how many holders fill them.
 KINDS = {"lock": ({}, 1), "reentrant": ({"reentrant": True}, 1), "semaphore": ({"limit": 3}, 3)}
 
@@ -118,7 +118,7 @@ class Owners(unittest.TestCase):
         with Gangerd(pool={**POOL, "workers": workers}) as g, g.connect() as client, g.connect() as other:
             latencies, last = [], 0
             for _ in range(rounds):
-                task = other.submit("shared.hold", "lock", "crash" if what == "crashes" else "end" if what == "ends" else "wait")
+                task = other.submit("locks.hold", "lock", "crash" if what == "crashes" else "end" if what == "ends" else "wait")
                 if what not in ("crashes", "ends"):
                     eventually(lambda: (rows := client.ask("shared.list")) and rows[0]["holders"])
                     self.assertEqual(client.ask("shared.list")[0]["holders"][0]["task"], task)
@@ -242,7 +242,7 @@ class Circles(unittest.TestCase):
             client.ask("lock.acquire", "mine")
             task = look.submit("nest.ask", "lock.acquire", ["its"])
             look.ask("wait", [task])
-            task = look.submit("shared.hold", "its", "wait")
+            task = look.submit("locks.hold", "its", "wait")
             eventually(lambda: any(row["holders"] for row in look.ask("shared.list", {"prefix": "its"})))
             waiting = client.start("lock.acquire", "its")
             waits(look, "its")
@@ -254,7 +254,7 @@ class Circles(unittest.TestCase):
     def test_a_circle_through_two_tasks(self):
         """Two tasks that hold one lock each and want the other's: one is told so, and both end"""
         with Gangerd(pool=POOL) as g, g.connect() as client:
-            tasks = [client.start("call", "shared.cross", names, {"timeout": 20}) for names in (["p", "q"], ["q", "p"])]
+            tasks = [client.start("call", "locks.cross", names, {"timeout": 20}) for names in (["p", "q"], ["q", "p"])]
             got = sorted(client.finish(task) for task in tasks)
             self.assertEqual(got, ["both", "deadlock"])
 
