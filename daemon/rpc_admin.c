@@ -154,7 +154,9 @@ static int reload_caller(struct rpc_call *call, const struct option_value *optio
 {
         *ret = (struct reload_caller){.waits = !call->is_notification,
                                       .until_renewed = options[RELOAD_WAIT].flag};
-        int r = call->is_notification ? 0 : core_request_begin(call->daemon->core, rpc_request(call), &ret->ticket);
+        int r = call->is_notification
+                        ? 0
+                        : core_request_begin(call->daemon->core, rpc_request(call), &ret->ticket);
         if (r == 0)
                 return 0;
         rpc_refuse(call, r);

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""Many objects, large ones, and who may have them: what is left after 100,000 were opened and unlinked; limits; readers of nothing."""
+import os
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from gangerd import Gangerd, eventually, kinds_of_descriptors, main, sanitized  # noqa: E402
+from users import ANN, BOB, DAEMON, connect_as, needs_root, open_to_all  # noqa: E402
+from wire import Refused, TooLate  # noqa: E402
+
+MANY = 10000 if sanitized() else 100000
+WINDOW = 64  # requests on their way
+# What most are, and one of each of the rest in ten.
+KINDS = [{"kind": "value"}] * 5 + [{"kind": "array", "length": 100}, {"kind": "lock"}, {"kind": "event"}, {"kind": "queue"}, {"kind": "dict"}]
+LARGE = 256 << 20
+
+
+def open_files():
+    """Of the whole machine, as the kernel counts them."""
+    with open("/proc/sys/fs/file-nr", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
+def in_window(client, requests):
+    """Sends them, WINDOW ahead; yields (their tag, answer, descriptors)."""
+    waiting = []
+    for tag, *request in requests:
+        waiting.append((tag, client.start(*request)))
+        if len(waiting) == WINDOW:
+            yield from settle(client, [waiting.pop(0)])
+    yield from settle(client, waiting)
+
+
+def settle(client, waiting):
+    for tag, msgid in waiting:
+        yield tag, client.finish(msgid), client.fds.pop(msgid, [])
+        client.streams.pop(msgid, None)
+
+
+class Many(unittest.TestCase):
+    def test_opened_and_unlinked(self):
+        with Gangerd(daemon={"user_objects": MANY, "user_memory": "1G", "memory_limit": "2G"}) as g:
+            g.all_idle()
+            with g.connect(descriptors=True) as client, g.connect(descriptors=True) as other:
+                self.turn(client, other, 1000)  # what stays once is there
+            before = self.measure(g)
+            with g.connect(descriptors=True) as client, g.connect(descriptors=True) as other:
+                began = time.monotonic()
+                self.turn(client, other, MANY)
+                took = time.monotonic() - began
+            after = eventually(lambda: (now := self.measure(g)) and now[1] <= before[1] and now, 30)
+            print(f"{MANY} objects in {took:.1f} s; of the machine's files, the daemon's descriptors, its resident KiB: {before} -> {after}", flush=True)
+            self.assertEqual(after[1], before[1])
+            self.assertLess(after[0] - before[0], 1000)  # others live on this machine, too
+            if not sanitized():
+                self.assertLess(after[2] - before[2], 8 << 10)
+            with g.connect() as client:
+                self.assertEqual(client.ask("shared.list"), [])
+
+    @staticmethod
+    def measure(g):
+        descriptors = sum(kinds_of_descriptors(g.pid).values()) if os.geteuid() == 0 else 0
+        return open_files(), descriptors, g.rss() >> 10
+
+    def turn(self, client, other, n):
+        """So many, a few hundred at a time, since each memory is a descriptor of the user's."""
+        at_once = 500
+        for first in range(0, n, at_once):
+            names = range(first, min(first + at_once, n))
+            for _, answer, fds in in_window(client, ((i, "shared.open", f"object {i}", KINDS[i % 10]) for i in names)):
+                self.assertTrue(answer["new"])
+                for fd in fds:
+                    os.close(fd)
+            for i, answer, fds in in_window(other, ((i, "shared.open", f"object {i}", {"kind": KINDS[i % 10]["kind"]}) for i in names if i % 10 == i // 10 % 10)):
+                self.assertFalse(answer["new"])
+                for fd in fds:
+                    os.close(fd)
+            for _, answer, _ in in_window(client, ((i, "shared.unlink", f"object {i}") for i in names)):
+                self.assertIsNone(answer)
+
+
+class Limits(unittest.TestCase):
+    def test_user_objects(self):
+        with Gangerd(daemon={"user_objects": 5}) as g, g.connect() as client:
+            for i in range(5):
+                client.ask("event.set", str(i))
+            with self.assertRaises(Refused) as refused:
+                client.ask("event.set", "one more")
+            error = refused.exception.error
+            self.assertEqual([error["code"], error["what"], error["used"], error["limit"]], ["quota_exceeded", "user_objects", 5, 5])
+            client.ask("shared.unlink", "0")
+            client.ask("event.set", "one more")
+
+    def test_memory_is_the_users(self):
+        with Gangerd(daemon={"user_memory": "4M", "max_message": "4M"}) as g, g.connect(descriptors=True) as client:
+            half = bytes(1900 << 10)
+            for method, *params in (("shared.open", "large", {"kind": "array", "type": "u8", "length": 5 << 20}), ("queue.put", "q", [half]),
+                                    ("list.push", "l", [half]), ("dict.set", "d", {"a": half})):
+                with self.assertRaises(Refused) as refused:
+                    for _ in range(3):
+                        client.ask(method, *params)
+                        params[-1] = {"b": half} if method == "dict.set" else params[-1]
+                self.assertEqual([refused.exception.code, refused.exception.error["what"]], ["quota_exceeded", "user_memory"], method)
+            for name in [row["name"] for row in client.ask("shared.list")]:
+                client.ask("shared.unlink", name)
+            os.close(client.ask_fd("shared.open", "fits", {"kind": "array", "type": "u8", "length": 3 << 20})[1])
+
+    def test_large_memory_keeps_nobody_waiting(self):
+        with Gangerd(daemon={"user_memory": "1G"}) as g, g.connect(descriptors=True) as client, g.connect() as other:
+            worst = 0
+            for _ in range(3):
+                msgid = client.start("shared.open", "large", {"kind": "array", "type": "u8", "length": LARGE})
+                began = time.monotonic()
+                while msgid not in client.answers:
+                    asked = time.monotonic()
+                    other.ask("ping")
+                    worst = max(worst, time.monotonic() - asked)
+                    try:
+                        client.receive(0.001)
+                    except TooLate:
+                        pass
+                took = time.monotonic() - began
+                client.finish(msgid)
+                fd, = client.fds.pop(msgid)
+                self.assertEqual(os.fstat(fd).st_size, LARGE + 128)
+                os.close(fd)
+                client.ask("shared.unlink", "large")
+            print(f"{LARGE >> 20} MiB made in {took * 1e3:.0f} ms; another client's largest ping {worst * 1e3:.1f} ms", flush=True)
+            self.assertLess(worst, 0.5)
+
+    def test_memory_lives_as_long_as_its_name_or_who_maps_it(self):
+        with Gangerd() as g, g.connect(descriptors=True) as client:
+            _, fd = client.ask_fd("shared.open", "m", {"kind": "value"})
+            os.pwrite(fd, b"\x07", 128)
+            client.ask("shared.unlink", "m")
+            self.assertEqual(os.pread(fd, 1, 128), b"\x07")
+            again, new = client.ask_fd("shared.open", "m", {"kind": "value"})
+            self.assertEqual([again["new"], os.pread(new, 1, 128)], [True, b"\0"])
+            os.close(fd)
+            os.close(new)
+
+    def test_who_reads_no_answers_is_bounded(self):
+        """Descriptors on their way to who does not read are his own limit, and others are served"""
+        with Gangerd(daemon={"user_descriptors": 50}) as g, g.connect(descriptors=True) as other:
+            os.close(other.ask_fd("shared.open", "m", {"kind": "value"})[1])
+            before = sum(kinds_of_descriptors(g.pid).values()) if os.geteuid() == 0 else None
+            with g.connect(descriptors=True) as rude:
+                asked = [rude.start("shared.open", "m", {"kind": "value"}) for _ in range(500)]
+                self.assertEqual(other.ask("ping"), "pong")
+                if before:
+                    self.assertLess(sum(kinds_of_descriptors(g.pid).values()) - before, 60)
+                codes = [error and error["code"] for error, _ in (rude.outcome(msgid) for msgid in asked)]
+                print("answers to 500 that were not read:", {code: codes.count(code) for code in set(codes)}, flush=True)
+                self.assertTrue(set(codes) <= {None, "quota_exceeded"})
+                self.assertIn(None, codes)
+            os.close(other.ask_fd("shared.open", "m", {"kind": "value"})[1])
+
+
+class Users(unittest.TestCase):
+    @needs_root
+    def test_whose_they_are(self):
+        with Gangerd(uid=DAEMON, daemon={"socket_mode": "0666", "user_objects": 3}) as g:
+            open_to_all(g)
+            with connect_as(g, ANN) as ann, connect_as(g, BOB) as bob, g.connect() as root:
+                ann.ask("queue.put", "closed", [1])
+                ann.ask("shared.open", "open", {"kind": "queue", "mode": 0o666})
+                with self.assertRaises(Refused) as refused:
+                    bob.ask("queue.get", "closed")
+                self.assertEqual(refused.exception.code, "not_permitted")
+                bob.ask("queue.put", "open", ["from bob"])
+                self.assertEqual(ann.ask("queue.get", "open"), [[None, "from bob"]])
+                for name in ("b1", "b2", "b3"):  # what is in ann's object, and it itself, are hers
+                    bob.ask("event.set", name)
+                with self.assertRaises(Refused) as refused:
+                    bob.ask("event.set", "b4")
+                self.assertEqual(refused.exception.error["what"], "user_objects")
+                with self.assertRaises(Refused):
+                    bob.ask("shared.unlink", "open")
+                self.assertEqual({row["uid"] for row in root.ask("shared.list")}, {ANN, BOB})
+                root.ask("shared.unlink", "closed")
+
+
+if __name__ == "__main__":
+    main()
