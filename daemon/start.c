@@ -108,6 +108,13 @@ static int begin_process(struct daemon *d)
         return 0;
 }
 
+static int begin_log(void)
+{
+        int r = log_start();
+
+        return r == 0 ? 0 : failed("the log's thread", -r);
+}
+
 static void on_accept(void *userdata, int fd)
 {
         static struct log_limit limit;
@@ -325,6 +332,8 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
         d->config = options->config;
         d->options = options;
         status = begin_process(d);
+        if (status == 0)
+                status = begin_log();
         if (status == 0)
                 status = begin_loop(d);
         if (status == 0)
