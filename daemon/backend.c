@@ -20,6 +20,7 @@
 #include "daemon/payload.h"
 #include "daemon/pools.h"
 #include "daemon/rpc_private.h"
+#include "daemon/task_log.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
 
@@ -196,27 +197,6 @@ static double on_random(void *ctx)
         return (double)(z >> 11) * 0x1p-53;
 }
 
-static const char *function_name(const struct daemon *daemon, const struct core_record *record)
-{
-        const struct pool_function *function = pools_function(daemon->pools, record->pool, record->function);
-        return function ? function->name : NULL;
-}
-
-static void log_ended(const struct daemon *daemon, const struct core_record *record)
-{
-        char message[512];
-        bool is_bad = record->state != TASK_SUCCEEDED && record->cause != CAUSE_NONE;
-
-        if (!log_enabled(LOG_LEVEL_DEBUG))
-                return;
-        if (is_bad)
-                encode_failure_message(daemon, record, message, sizeof(message));
-        log_with(LOG_LEVEL_DEBUG,
-                 LOG_FIELDS(.task = record->id, .worker = record->worker_pid, .uid = &record->uid,
-                            .function = function_name(daemon, record)),
-                 "%s%s%s", encode_state(record->state), is_bad ? ": " : "", is_bad ? message : "");
-}
-
 static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t worker,
                     const struct core_record *record)
 {
@@ -226,11 +206,11 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
 
         switch (note) {
         case NOTE_TASK_ENDED:
-                log_ended(daemon, record);
+                task_log_ended(daemon, record);
                 return;
         case NOTE_WORKER_LOST:
                 worker_obituary(daemon->workers, worker, LOG_LEVEL_WARNING, record ? record->id : 0,
-                                record ? function_name(daemon, record) : NULL);
+                                record ? encode_function(daemon, record) : NULL);
                 return;
         case NOTE_WORKER_BAD:
                 if (!worker_speaks(daemon->workers, worker)) /* else it is said with what was wrong */

@@ -22,6 +22,7 @@
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/task_log.h"
 #include "daemon/worker_private.h"
 #include "proto/process_tree.h"
 
@@ -246,6 +247,7 @@ static bool is_over_limit(const struct worker *worker)
 static void dead(struct worker *worker, int status)
 {
         channel_read(&worker->channel, true);
+        task_log_output_ends(worker);
         struct core_exit exit = {
                 .by_signal = WIFSIGNALED(status),
                 .status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
