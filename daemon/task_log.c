@@ -163,13 +163,18 @@ static void sentence(const struct daemon *daemon, const struct core_record *reco
 
 void task_log_ended(const struct daemon *daemon, const struct core_record *record)
 {
-        static struct log_limits limits = {.burst = END_BURST};
+        static struct log_limits
+                by_level[N_LOG_LEVELS]; /* what is worse is not hidden by what is not so bad */
+        struct log_limits *limits;
         bool is_bad = record->state != TASK_SUCCEEDED && record->cause != CAUSE_NONE;
         enum log_level level = is_bad ? level_of_end(record) : LOG_LEVEL_DEBUG;
         char text[SENTENCE_BYTES];
 
-        if (!log_enabled(level) ||
-            (is_bad && !log_may(log_limit_of(&limits, record->uid), level, &record->uid, "a task's bad end")))
+        if (!log_enabled(level))
+                return;
+        limits = &by_level[level];
+        limits->burst = END_BURST;
+        if (is_bad && !log_may(log_limit_of(limits, record->uid), level, &record->uid, "a task's bad end"))
                 return;
         if (is_bad)
                 sentence(daemon, record, text, sizeof(text));
