@@ -213,6 +213,30 @@ class Log(unittest.TestCase):
             for line, text in zip(lines, ("one", "INFO stopped", r"\?\\xff\\x1b\[2J", "x" * 1000, "x" * 1000, "x" * 500), strict=True):
                 self.assertRegex(line, rf"^INFO {text}{rest}")
 
+    def test_what_a_module_says_by_stderr(self):
+        """It is the task's, in log and failure record; of its children and threads it is at least there."""
+        with Gangerd(pool={"modules": "probe", "workers": 1}) as g, g.connect() as client:
+            tasks = [client.submit("probe.words", f"words {i}\n", 1 + i) for i in range(20)]
+            client.ask("wait", tasks, {})
+            for i, id in enumerate(tasks):
+                error, _ = client.outcome(client.start("result", id, {"keep": True}))
+                self.assertEqual(bytes(error["stderr"]).decode(), f"words {i}\n" * (1 + i) + "the last words: No such file or directory\n")
+                self.assertEqual(len(re.findall(rf"^INFO words {i} task={id} .* function=probe.words stream=stderr$", g.log(), re.M)), 1 + i)
+                self.assertRegex(g.ganger("why", str(id)).stdout.decode().splitlines()[0], "it failed; its last words: the last words: No such file")
+            for whose in ("child", "thread"):
+                self.assertEqual(g.log().count(f"words of a {whose}\n"), 20)
+            error, _ = client.outcome(client.start("call", "probe.words", ["x" * 999 + "\n", 300], {}))  # more than there is credit for at once
+            self.assertEqual(len(bytes(error["stderr"])), 4096)
+            eventually(lambda: g.log().count("x" * 999) == 300)
+
+    def test_items_of_a_map(self):
+        with Gangerd(pool=POOL) as g, g.connect() as client:
+            client.ask("map", "exec", [[["sh", "-c", f"echo item {i} >&2; echo not this"]] for i in range(5)], {})
+            text = g.log()
+            for i in range(5):
+                self.assertRegex(text, rf"INFO item {i} task=\d+ .* function=exec stream=stderr\n")
+            self.assertNotIn("not this", text)
+
     def test_json(self):
         with Gangerd(daemon={"log_format": "json"}, pool=POOL) as g, g.connect() as client:
             client.call("probe.news")
