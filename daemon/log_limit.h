@@ -11,7 +11,8 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-#define LOG_LIMIT_BURST      10 /* where nothing else is said */
+#define LOG_LIMIT_BURST      10  /* where nothing else is said */
+#define LOG_LIMIT_EVENTS     100 /* of what is worth a line each, as long as there are not too many */
 #define LOG_LIMIT_INTERVAL_S 10
 
 struct log_limit {

@@ -19,7 +19,6 @@
 /* A user's shares, every LOG_LIMIT_INTERVAL_S. */
 #define OUTPUT_BURST 1000
 #define MODULE_BURST 1000
-#define END_BURST    100
 
 #define SENTENCE_BYTES 2048
 #define FILE_BYTES     256
@@ -173,7 +172,7 @@ void task_log_ended(const struct daemon *daemon, const struct core_record *recor
         if (!log_enabled(level))
                 return;
         limits = &by_level[level];
-        limits->burst = END_BURST;
+        limits->burst = LOG_LIMIT_EVENTS;
         if (is_bad && !log_may(log_limit_of(limits, record->uid), level, &record->uid, "a task's bad end"))
                 return;
         if (is_bad)

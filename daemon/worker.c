@@ -73,9 +73,11 @@ void worker_forget_process(struct worker *worker)
 void worker_obituary(struct workers *workers, uint32_t index, enum log_level level, uint64_t task,
                      const char *function)
 {
+        static struct log_limit by_level[N_LOG_LEVELS];
         struct worker *worker = worker_at(workers, index);
 
         assert(worker && worker->life == LIFE_OVER && !worker->mourned);
+        by_level[level].burst = LOG_LIMIT_EVENTS;
         worker->mourned = true;
         char how[64];
         const char *name = sigabbrev_np(worker->end.status);
@@ -86,11 +88,11 @@ void worker_obituary(struct workers *workers, uint32_t index, enum log_level lev
                          name ? name : "?");
         else
                 snprintf(how, sizeof(how), "exited with status %d", worker->end.status);
-        log_with(level,
-                 LOG_FIELDS(.task = task, .worker = worker->pid, .pool = worker_pool_name(worker),
-                            .function = function),
-                 "the worker %s after %.3f s%s", how, (double)worker->end.lived / CORE_SECOND,
-                 worker->end.over_limit ? ": an allocation failed under memory_limit" : "");
+        log_limited(&by_level[level], level,
+                    LOG_FIELDS(.task = task, .worker = worker->pid, .pool = worker_pool_name(worker),
+                               .function = function),
+                    "the worker %s after %.3f s%s", how, (double)worker->end.lived / CORE_SECOND,
+                    worker->end.over_limit ? ": an allocation failed under memory_limit" : "");
 }
 
 /* The end of a life: the core is told, the rest waits for the loop's end. `exit`: NULL if it never was. */

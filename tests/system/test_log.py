@@ -182,10 +182,10 @@ class Log(unittest.TestCase):
     @unittest.skipUnless(os.geteuid() == 0, NEEDS_ROOT)
     def test_the_journals_fields(self):
         with Journal(pool=POOL) as j, j.g.connect() as client:
-            ready = j.find(MESSAGE="ready: 1 pools, 2 workers wanted")
-            self.assertEqual((ready["PRIORITY"], ready["SYSLOG_IDENTIFIER"], ready["CODE_FILE"], ready["CODE_FUNC"]),
-                             ("6", "gangerd", "daemon/daemon.c", "daemon_look_ready"))
-            self.assertGreater(int(ready["CODE_LINE"]), 0)
+            listens = j.find(CODE_FUNC="daemon_begin")
+            self.assertRegex(listens["MESSAGE"], rf"^gangerd \S+ \(pid {j.g.pid}\) listens on ")
+            self.assertEqual((listens["PRIORITY"], listens["SYSLOG_IDENTIFIER"], listens["CODE_FILE"]), ("6", "gangerd", "daemon/start.c"))
+            self.assertGreater(int(listens["CODE_LINE"]), 0)
             client.call("probe.news")
             news = j.find(MESSAGE="number 7")
             self.assertEqual((news["PRIORITY"], news["GANGER_POOL"], news["GANGER_FUNCTION"], news["GANGER_UID"]), ("4", "default", "probe.news", "0"))
