@@ -82,12 +82,12 @@ static void field_number(struct fields *f, const char *name, uint64_t value)
                   (size_t)snprintf(text, sizeof f->numbers[0], "%s=%llu", name, (unsigned long long)value));
 }
 
-/* Of our own source, without the way from the build tree to it. */
+/* Of our own source, without the way from the build tree to it, which is before this file's name as well. */
 static const char *source_file(const char *file)
 {
-        while (strncmp(file, "../", 3) == 0)
-                file += 3;
-        return file;
+        const size_t n = sizeof __FILE__ - sizeof "daemon/log_sink.c";
+
+        return strncmp(file, __FILE__, n) == 0 ? file + n : file;
 }
 
 static int send_fields(const struct log_entry *e, log_journal_send *send)
