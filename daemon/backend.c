@@ -17,6 +17,7 @@
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/payload.h"
 #include "daemon/pools.h"
 #include "daemon/rpc_private.h"
@@ -214,28 +215,30 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
                 return;
         case NOTE_WORKER_BAD:
                 if (!worker_speaks(daemon->workers, worker)) /* else it is said with what was wrong */
-                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
+                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name, .message_id = MESSAGE_WORKER_BAD),
                                  "a worker broke the protocol and is killed");
                 return;
         case NOTE_WORKER_STUCK:
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name, .message_id = MESSAGE_WORKER_STUCK),
                          "a worker was killed 5 s ago and does not die: stuck");
                 return;
         case NOTE_POOL_DEGRADED:
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name, .message_id = MESSAGE_POOL_DEGRADED),
                          "workers die young again and again: the pool is degraded, restarts are slowed down");
                 return;
         case NOTE_POOL_RECOVERED:
-                log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = name), "the pool has recovered");
+                log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = name, .message_id = MESSAGE_POOL_RECOVERED),
+                         "the pool has recovered");
                 return;
         case NOTE_USER_OVER:
                 log_limited(
-                        &over_limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &record->uid},
+                        &over_limit, LOG_LEVEL_WARNING,
+                        LOG_FIELDS(.uid = &record->uid, .message_id = MESSAGE_USER_OVER),
                         "results that nobody took are more than user_memory: what this user has submitted "
                         "waits until some are taken");
                 return;
         case NOTE_SPAWN_TIMEOUT:
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name, .message_id = MESSAGE_SPAWN_TIMEOUT),
                          "the zygote brought no worker within start_timeout and is killed");
                 return;
         case NOTE_DRAINED:

@@ -19,6 +19,7 @@
 
 #include "daemon/log_ring.h"
 #include "daemon/log_sink.h"
+#include "daemon/message_ids.h"
 
 #define STACK_BYTES   (128 << 10)
 #define CRASH_WAIT_MS 500 /* that the last lines of a process have which crashes */
@@ -62,7 +63,10 @@ void log_thread_commit(struct log_entry *e, size_t size_bytes)
 static void say_dropped(uint64_t n)
 {
         char text[128];
-        struct log_entry e = {.level = LOG_LEVEL_WARNING, .origin = LOG_ORIGIN, .message = text};
+        struct log_entry e = {.level = LOG_LEVEL_WARNING,
+                              .origin = LOG_ORIGIN,
+                              .message_id = MESSAGE_LOG_DROPPED,
+                              .message = text};
 
         if (n == 0)
                 return;

@@ -28,6 +28,7 @@
 #include "daemon/daemon.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/payload.h"
 #include "daemon/pools.h"
 #include "daemon/reload.h"
@@ -309,8 +310,10 @@ static int begin_zygotes(struct daemon *d)
                 r = zygotes_await(d->zygotes);
         for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
                 if (zygote_progress(zygotes[i]) == ZYGOTE_UNFIT) {
-                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = d->config->pools[i].name), "%s",
-                                 zygote_why(zygotes[i]));
+                        log_with(LOG_LEVEL_ERROR,
+                                 LOG_FIELDS(.pool = d->config->pools[i].name,
+                                            .message_id = MESSAGE_CONFIGURATION_BAD),
+                                 "%s", zygote_why(zygotes[i]));
                         status = EXIT_CONFIGURATION;
                 }
         if (r == 0 && status == 0)

@@ -10,6 +10,7 @@
 #include "daemon/encode.h"
 #include "daemon/lines.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/pools.h"
 #include "daemon/worker_private.h"
 #include "proto/buffer.h"
@@ -180,6 +181,7 @@ void task_log_ended(const struct daemon *daemon, const struct core_record *recor
         log_with(level,
                  LOG_FIELDS(.task = record->id, .worker = record->worker_pid, .uid = &record->uid,
                             .pool = pools_name(daemon->pools, record->pool),
-                            .function = encode_function(daemon, record)),
+                            .function = encode_function(daemon, record),
+                            .message_id = level < LOG_LEVEL_DEBUG ? MESSAGE_TASK_FAILED : NULL),
                  "%s", is_bad ? text : encode_state(record->state));
 }

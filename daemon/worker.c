@@ -22,6 +22,7 @@
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/task_log.h"
 #include "daemon/worker_private.h"
 #include "proto/process_tree.h"
@@ -53,7 +54,9 @@ void worker_bad(struct worker *worker, const char *why)
         if (worker->bad)
                 return;
         worker->bad = true;
-        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker)),
+        log_with(LOG_LEVEL_ERROR,
+                 LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker),
+                            .message_id = MESSAGE_WORKER_BAD),
                  "the worker broke the protocol and is killed: %s", why);
         worker_doom(worker);
         core_worker_bad(daemon->core, worker->index, daemon->now);
@@ -90,7 +93,8 @@ void worker_obituary(struct workers *workers, uint32_t index, enum log_level lev
                 snprintf(how, sizeof(how), "exited with status %d", worker->end.status);
         log_limited(&by_level[level], level,
                     LOG_FIELDS(.task = task, .worker = worker->pid, .pool = worker_pool_name(worker),
-                               .function = function),
+                               .function = function,
+                               .message_id = level < LOG_LEVEL_INFO ? MESSAGE_WORKER_LOST : NULL),
                     "the worker %s after %.3f s%s", how, (double)worker->end.lived / CORE_SECOND,
                     worker->end.over_limit ? ": an allocation failed under memory_limit" : "");
 }

@@ -90,6 +90,12 @@ def fields_of(data):
     return fields
 
 
+def message_id(name):
+    """As daemon/message_ids.h has it."""
+    text = (SOURCE / "daemon/message_ids.h").read_text(encoding="utf-8")
+    return re.search(rf'^#define MESSAGE_{name} +"([0-9a-f]{{32}})"', text, re.M)[1]
+
+
 def pour(out, path):
     """A client whose every call is a line of the log, and whose programs write more of them."""
     with Client(path) as client:
@@ -174,7 +180,7 @@ class Log(unittest.TestCase):
             self.holds_nobody_up(j.g, "a journal that takes nothing")
             found = eventually(lambda: next((m for m in j.read(0.01) if DROPPED.search(m["MESSAGE"])), None), 20)
             print(found["MESSAGE"])
-            self.assertEqual(found["PRIORITY"], "4")
+            self.assertEqual((found["PRIORITY"], found["MESSAGE_ID"]), ("4", message_id("LOG_DROPPED")))
             with j.g.connect() as client:  # and it goes on
                 client.call("exec", ["sh", "-c", "echo after all that >&2"])
             eventually(lambda: any(m["MESSAGE"] == "after all that" for m in j.read(0.01)), 20)
@@ -197,12 +203,15 @@ class Log(unittest.TestCase):
             self.assertEqual((line["GANGER_TASK"], line["GANGER_STREAM"], line["PRIORITY"]), (str(id), "stderr", "6"))
             why = j.g.ganger("why", str(id)).stdout.decode().splitlines()[0]
             self.assertRegex(why, "sh ended with status 3; its last words: no such table")
-            self.assertEqual(j.find(MESSAGE=why)["GANGER_TASK"], str(id))
+            found = j.find(MESSAGE=why)
+            self.assertEqual((found["GANGER_TASK"], found["MESSAGE_ID"]), (str(id), message_id("TASK_FAILED")))
             lost = self.ended(client, "exec", ["sh", "-c", "kill -9 $PPID"])
             why = j.g.ganger("why", str(lost)).stdout.decode().splitlines()[0]
             found = j.find(MESSAGE=why)
             self.assertEqual((found["PRIORITY"], found["GANGER_TASK"]), ("4", str(lost)))
             self.assertGreater(int(found["GANGER_WORKER_PID"]), 1)
+            obituary = j.find(MESSAGE_ID=message_id("WORKER_LOST"))
+            self.assertEqual((obituary["GANGER_TASK"], obituary["GANGER_WORKER_PID"]), (str(lost), found["GANGER_WORKER_PID"]))
             self.assertEqual(j.g.log_path.read_text(), "")  # nothing is said twice
 
     def test_lines_of_tasks(self):
