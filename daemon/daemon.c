@@ -258,6 +258,7 @@ static void turn(struct daemon *d)
         connections_sweep(d->connections);
         workers_sweep(d->workers);
         trim(d);
+        next = earlier(next, log_settle(d->now, false));
         next = earlier(next, d->state->trim_at);
         if (d->drained)
                 next = earlier(next, d->state->linger_until);

@@ -18,6 +18,8 @@ struct packer;
 
 /* "succeeded", …; what only the core distinguishes is shown as what it is for others. */
 const char *encode_state(enum task_state);
+/* The name of what it runs, or NULL. */
+const char *encode_function(const struct daemon *, const struct core_record *);
 void encode_record(struct packer *, const struct daemon *, const struct core_record *);
 void encode_failure(struct packer *, const struct daemon *, const struct core_record *);
 /* One sentence: why the task came to its end. */

@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/start.h"
+#include "daemon/systemd.h"
 
 struct command_line {
         struct start_options start;
@@ -111,6 +112,7 @@ static int serve(const struct start_options *options)
         if (status == 0)
                 status = daemon_run(&daemon);
         daemon_end(&daemon);
+        log_stop();
         return status;
 }
 
@@ -119,6 +121,7 @@ int main(int argc, char **argv)
         struct command_line line;
         int status;
 
+        log_use_journal(systemd_journal);
         log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
         if (!read_command_line(argc, argv, &line))
                 return EXIT_FAILURE;

@@ -16,6 +16,7 @@
 #include "daemon/daemon.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/pools.h"
 #include "daemon/rpc.h"
 #include "daemon/start.h"
@@ -94,7 +95,8 @@ static void log_failure(const struct reload *reload)
         char text[CONFIGURATION_PROBLEM_BYTES];
 
         configuration_problem_text(&reload->problem, text, sizeof(text));
-        log_error("%s; nothing was reloaded, and what was in force stays in force", text);
+        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.message_id = MESSAGE_RELOAD_FAILED),
+                 "%s; nothing was reloaded, and what was in force stays in force", text);
 }
 
 static void log_success(const struct reload *reload)
@@ -102,7 +104,8 @@ static void log_success(const struct reload *reload)
         const struct daemon *daemon = reload->daemon;
 
         if (reload->pool == CORE_NO_POOL)
-                log_info("a new configuration is in force, with %u pool%s", daemon->config->n_pools,
+                log_with(LOG_LEVEL_INFO, LOG_FIELDS(.message_id = MESSAGE_RELOADED),
+                         "a new configuration is in force, with %u pool%s", daemon->config->n_pools,
                          daemon->config->n_pools == 1 ? "" : "s");
         else
                 log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = pools_name(daemon->pools, reload->pool)),

@@ -29,6 +29,7 @@
 #include "daemon/events.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/payload.h"
 #include "daemon/pools.h"
 #include "daemon/reload.h"
@@ -107,6 +108,13 @@ static int begin_process(struct daemon *d)
         d->started = d->now;
         d->wall_offset = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9 - (double)d->now / 1e9;
         return 0;
+}
+
+static int begin_log(void)
+{
+        int r = log_start();
+
+        return r == 0 ? 0 : failed("the log's thread", -r);
 }
 
 static void on_accept(void *userdata, int fd)
@@ -305,8 +313,10 @@ static int begin_zygotes(struct daemon *d)
                 r = zygotes_await(d->zygotes);
         for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
                 if (zygote_progress(zygotes[i]) == ZYGOTE_UNFIT) {
-                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = d->config->pools[i].name), "%s",
-                                 zygote_why(zygotes[i]));
+                        log_with(LOG_LEVEL_ERROR,
+                                 LOG_FIELDS(.pool = d->config->pools[i].name,
+                                            .message_id = MESSAGE_CONFIGURATION_BAD),
+                                 "%s", zygote_why(zygotes[i]));
                         status = EXIT_CONFIGURATION;
                 }
         if (r == 0 && status == 0)
@@ -328,6 +338,8 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
         d->config = options->config;
         d->options = options;
         status = begin_process(d);
+        if (status == 0)
+                status = begin_log();
         if (status == 0)
                 status = begin_loop(d);
         if (status == 0)

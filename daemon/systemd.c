@@ -2,8 +2,9 @@
 /*
  * The only file that knows libsystemd. sd_notify takes the socket's name from the environment each time; it
  * is put there for the call only, so a child never inherits it. (The loop's thread is the only one that
- * touches the environment.)
+ * touches the environment.) The journal's messages come from the log's thread, which alone sends them.
  */
+#define SD_JOURNAL_SUPPRESS_LOCATION /* it is the message's, not this file's */
 #include "daemon/systemd.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
 #include <time.h>
 
 static char *notify_socket;
@@ -89,4 +91,9 @@ void systemd_status(const char *format, ...)
         vsnprintf(text + 7, sizeof text - 7, format, args);
         va_end(args);
         notify(text);
+}
+
+int systemd_journal(const struct iovec *fields, int n_fields)
+{
+        return sd_journal_sendv(fields, n_fields);
 }

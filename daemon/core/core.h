@@ -484,6 +484,13 @@ struct core_worker_status {
 /* False: no such worker. Indices run from 0 below core_workers_end(). */
 bool core_worker_status(const struct core *, uint32_t connection, uint32_t worker,
                         struct core_worker_status *ret);
+/* What it runs, or begins next, and in whose name; false: nothing. */
+struct core_running {
+        uint64_t task;
+        uint32_t function;
+        uid_t uid;
+};
+bool core_worker_runs(const struct core *, uint32_t worker, struct core_running *ret);
 uint32_t core_workers_end(const struct core *);
 
 struct core_account {
