@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening a value or array, and descriptors that nobody takes, against a daemon that the test plays. */
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/support/open_fds.h"
@@ -140,6 +141,28 @@ static void test_open_of_what_it_was_not_told(void **state)
         assert_int_equal(ganger_shared_open(o->g, &s, "numbers", &array_of_i32), -EPROTO);
 }
 
+/* The answer's descriptor is lost, and with it the place in the stream: the connection is over, and says why.
+ */
+static void test_no_descriptor_is_free(void **state)
+{
+        struct opened *o = *state;
+        struct ganger_shared s;
+        struct rlimit old, low;
+        int fd = shared_memory_new(GANGER_SHARED_ARRAY, GANGER_SHARED_I32, 10);
+
+        assert_true(fake_send(&o->f, "[uun{sssssush}]", RESPONSE, FIRST, "kind", "array", "type", "i32",
+                              "length", (uint64_t)10, "object", fd));
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+        low = old;
+        low.rlim_cur = 1;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+        assert_int_equal(ganger_shared_open(o->g, &s, "numbers", &array_of_i32), -EMFILE);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        assert_null(s.address);
+        assert_int_equal(ganger_request(o->g, NULL, "ping", NULL), -EMFILE);
+        close(fd);
+}
+
 static void test_open_is_refused(void **state)
 {
         struct opened *o = *state;
@@ -171,6 +194,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_descriptors_that_nobody_takes, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_open, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_open_of_what_it_was_not_told, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_no_descriptor_is_free, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_open_is_refused, setup, teardown),
         };
 
