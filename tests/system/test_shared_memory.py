@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import random
+import resource
 import signal
 import statistics
 import struct
@@ -171,6 +172,21 @@ class Opening(unittest.TestCase):
                 c.call("shared.add_locked", "v", 1)
             self.assertEqual(kinds_of_descriptors(worker), before)
             self.assertEqual(g.status()["workers"][0]["pid"], worker)
+
+    def test_no_descriptor_is_free(self):
+        """It is said so: by a program, which loses its connection, and by a task, which costs its worker."""
+        with daemon(1) as g, g.connect() as c:
+            opened(g.socket, "v")
+            done = g.ganger("value", "get", "v", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4)))
+            self.assertEqual((done.returncode, done.stdout), (125, b""))
+            self.assertIn(b"Too many open files", done.stderr)
+            worker = g.all_idle()["workers"][0]["pid"]
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{worker}/fd")),) * 2)
+            with self.assertRaisesRegex(Refused, "task_failed: .*Too many open files"):
+                c.call("shared.take", "v", 0)
+            self.assertEqual(c.call("shared.take", "v", 0)[0], 0)
+            self.assertNotIn(worker, [w["pid"] for w in g.all_idle()["workers"]])
+            self.assertIn("exits: Too many open files", g.log())
 
     def test_tasks_talk_over_a_pipe(self):
         """Its ends are descriptors in answers, too."""
