@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Circles: who would wait for himself. What waits is an owner on a connection; it waits for the holders of a
- * lock, or, if it is a task's, for other tasks. Of a client it is known only for which locks it waits, for it
- * may deal with all else at the same time. Looked for once, when somebody is about to wait: the newest closes
- * the circle.
+ * lock, or, if it is a task's, for other tasks. Of a client it is known only for which locks (and conditions,
+ * which are locks) it waits, for it may deal with all else at the same time. Looked for once, when somebody
+ * is about to wait: the newest closes the circle.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,9 +54,10 @@ static bool wait_reaches(const struct wait *wait, struct circle *circle)
         return n_enough < wait->count;
 }
 
+/* Who waits at a condition needs its lock to go on, whether he has been notified or not. */
 static bool object_wait_reaches(struct object_wait *wait, struct circle *circle)
 {
-        if (wait->kind != WAIT_ACQUIRE)
+        if (wait->kind != WAIT_ACQUIRE && wait->kind != WAIT_CONDITION)
                 return false;
         if (wait->is_looked_at) /* a circle that was met before on this way: it cannot end by itself */
                 return true;
