@@ -135,9 +135,16 @@ void core_object_failed(struct core *, uint64_t id);
 /* One that is there, as this connection sees it, and of this kind (N_OBJECT_KINDS: any). */
 int core_object_look(struct core *, uint32_t connection, const char *name, enum core_object_kind,
                      struct core_object *ret);
-/* All that the connection may read or write, in the order of names, until `each` says false. 0 or -ENOMEM. */
-int core_objects(struct core *, uint32_t connection, bool (*each)(void *userdata, const struct core_object *),
-                 void *userdata);
+struct core_text {
+        const char *data; /* not terminated */
+        size_t size_bytes;
+};
+struct core_range {
+        struct core_text after, prefix; /* of names */
+};
+/* All in the range that the connection may read or write, in the order of names, until `each` says false. */
+void core_objects(struct core *, uint32_t connection, const struct core_range *,
+                  bool (*each)(void *userdata, const struct core_object *), void *userdata);
 int core_object_unlink(struct core *, uint32_t connection, const char *name, int64_t now);
 
 /* -- locks and conditions -- */

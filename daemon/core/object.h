@@ -73,6 +73,7 @@ TAILQ_HEAD(entries, entry);
 struct object {
         struct core *core;
         struct table_link by_name;
+        struct object *lower, *higher; /* in the order of names */
         uint64_t id;
         struct user *user;
         enum core_object_kind kind;
@@ -133,6 +134,14 @@ int object_clash(const struct object *, int property);
 /* With whoever waits for it or holds something of it. */
 void object_free(struct object *);
 void objects_free(struct core *);
+
+/* -- object_order.c -- */
+
+void object_order_add(struct object **root, struct object *);
+void object_order_remove(struct object **root, struct object *);
+/* Those in the range, in the order of names, until `each` says false; then false. */
+bool object_order_walk(struct object *root, const struct core_range *,
+                       bool (*each)(void *userdata, const struct object *), void *userdata);
 
 /* -- object_wait.c -- */
 
