@@ -138,9 +138,14 @@ void peer_on_verdict(struct peer *peer)
         struct waiter *waiter, *next;
         peer_stop_waiting(peer);
         cancel_children(peer);
-        TAILQ_FOREACH_SAFE (waiter, &peer->waiters, link, next) {
-                if (waiter->kind != WAITER_CALL && waiter->kind != WAITER_MAP)
-                        waiter_give_up(peer->core, waiter);
+        for (waiter = TAILQ_FIRST(&peer->waiters); waiter; waiter = next) {
+                uint32_t n_waiters = peer->n_waiters;
+                next = TAILQ_NEXT(waiter, link);
+                if (waiter->kind == WAITER_CALL || waiter->kind == WAITER_MAP)
+                        continue;
+                waiter_give_up(peer->core, waiter);
+                if (peer->n_waiters + 1 < n_waiters) /* a barrier broke, where others of its waited, too */
+                        next = TAILQ_FIRST(&peer->waiters);
         }
 }
 

@@ -83,9 +83,14 @@ static void give_up_requests(struct peer *peer)
                                .by_uid = user_uid(peer->user),
                                .by_pid = peer->pid};
         struct waiter *waiter, *next;
-        TAILQ_FOREACH_SAFE (waiter, &peer->waiters, link, next) {
-                if (!is_own(waiter))
-                        waiter_free(core, waiter);
+        for (waiter = TAILQ_FIRST(&peer->waiters); waiter; waiter = next) {
+                uint32_t n_waiters = peer->n_waiters;
+                next = TAILQ_NEXT(waiter, link);
+                if (is_own(waiter))
+                        continue;
+                waiter_free(core, waiter);
+                if (peer->n_waiters + 1 < n_waiters) /* a barrier broke, where others of its waited, too */
+                        next = TAILQ_FIRST(&peer->waiters);
         }
         while ((waiter = TAILQ_FIRST(&peer->waiters))) {
                 struct task *task = waiter->watch.task;
@@ -120,6 +125,7 @@ void peer_close(struct peer *peer)
 {
         struct core *core = peer->core;
         struct task_extra *extra;
+        peer->is_over = true;
         peer->blocked = false;
         release_held(peer);
         give_up_requests(peer);

@@ -69,6 +69,7 @@ void queue_give_back(struct queue_item *item)
 {
         unlease(item);
 #ifdef SEEDED_BUG_LEASE_LOST
+        (void)put_back;
         item_free(item);
 #else
         put_back(item);

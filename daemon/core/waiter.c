@@ -117,8 +117,10 @@ void waiter_free(struct core *core, struct waiter *waiter)
 void waiter_refuse(struct core *core, struct waiter *waiter, enum core_refusal refusal)
 {
         struct core_request request = waiter_request(waiter);
+        bool is_over = waiter->peer->is_over; /* nobody is there to be told */
         waiter_free(core, waiter);
-        core->ops.answer_refusal(core->ctx, request, refusal);
+        if (!is_over)
+                core->ops.answer_refusal(core->ctx, request, refusal);
 }
 
 void task_answer(struct core *core, struct task *task, struct core_request request)

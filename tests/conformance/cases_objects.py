@@ -218,6 +218,7 @@ def shared_gone_with_its_owner(t):
     got = client.finish(waiting)
     t.match(got, {"token": COUNT, "abandoned": True})
     t.match(got["token"] > first, True, "the token grows")
+    eventually(lambda: client.ask("queue.size", "orphans") == 3)
     t.match([item for _, item in client.ask("queue.get", "orphans", {"max": 9})], [1, 2, 3])
     forget(client, "orphan", "orphans")
 

@@ -9,7 +9,7 @@ from cases_locks import waits
 from cases_objects import forget
 from expect import COUNT, refusal, says
 from suite import case
-from wire import DESCRIPTOR_EXT, descriptor
+from wire import DESCRIPTOR_EXT, descriptor, eventually
 
 VALUES = [None, True, 7, -1.5, "text", b"bytes", [1, [2]], {"a": {"b": None}}, "x" * 70000]
 
@@ -93,6 +93,7 @@ def queue_leases(t):
     t.compare(other, 1, "queue.task_done", "k", tokens)
     t.compare(other, 0, "queue.task_done", "k", tokens)
     gone.close()
+    eventually(lambda: client.ask("queue.size", "k") == 4)
     t.match(items(other.ask("queue.get", "k", {"max": 3, "ack": True, "timeout": 5})), [2, 3, 4])
     t.refused(client, "not_ready", "queue.join", "k", {"timeout": 0.02})
     t.match(joined in client.open, True, "some are not done")
@@ -101,6 +102,7 @@ def queue_leases(t):
     t.match((held["size"], held["leased"]), (0, 4))
     t.match(last, [[COUNT, 5]])
     other.close()
+    eventually(lambda: client.ask("queue.size", "k") == 4)
     t.match(items(client.ask("queue.get", "k", {"max": 9})), [2, 3, 4, 5])
     t.compare_answer(client, None, "queue.join", joined)
     t.compare(client, None, "queue.join", "k")

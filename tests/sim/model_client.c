@@ -5,6 +5,7 @@
  * checked against what the ledger knows.
  */
 #include "tests/sim/client.h"
+#include "tests/sim/shared.h"
 
 #include <stdlib.h>
 
@@ -269,7 +270,8 @@ void client_act(struct sim *s, uint32_t connection)
                 client_submit,   client_submit,     client_submit,   client_submit,     client_call,
                 client_call,     client_call,       client_call,     client_call,       client_map,
                 client_map,      client_tend_map,   client_tend_map, client_ask_result, client_ask_result,
-                client_ask_wait, client_ask_attach,
+                client_ask_wait, client_ask_attach, shared_act,      shared_act,        shared_act,
+                shared_act,
         };
 
         if (!s->connections[connection].open)
@@ -334,6 +336,7 @@ void client_close(struct sim *s, uint32_t connection)
                 e->cancel_asked = true;
                 ledger_verdict(s, e);
         }
+        shared_gone(s, connection);
         requests_gone(s, connection);
         c->open = false;
         core_connection_close(s->core, connection, s->now);

@@ -6,6 +6,7 @@
  * that one is over, unless it is detached or others joined it.
  */
 #include "tests/sim/client.h"
+#include "tests/sim/shared.h"
 
 bool is_of_task(uint32_t connection)
 {
@@ -85,6 +86,9 @@ static const struct {
         {client_cancel, EVENT_task_cancel},
         {client_cancel_request, EVENT_task_cancel_request},
         {ask_ancestor, EVENT_task_result},
+        {shared_act, EVENT_task_shared},
+        {shared_act, EVENT_task_shared},
+        {shared_act, EVENT_task_shared},
 };
 
 static bool open_connection(struct sim *s, struct model_worker *w, const struct answer_message *m)
@@ -175,6 +179,7 @@ void task_connection_over(struct sim *s, uint32_t connection)
         if (!is_of_task(connection) || !c->open)
                 sim_fail(s, "connection %u is over and was none", connection);
         task_lets_go(s, connection - MAX_CLIENTS);
+        shared_gone(s, connection);
         requests_gone(s, connection);
         c->open = false;
 }

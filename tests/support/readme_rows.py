@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
-from gangerd import CLI, SOURCE, Gangerd, environment, eventually
+from gangerd import CLI, SOURCE, Gangerd, children, environment, eventually
 from in_python import outcome
 
 sys.path.insert(0, str(SOURCE / "client" / "examples"))
@@ -104,8 +105,19 @@ class Lines(unittest.TestCase):
         [pid] = eventually(look)
         return pid
 
+    def sleeps(self, pid):
+        """Whether the worker is in its function: in clock_nanosleep(), or, where nobody may look, 0.2 s after it was asked."""
+        try:
+            with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+                return file.read().startswith("230 ")
+        except PermissionError:
+            worker, = (w for w in self.g.status()["workers"] if w["pid"] == pid)
+            return time.time() - worker["since"] > 0.2
+
     def kill_worker(self, function):
+        """When it has begun: what has not is run again, and nobody is told."""
         pid = self.busy(function)
+        eventually(lambda: children(pid) if function == "exec" else self.sleeps(pid))
         os.kill(pid, signal.SIGKILL)
         return f"worker {pid} was killed by signal 9 .SIGKILL. from outside"
 

@@ -12,7 +12,7 @@ from gangerd import Child, Gangerd, main  # noqa: E402
 from wire import Client  # noqa: E402
 from test_shared_locks import waits  # noqa: E402
 
-POOL = {"workers": 3, "modules": "nest shared"}
+POOL = {"workers": 3, "modules": "nest"}
 AT_ONCE = 1.0  # seconds: what is told at once is told within this
 TIMEOUT = 0.03
 
@@ -199,8 +199,12 @@ class Circles(unittest.TestCase):
 
     def test_two_tasks(self):
         """One lock each, and the other's wanted: one is told so, and both end."""
-        tasks = [self.ann.start("call", "shared.cross", names, {}) for names in (["p", "q"], ["q", "p"])]
-        self.assertEqual(sorted(self.ann.finish(task) for task in tasks), ["both", "deadlock"])
+        tasks = []
+        for first, second in ("p", "q"), ("q", "p"):
+            steps = [["lock.acquire", [first]], ["barrier.wait", ["both have one", {"parties": 2}]], ["lock.acquire", [second]]]
+            tasks.append(self.ann.start("call", "nest.steps", [steps], {}))
+        codes = [[code for _, code, _ in self.ann.finish(task)] for task in tasks]
+        self.assertEqual(sorted(codes), [["", "", ""], ["", "", "deadlock"]])
 
     def test_another_task_is_none(self):
         """A task that waits for what a client has which waits for another task's: its time runs out."""

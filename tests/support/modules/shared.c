@@ -1,182 +1,232 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The module `shared`: tasks that use shared memory and hold locks. For the tests.
- */
+/* The module `shared`: tasks that use values and arrays of i64 in shared memory. For the tests. */
 #include <errno.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "proto/ganger_shared.h"
-
 #include "daemon/worker/ganger_module.h"
+#include "tests/support/shared_work.h"
 
-enum { LOCK_MS = 5000 };
-
-static int get_name(struct ganger_task *task, char ret[256])
+/* The next argument is the name of a value, or of an array that is there. */
+static int open_next(struct ganger_task *task, enum ganger_shared_kind kind, struct ganger_shared *ret)
 {
+        struct ganger_shared_options options = GANGER_SHARED_OPTIONS_INIT;
+        char name[64] = "";
         const char *data;
         size_t size_bytes;
         int r = ganger_get_str(task, &data, &size_bytes);
 
-        if (r == 0 && size_bytes >= 256)
-                r = -ENAMETOOLONG;
-        if (r == 0)
-                snprintf(ret, 256, "%.*s", (int)size_bytes, data);
-        return r;
+        if (r < 0 || size_bytes >= sizeof name)
+                return r < 0 ? r : -EINVAL;
+        memcpy(name, data, size_bytes);
+        options.kind = kind;
+        options.create = kind == GANGER_SHARED_VALUE;
+        return ganger_shared_open(task, ret, name, &options);
 }
 
-static int open_i64(struct ganger_task *task, struct ganger_shared *ret, uint64_t length)
+static int put_sum(struct ganger_task *task, struct ganger_shared *s, int64_t r)
 {
-        struct ganger_shared_options options = GANGER_SHARED_OPTIONS_INIT;
-        char name[256];
-        int r = get_name(task, name);
+        int64_t sum = 0;
 
-        options.kind = length ? GANGER_SHARED_ARRAY : GANGER_SHARED_VALUE;
-        options.type = GANGER_SHARED_I64;
-        options.length = length;
-        return r < 0 ? r : ganger_shared_open(task, ret, name, &options);
+        if (r >= 0)
+                r = ganger_shared_get_i64(s, 0, &sum);
+        ganger_shared_unmap(s);
+        return r < 0 ? (int)r : ganger_put_int(task, sum);
 }
 
-static int ask_lock(struct ganger_task *task, const char *method, const char *name)
+/* [value, n] -> what the number is then */
+static int add_locked(struct ganger_task *task)
+{
+        struct ganger_shared s = {0};
+        int64_t n;
+        int r = open_next(task, GANGER_SHARED_VALUE, &s);
+
+        if (r == 0)
+                r = ganger_get_int(task, &n);
+        return r ? r : put_sum(task, &s, shared_add_locked(&s, n));
+}
+
+/* [value, n] -> what the number is then */
+static int add_atomically(struct ganger_task *task)
+{
+        struct ganger_shared s = {0};
+        int64_t n;
+        int r = open_next(task, GANGER_SHARED_VALUE, &s);
+
+        if (r == 0)
+                r = ganger_get_int(task, &n);
+        return r ? r : put_sum(task, &s, shared_add_atomically(&s, n));
+}
+
+static int ask_of_lock(struct ganger_task *task, const char *method, const char *lock, size_t size_bytes)
 {
         int r = ganger_request_begin(task, method, 1);
 
         if (r < 0)
                 return r;
-        ganger_put_str(task, name, strlen(name));
+        ganger_put_str(task, lock, size_bytes);
         return ganger_request_end(task);
 }
 
-/* Not atomic on purpose: it is the lock that makes it so. */
-static int add_plainly(const struct ganger_shared *value)
+/* [value, n, lock] -> what the number is then; each time under that lock of the daemon's */
+static int add_acquired(struct ganger_task *task)
 {
+        struct ganger_shared s = {0};
+        const char *lock;
+        size_t size_bytes;
         int64_t n;
-        int r = ganger_shared_get_i64(value, 0, &n);
-
-        return r < 0 ? r : ganger_shared_set_i64(value, 0, n + 1);
-}
-
-static int add_locked(const struct ganger_shared *value)
-{
-        int r = ganger_shared_lock(value, LOCK_MS);
-
-        if (r < 0)
-                return r;
-        r = add_plainly(value);
-        return r < 0 ? r : ganger_shared_unlock(value);
-}
-
-static int add_under(struct ganger_task *task, const struct ganger_shared *value, const char *lock)
-{
-        int r = ask_lock(task, "lock.acquire", lock);
+        int r = open_next(task, GANGER_SHARED_VALUE, &s);
 
         if (r == 0)
-                r = add_plainly(value);
-        return r ? r : ask_lock(task, "lock.release", lock);
-}
-
-/* [value, n, how] -> n: adds 1 n times, "atomic", "own" (its own lock), or under the lock of that name */
-static int add(struct ganger_task *task)
-{
-        struct ganger_shared value;
-        char how[256];
-        int64_t n = 0, sum;
-        int r = open_i64(task, &value, 0);
-
-        if (r)
-                return r;
-        r = ganger_get_int(task, &n);
+                r = ganger_get_int(task, &n);
         if (r == 0)
-                r = get_name(task, how);
-        for (int64_t i = 0; r == 0 && i < n; i++) {
-                if (strcmp(how, "atomic") == 0)
-                        r = ganger_shared_add_i64(&value, 0, 1, &sum);
-                else
-                        r = strcmp(how, "own") == 0 ? add_locked(&value) : add_under(task, &value, how);
+                r = ganger_get_str(task, &lock, &size_bytes);
+        for (; r == 0 && n > 0; n--) {
+                r = ask_of_lock(task, "lock.acquire", lock, size_bytes);
+                if (r == 0)
+                        r = shared_add_apart(&s);
+                if (r == 0)
+                        r = ask_of_lock(task, "lock.release", lock, size_bytes);
         }
-        ganger_shared_unmap(&value);
-        return r ? r : ganger_put_int(task, n);
+        return r ? r : put_sum(task, &s, 0);
 }
 
-/* [array, first, n] -> nil: its elements from first on are their places times 3 */
+/* [array, first, n, number] -> nil: n numbers, from that one on */
 static int fill(struct ganger_task *task)
 {
-        struct ganger_shared array;
-        int64_t first = 0, n = 0;
-        int r = open_i64(task, &array, 100000);
+        struct ganger_shared s = {0};
+        int64_t first, n, number, *numbers;
+        int r = open_next(task, GANGER_SHARED_ARRAY, &s);
 
-        if (r)
+        if (r != 0)
                 return r;
         r = ganger_get_int(task, &first);
         if (r == 0)
                 r = ganger_get_int(task, &n);
-        for (int64_t i = first; r == 0 && i < first + n; i++)
-                r = ganger_shared_set_i64(&array, (uint64_t)i, i * 3);
-        ganger_shared_unmap(&array);
-        return r ? r : ganger_put_nil(task);
+        if (r == 0)
+                r = ganger_get_int(task, &number);
+        if (r < 0)
+                return r;
+        numbers = calloc((size_t)n + 1, sizeof *numbers);
+        for (int64_t i = 0; numbers != NULL && i < n; i++)
+                numbers[i] = number + i;
+        r = numbers != NULL ? ganger_shared_write(&s, (uint64_t)first, (uint64_t)n, numbers) : -ENOMEM;
+        free(numbers);
+        ganger_shared_unmap(&s);
+        return r < 0 ? r : ganger_put_nil(task);
 }
 
-/* [lock, what] -> nil: acquires it, and then: "end", "crash", "wait" (until it is told to end), "deaf" */
+/* [value, "wait" | "crash"] -> nil: takes the object's own lock, then waits until it is told to end, or
+ * crashes */
 static int hold(struct ganger_task *task)
 {
-        const struct timespec pause = {.tv_nsec = 1000000};
-        char name[256], what[256];
-        int r = get_name(task, name);
+        struct ganger_shared s = {0};
+        const char *how;
+        size_t size_bytes;
+        int r = open_next(task, GANGER_SHARED_VALUE, &s);
 
         if (r == 0)
-                r = get_name(task, what);
-        if (r == 0)
-                r = ask_lock(task, "lock.acquire", name);
-        if (r)
+                r = ganger_get_str(task, &how, &size_bytes);
+        if (r != 0)
                 return r;
-        ganger_progress(task, 0, "held");
-        if (*what == 'c')
+        r = ganger_shared_lock(&s, SHARED_PATIENCE_MS);
+        if (r < 0)
+                return r;
+        if (size_bytes == 5 && memcmp(how, "crash", 5) == 0)
                 abort();
-        while (*what == 'd' || (*what == 'w' && !ganger_cancelled(task)))
-                nanosleep(&pause, NULL);
-        return ganger_put_nil(task);
+        while (!ganger_cancelled(task))
+                usleep(5000);
+        r = ganger_shared_unlock(&s);
+        ganger_shared_unmap(&s);
+        return r < 0 ? r : -ECANCELED;
 }
 
-static int put_text(struct ganger_task *task, const char *text)
+/* [value, timeout_ms] -> [what ganger_shared_lock() returned, how long it took in ms] */
+static int take(struct ganger_task *task)
 {
-        return ganger_put_str(task, text, strlen(text));
+        struct ganger_shared s = {0};
+        struct shared_take take;
+        int64_t timeout_ms;
+        int r = open_next(task, GANGER_SHARED_VALUE, &s);
+
+        if (r == 0)
+                r = ganger_get_int(task, &timeout_ms);
+        if (r != 0)
+                return r;
+        take = shared_take(&s, timeout_ms);
+        ganger_shared_unmap(&s);
+        ganger_put_array(task, 2);
+        ganger_put_int(task, take.r);
+        return ganger_put_int(task, take.took_ms);
 }
 
-/* [first, second] -> "both", or the code that it was refused with: acquires the first, meets another task
- * that does the same the other way round, and acquires the second */
-static int cross(struct ganger_task *task)
+/* [array, which, duration_ms] -> [wrong, n, longest_ms]: see shared_work.h */
+static int use(struct ganger_task *task)
 {
-        char first[256], second[256];
-        int r = get_name(task, first);
+        struct ganger_shared s = {0};
+        struct shared_use use;
+        int64_t which, duration_ms;
+        int r = open_next(task, GANGER_SHARED_ARRAY, &s);
 
         if (r == 0)
-                r = get_name(task, second);
+                r = ganger_get_int(task, &which);
         if (r == 0)
-                r = ask_lock(task, "lock.acquire", first);
+                r = ganger_get_int(task, &duration_ms);
+        if (r != 0)
+                return r;
+        use = shared_use(&s, (int)which, duration_ms);
+        ganger_shared_unmap(&s);
+        ganger_put_array(task, 3);
+        ganger_put_int(task, use.wrong);
+        ganger_put_int(task, use.n);
+        return ganger_put_int(task, use.longest_ms);
+}
+
+/* [pipe, bytes] -> bytes: opens one end of a pipe, says them there, returns what the other end says */
+static int talk(struct ganger_task *task)
+{
+        struct ganger_value value;
+        const char *name, *bytes;
+        size_t name_size_bytes, size_bytes;
+        char heard[256];
+        ssize_t n;
+        int r = ganger_get_str(task, &name, &name_size_bytes);
+
         if (r == 0)
-                r = ganger_request_begin(task, "barrier.wait", 2);
-        if (r)
+                r = ganger_get_str(task, &bytes, &size_bytes);
+        if (r == 0)
+                r = ask_of_lock(task, "pipe.open", name, name_size_bytes);
+        if (r == 0)
+                r = ganger_reply_next(task, &value);
+        for (uint32_t left = r == 0 && value.type == GANGER_MAP ? 2 * value.count : 0; r == 0 && left > 0;
+             left--) {
+                r = ganger_reply_peek(task, &value);
+                if (r == 0 && value.type == GANGER_FD)
+                        break;
+                r = ganger_reply_skip(task);
+        }
+        if (r == 0)
+                r = ganger_reply_next(task, &value);
+        if (r != 0)
                 return r;
-        put_text(task, "cross");
-        ganger_put_map(task, 1);
-        put_text(task, "parties");
-        ganger_put_int(task, 2);
-        r = ganger_request_end(task);
-        if (r)
-                return r;
-        r = ask_lock(task, "lock.acquire", second);
-        return r < 0 ? r : put_text(task, r == 0 ? "both" : ganger_reply_code(task));
+        if (value.type != GANGER_FD)
+                return ganger_fail(task, "pipe.open brought no descriptor");
+        if (write(value.as.fd, bytes, size_bytes) < 0)
+                return -errno;
+        n = read(value.as.fd, heard, sizeof heard);
+        return n < 0 ? -errno : ganger_put_str(task, heard, (size_t)n);
 }
 
 static const struct ganger_function functions[] = {
-        {"add", add, "[value, n, how] -> n: adds 1 to a shared value n times"},
-        {"fill", fill, "[array, first, n] -> nil: fills a part of a shared array"},
-        {"cross", cross, "[first, second] -> text: acquires two locks"},
-        {"hold", hold, "[lock, what] -> nil: holds a lock"},
+        {.name = "add_locked", .run = add_locked, .summary = "[value, n] -> sum"},
+        {.name = "add_atomically", .run = add_atomically, .summary = "[value, n] -> sum"},
+        {.name = "add_acquired", .run = add_acquired, .summary = "[value, n, lock] -> sum"},
+        {.name = "fill", .run = fill, .summary = "[array, first, n, number] -> nil"},
+        {.name = "hold", .run = hold, .summary = "[value, \"wait\" | \"crash\"] -> nil"},
+        {.name = "take", .run = take, .summary = "[value, timeout_ms] -> [r, ms]"},
+        {.name = "use", .run = use, .summary = "[array, which, duration_ms] -> [wrong, n, longest_ms]"},
+        {.name = "talk", .run = talk, .summary = "[pipe, bytes] -> bytes"},
 };
-
-GANGER_MODULE(.name = "shared", .functions = functions,
-              .n_functions = sizeof(functions) / sizeof(functions[0]));
+GANGER_MODULE(.name = "shared", .functions = functions, .n_functions = sizeof functions / sizeof *functions);

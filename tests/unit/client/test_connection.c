@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/open_fds.h"
 #include "tests/unit/client/fake_daemon.h"
 #include "tests/unit/cmocka_includes.h"
 
@@ -363,7 +364,7 @@ static void test_descriptors_of_answers(void **state)
         struct fake f;
         struct told told = {0};
         uint32_t msgid;
-        int fds[2], lowest;
+        int fds[2], before;
 
         open_quietly(&f, &g);
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
@@ -373,16 +374,14 @@ static void test_descriptors_of_answers(void **state)
         assert_int_equal(ganger_dispatch(g), 1);
         assert_int_equal(told.n, 1);
 
-        lowest = dup(f.fd);
-        close(lowest);
+        before = open_fds();
         assert_int_equal(ganger_start_request(g, &msgid, "pipe.open", NULL, on_descriptors, &told, "[]"), 0);
         request_forget(g, msgid);
         ganger_flush(g);
         assert_true(fake_send(&f, "[uun[s[h]h]]", RESPONSE, take(&f, "pipe.open"), "ends", fds[0], fds[1]));
         assert_int_equal(ganger_dispatch(g), 0);
         assert_int_equal(told.n, 1);
-        assert_int_equal(dup(f.fd), lowest);
-        close(lowest);
+        assert_int_equal(open_fds(), before);
         close(fds[0]);
         close(fds[1]);
         close_both(&f, g);

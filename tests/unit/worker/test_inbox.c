@@ -9,6 +9,7 @@
 
 #include "daemon/worker/inbox.h"
 #include "proto/pack.h"
+#include "tests/support/open_fds.h"
 #include "tests/unit/cmocka_includes.h"
 
 struct fixture {
@@ -304,12 +305,10 @@ static void test_await_descriptors(void **state)
 {
         struct fixture *f = *state;
         struct message message;
-        int before, after;
+        int before = open_fds();
 
         say(f, "run", "at hand", 1);
         assert_int_equal(inbox_next(&f->inbox, &message), 0);
-        before = dup(0);
-        close(before);
         say(f, "kept", "first", 2);
         say(f, "gone", "drop", 3);
         say(f, "answer", "one", 1);
@@ -324,9 +323,7 @@ static void test_await_descriptors(void **state)
         expect(f, "kept", "first", 2);
         expect(f, "kept", "second", 1);
         expect(f, "kept", "third", 1);
-        after = dup(0);
-        close(after);
-        assert_true(after <= before);
+        assert_int_equal(open_fds(), before);
 }
 
 /* A large one that is taken out from behind others must not make the first of them claim what the second
