@@ -127,9 +127,10 @@ struct core_open {
 /* Makes what is not there. *ret is valid until the next event. */
 int core_object_open(struct core *, uint32_t connection, const char *name, const struct core_open *,
                      int64_t now, struct core_object *ret);
-/* The memory of a new value or array is there. CORE_UNKNOWN_OBJECT: it is wanted no more, and the payload is
- * the caller's. */
-int core_object_memory(struct core *, uint64_t id, payload_t);
+/* Whether the value or array is there and has no memory yet. */
+bool core_object_wants_memory(const struct core *, uint64_t id);
+/* Its memory, of one that wants it: the core's from now on. */
+void core_object_memory(struct core *, uint64_t id, payload_t);
 /* It could not be had: the object goes. */
 void core_object_failed(struct core *, uint64_t id);
 /* One that is there, as this connection sees it, and of this kind (N_OBJECT_KINDS: any). */

@@ -315,14 +315,17 @@ static struct object *find_unmade(const struct core *core, uint64_t id)
         return link ? CONTAINER_OF(link, struct object, as.memory.by_id) : NULL;
 }
 
-int core_object_memory(struct core *core, uint64_t id, payload_t payload)
+bool core_object_wants_memory(const struct core *core, uint64_t id)
+{
+        return find_unmade(core, id) != NULL;
+}
+
+void core_object_memory(struct core *core, uint64_t id, payload_t payload)
 {
         struct object *object = find_unmade(core, id);
-        if (!object)
-                return CORE_UNKNOWN_OBJECT;
+        assert(object);
         table_remove(&core->memories, &object->as.memory.by_id);
         object->as.memory.payload = payload;
-        return 0;
 }
 
 void core_object_failed(struct core *core, uint64_t id)
