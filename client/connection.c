@@ -358,7 +358,7 @@ static int connection_read(struct ganger *g)
         if (r == -EAGAIN)
                 return 0;
         if (r != 0)
-                return r < 0 ? r : -EPROTO;
+                return r < 0 ? r : -EMFILE;
         if (size_bytes == 0)
                 return -ECONNRESET;
         return size_bytes == room_bytes || g->send_error < 0;

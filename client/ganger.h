@@ -158,7 +158,7 @@ struct ganger_shared;
 struct ganger_shared_options;
 /* Opens a value or array and maps it, a blocking call. The view is the caller's, to be ended with
  * ganger_shared_unmap(); it needs the handle no more. -EINVAL: options that are none; -EPROTO: what came is
- * no such memory. */
+ * no such memory; -EMFILE: no descriptor is free for it, the connection is lost. */
 GANGER_API int ganger_shared_open(struct ganger *, struct ganger_shared *ret, const char *name,
                                   const struct ganger_shared_options *);
 

@@ -135,5 +135,6 @@ int verb_pool(struct cli *, int argc, char **argv);
 int verb_reload(struct cli *, int argc, char **argv);
 int verb_log_level(struct cli *, int argc, char **argv);
 int verb_lock(struct cli *, int argc, char **argv);
+int verb_pipe(struct cli *, int argc, char **argv);
 
 #endif

@@ -186,6 +186,15 @@ const struct verb verbs[] = {
          .summary = "put items into a queue that programs share, and take them out",
          .run = verb_of_subverbs,
          .subverbs = queue_verbs},
+        {.name = "pipe",
+         .arguments = "NAME",
+         .summary = "connect standard input and output with another program's",
+         .run = verb_pipe,
+         .help = "The two who open NAME get its two ends. Each line of standard input is a message, each "
+                 "message\n"
+                 "that comes is a line of standard output. End of file ends what the other one reads. Exit "
+                 "status\n"
+                 "1 if a line could not be sent because the other end is closed.\n"},
         {.name = "dict",
          .arguments = "get | set | delete | add | items | len | watch ...",
          .summary = "keep values by key for programs to share",

@@ -50,7 +50,7 @@ static int inbox_receive(struct inbox *inbox)
                 return r;
         r = fds_receive(inbox->fd, &inbox->bytes, &inbox->stream_at, &inbox->arrived, &n, NULL);
         if (r == RECEIVE_TRUNCATED)
-                return -EBADMSG;
+                return inbox->lost = -EMFILE;
         if (r == -ECONNRESET) /* a peer that closed with our bytes unread is no less gone */
                 n = 0;
         else if (r < 0)
@@ -65,6 +65,8 @@ static int inbox_find(struct inbox *inbox, bool *ret_found, uint32_t *ret_n_fds)
         size_t size_bytes = buffer_size(&inbox->bytes) - inbox->found_bytes;
 
         *ret_found = false;
+        if (inbox->lost < 0)
+                return inbox->lost;
         if (size_bytes == 0)
                 return 0;
         switch (scan_feed(&inbox->scan, buffer_at(&inbox->bytes) + inbox->found_bytes, size_bytes)) {

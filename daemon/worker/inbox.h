@@ -40,6 +40,7 @@ struct inbox {
         struct fd_queue arrived; /* descriptors not yet claimed */
         uint64_t stream_at;      /* bytes received in all */
         bool ended;              /* end of file was read */
+        int lost;                /* -errno: some of what came had to be dropped, nothing fits together now */
 };
 
 void inbox_init(struct inbox *inbox, int fd);

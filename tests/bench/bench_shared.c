@@ -232,7 +232,7 @@ static void meet(struct ganger *g)
 static void take_part(const struct work *work, unsigned index)
 {
         struct ganger *g;
-        struct ganger_shared value;
+        struct ganger_shared value = {0};
 
         check("connect", ganger_open(&g, NULL));
         if (work->memory)

@@ -113,7 +113,8 @@ TABLE = [
 
 def main():
     program, rounds = sys.argv[1], int(sys.argv[2])
-    print(f"shared objects beside multiprocessing of Python {platform.python_version()}: operations a second, medians of {rounds} interleaved rounds")
+    print(f"shared objects, by C programs, beside multiprocessing of Python {platform.python_version()}: operations a second, medians of {rounds} "
+          "interleaved rounds")
     for what, n_processes, ours, theirs in TABLE:
         found = {name: [] for name in [*ours, *theirs]}
         for _ in range(rounds):

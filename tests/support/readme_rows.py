@@ -7,10 +7,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
-from gangerd import CLI, SOURCE, Gangerd, children, environment, eventually
+from gangerd import CLI, SOURCE, Gangerd, children, environment, eventually, name_of
 from in_python import outcome
 
 sys.path.insert(0, str(SOURCE / "client" / "examples"))
@@ -98,26 +97,12 @@ class Lines(unittest.TestCase):
         self.assertEqual((process.returncode, found[0]), (status, out), found[1])
         self.assertRegex(found[1], err if err else "^$")
 
-    def busy(self, function):
-        """The worker that runs the function, as soon as one does."""
+    def kill_worker(self, program="sleep"):
+        """Of the one whose program runs: its task has begun, or it would be another one's now. What is said of it."""
         def look():
-            return [w["pid"] for w in self.g.status()["workers"] if w["function"] == function and w["state"] == "busy"]
+            pids = [w["pid"] for w in self.g.status()["workers"] if w["state"] == "busy"]
+            return [pid for pid in pids if any(name_of(child).startswith(program + "\0") for child in children(pid))]
         [pid] = eventually(look)
-        return pid
-
-    def sleeps(self, pid):
-        """Whether the worker is in its function: in clock_nanosleep(), or, where nobody may look, 0.2 s after it was asked."""
-        try:
-            with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
-                return file.read().startswith("230 ")
-        except PermissionError:
-            worker, = (w for w in self.g.status()["workers"] if w["pid"] == pid)
-            return time.time() - worker["since"] > 0.2
-
-    def kill_worker(self, function):
-        """When it has begun: what has not is run again, and nobody is told."""
-        pid = self.busy(function)
-        eventually(lambda: children(pid) if function == "exec" else self.sleeps(pid))
         os.kill(pid, signal.SIGKILL)
         return f"worker {pid} was killed by signal 9 .SIGKILL. from outside"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that uses shared memory through libganger. For the tests. shared_client SOCKET VERB NAME
+ * A program that uses shared memory through libganger, for the tests. shared_client SOCKET VERB NAME
  * [NUMBER...]:
  *
- *      locked NAME N, atomic NAME N    add to a value, N times; prints the sum
- *      hold NAME                       takes the value's lock, prints a line, holds it until standard input
- * ends take NAME TIMEOUT_MS            prints what ganger_shared_lock() returned, and how many ms it took use
- * NAME WHICH DURATION_MS      see shared_work.h; prints wrong, n, longest_ms
+ * - locked NAME N, atomic NAME N: add to a value, N times; prints the sum
+ * - hold NAME: takes the value's lock, prints a line, holds it until standard input ends
+ * - take NAME TIMEOUT_MS: prints what ganger_shared_lock() returned, and how many ms it took
+ * - use NAME WHICH DURATION_MS: see shared_work.h; prints wrong, n, longest_ms
  */
 #include <inttypes.h>
 #include <stdlib.h>

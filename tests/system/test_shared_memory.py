@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import random
+import resource
 import signal
 import statistics
 import struct
@@ -119,14 +120,18 @@ class Totals(unittest.TestCase):
         """All of them read and write apart; what keeps them apart is one lock of the daemon's."""
         with daemon(4) as g, g.connect() as c, contextlib.closing(Ganger(g.socket)) as foreign:
             view = foreign.open_shared("v", type="i64")
+            foreign.request("lock.acquire", "v.lock")
             ids = [c.submit("shared.add_acquired", "v", ACQUIRED_ROUNDS, "v.lock") for _ in range(4)]
-            n_between = 0
+            eventually(lambda: c.ask("shared.list", {"kind": "lock"})[0]["waiting"] == 4, 20)
+            foreign.request("lock.release", "v.lock")  # all begin at once
+            seen = n_between = 0
             for _ in range(ACQUIRED_ROUNDS):
                 foreign.request("lock.acquire", "v.lock")
-                n_between += view[0] > 0
-                view[0] += 1
+                n_between += view[0] > seen
+                seen = view[0] = view[0] + 1
                 foreign.request("lock.release", "v.lock")
-            self.assertEqual(max(c.ask("result", id) for id in ids), view[0])
+            for id in ids:
+                c.ask("result", id)
             self.assertEqual(view[0], 5 * ACQUIRED_ROUNDS)
             self.assertGreater(n_between, 0)
 
@@ -167,6 +172,21 @@ class Opening(unittest.TestCase):
                 c.call("shared.add_locked", "v", 1)
             self.assertEqual(kinds_of_descriptors(worker), before)
             self.assertEqual(g.status()["workers"][0]["pid"], worker)
+
+    def test_no_descriptor_is_free(self):
+        """It is said so: by a program, which loses its connection, and by a task, which costs its worker."""
+        with daemon(1) as g, g.connect() as c:
+            opened(g.socket, "v")
+            done = g.ganger("value", "get", "v", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4)))
+            self.assertEqual((done.returncode, done.stdout), (125, b""))
+            self.assertIn(b"Too many open files", done.stderr)
+            worker = g.all_idle()["workers"][0]["pid"]
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{worker}/fd")),) * 2)
+            with self.assertRaisesRegex(Refused, "task_failed: .*Too many open files"):
+                c.call("shared.take", "v", 0)
+            self.assertEqual(c.call("shared.take", "v", 0)[0], 0)
+            self.assertNotIn(worker, [w["pid"] for w in g.all_idle()["workers"]])
+            self.assertIn("exits: Too many open files", g.log())
 
     def test_tasks_talk_over_a_pipe(self):
         """Its ends are descriptors in answers, too."""
@@ -282,9 +302,11 @@ def overwrite(out, path, seed):
 
 
 class Hostile(unittest.TestCase):
-    def has_mapped(self, pid):
+    def has_opened(self, pid):
+        """Whether it has mapped the memory, and is done with the descriptor: it has looked at the header then."""
         with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
-            return "memfd:" in maps.read()
+            is_mapped = "memfd:ganger shared" in maps.read()
+        return is_mapped and not any("memfd:ganger shared" in kind for kind in kinds_of_descriptors(pid))
 
     def test_overwrites_everything(self):
         seed = int(os.environ.get("GANGER_TEST_SEED", "20240611"))
@@ -297,9 +319,8 @@ class Hostile(unittest.TestCase):
             with contextlib.ExitStack() as stack:
                 programs = [stack.enter_context(client(g, "use", "a", which, duration)) for which in range(3)]
                 tasks = [c.start("call", "shared.use", ["a", which, duration]) for which in range(3, 6)]
-                for process in programs:
-                    eventually(lambda process=process: self.has_mapped(process.pid))
-                eventually(lambda: sum(w["state"] == "busy" for w in g.status()["workers"]) == 3)
+                for pid in [process.pid for process in programs] + [w["pid"] for w in g.status()["workers"]]:
+                    eventually(lambda pid=pid: self.has_opened(pid), 20)
                 attackers = [Child(overwrite, g.socket, seed + i) for i in range(2)]
                 for attacker in attackers:
                     stack.callback(attacker.kill)
