@@ -270,8 +270,7 @@ void client_act(struct sim *s, uint32_t connection)
                 client_submit,   client_submit,     client_submit,   client_submit,     client_call,
                 client_call,     client_call,       client_call,     client_call,       client_map,
                 client_map,      client_tend_map,   client_tend_map, client_ask_result, client_ask_result,
-                client_ask_wait, client_ask_attach, shared_act,      shared_act,        shared_act,
-                shared_act,
+                client_ask_wait, client_ask_attach,
         };
 
         if (!s->connections[connection].open)
@@ -287,6 +286,8 @@ void client_act(struct sim *s, uint32_t connection)
                 client_cancel_request(s, connection);
         else if (random_chance(&s->random, s->intensity.leaves) && connection != OBSERVER)
                 client_close(s, connection);
+        else if (random_chance(&s->random, s->intensity.shared))
+                shared_act(s, connection);
         else
                 acts[random_below(&s->random, sizeof(acts) / sizeof(*acts))](s, connection);
 }

@@ -86,9 +86,6 @@ static const struct {
         {client_cancel, EVENT_task_cancel},
         {client_cancel_request, EVENT_task_cancel_request},
         {ask_ancestor, EVENT_task_result},
-        {shared_act, EVENT_task_shared},
-        {shared_act, EVENT_task_shared},
-        {shared_act, EVENT_task_shared},
 };
 
 static bool open_connection(struct sim *s, struct model_worker *w, const struct answer_message *m)
@@ -127,11 +124,12 @@ void task_asks(struct sim *s, struct model_worker *w, const struct answer_messag
         if (!open_connection(s, w, m) || w->evil || s->ending)
                 return;
         s->asking = w->index;
-        MEET(s, events, asks[i].event);
+        bool shares = random_chance(&s->random, s->intensity.shared);
+        MEET(s, events, shares ? EVENT_task_shared : asks[i].event);
         if (s->entries[m->entry].kind == ENTRY_MAP)
                 MEET(s, events, EVENT_task_asks_item);
         sim_meet_task(s, &s->entries[m->entry], TASK_EVENT_ask);
-        asks[i].act(s, connection_of(w));
+        (shares ? shared_act : asks[i].act)(s, connection_of(w));
         s->asking = NO_ENTRY;
         if (w->life == LIFE_DEAD)
                 MEET(s, faults, FAULT_ask_before_death);

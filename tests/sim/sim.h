@@ -264,6 +264,7 @@ struct intensity {
         unsigned zygote_dies, slow, cancel, leaves, no_memory, dies_late, fails, streams;
         unsigned skip_turn; /* several events in one turn of the loop */
         unsigned bad_client;
+        unsigned shared;      /* what is about shared objects */
         unsigned asks, admin; /* bodies that ask for something; what admins do */
 };
 

@@ -37,6 +37,7 @@ static void draw_intensity(struct sim *s)
                 .bad_client = draw(s, 30),
                 .asks = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 800),
                 .admin = draw(s, 50),
+                .shared = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 50, 400),
         };
 }
 
