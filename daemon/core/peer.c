@@ -121,6 +121,11 @@ static void release_objects(struct peer *peer)
                 give_back(peer, LIST_FIRST(&peer->leases)->object);
 }
 
+bool peer_gives_up(const struct peer *peer)
+{
+        return peer->is_over || (peer->run && peer->run->state == RUN_STOPPING);
+}
+
 void peer_close(struct peer *peer)
 {
         struct core *core = peer->core;

@@ -157,17 +157,20 @@ static void set(struct entry *entry, const struct core_value *value, uint64_t ve
 static void delete (struct entry *entry, uint64_t version)
 {
         struct object *dict = entry->object;
-        struct entry *oldest;
         drop_value(entry);
         change(entry, version);
         TAILQ_INSERT_TAIL(&dict->as.dict.deleted, entry, of_deleted);
-        if (++dict->as.dict.n_deleted <= LIMIT_DELETED)
-                return;
-        oldest = TAILQ_FIRST(&dict->as.dict.deleted);
-        while (oldest->entry.version == 0) /* about to be set */
-                oldest = TAILQ_NEXT(oldest, of_deleted);
-        dict->as.dict.forgotten = oldest->entry.version;
-        entry_free(oldest);
+        dict->as.dict.n_deleted++;
+}
+
+/* Only after all of a change: what was deleted long ago may be what it sets. */
+static void forget_oldest(struct object *dict)
+{
+        while (dict->as.dict.n_deleted > LIMIT_DELETED) {
+                struct entry *oldest = TAILQ_FIRST(&dict->as.dict.deleted);
+                dict->as.dict.forgotten = oldest->entry.version;
+                entry_free(oldest);
+        }
 }
 
 /* -- watching -- */
@@ -212,6 +215,7 @@ static size_t apply(struct object *dict, const struct core_pair *pairs, size_t n
                         n_deleted++;
                 }
         }
+        forget_oldest(dict);
         return n_deleted;
 }
 
