@@ -127,7 +127,7 @@ static void answer(struct daemon *daemon, const struct making *making, int r)
         }
 }
 
-/* Goes on with the first slice. 1: there is more; else it is done, whichever way, and gone from the list. */
+/* Goes on with the next slice. 1: there is more; else it is done, whichever way, and gone: 0 or -errno. */
 static int step(struct daemon *daemon, struct making *making)
 {
         int r = work_on(making);
@@ -140,7 +140,7 @@ static int step(struct daemon *daemon, struct making *making)
                 core_object_failed(daemon->core, making->object);
         answer(daemon, making, r);
         making_free(making);
-        return r;
+        return r < 0 ? r : 0; /* one that was unlinked meanwhile is done too */
 }
 
 int memories_make(struct daemon *daemon, const struct core_object *object)

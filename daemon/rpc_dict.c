@@ -97,29 +97,47 @@ static void conditions_drop(struct conditions *conditions)
         free(conditions->items);
 }
 
+/* Moves to the value of the only option that there may be. */
+static int find_if_version(struct rpc_call *call, struct reader *reader)
+{
+        static const char known[] = "if_version";
+        struct reader pairs = *reader;
+        const char *name;
+        size_t size_bytes;
+
+        for (uint32_t i = 0; i < call->n_options; i++) {
+                if (rpc_option_name(call, &pairs, &name, &size_bytes) < 0)
+                        return -EINVAL;
+                if (size_bytes != strlen(known) || memcmp(name, known, size_bytes) != 0)
+                        return rpc_option_unknown(call, name, size_bytes, known);
+                if (i == 0)
+                        *reader = pairs;
+                reader_skip(&pairs, NULL, NULL, NULL);
+        }
+        if (call->n_options == 1)
+                return 0;
+        rpc_error(call, ERROR_INVALID_PARAMS, "option %s of %s is there twice", known, call->method->name);
+        return -EINVAL;
+}
+
 /* The one option, a map of key to version. 0, or < 0: answered. */
 static int take_conditions(struct rpc_call *call, struct conditions *ret)
 {
         struct reader reader = call->options;
-        const char *name, *key;
-        size_t size_bytes;
+        const char *key;
         uint32_t n = 0;
 
         *ret = (struct conditions){0};
         if (call->n_options == 0)
                 return 0;
-        int r = rpc_option_name(call, &reader, &name, &size_bytes);
-        if (r < 0)
-                return r;
-        if (call->n_options > 1 || size_bytes != strlen("if_version") ||
-            memcmp(name, "if_version", size_bytes) != 0)
-                return rpc_option_unknown(call, name, size_bytes, "if_version");
+        if (find_if_version(call, &reader) < 0)
+                return -EINVAL;
         if (reader_map(&reader, &n) < 0) {
                 rpc_error(call, ERROR_INVALID_PARAMS,
                           "option if_version of %s must be a map of keys to versions", call->method->name);
                 return -EINVAL;
         }
-        r = take_keys(call, reader, n, true, &ret->keys);
+        int r = take_keys(call, reader, n, true, &ret->keys);
         if (r < 0)
                 return r;
         ret->items = calloc(n ? n : 1, sizeof(*ret->items));
@@ -169,7 +187,7 @@ void rpc_on_DICT_GET(struct rpc_call *call)
 
         if (rpc_object_name(call, &name) < 0 || keys_param(call, &keys, &is_list) < 0)
                 return;
-        int r = core_dict_get(daemon->core, connection, name.text, "", &entry);
+        int r = core_dict_get(daemon->core, connection, name.text, "", ACCESS_READ, &entry);
         const char *key = keys.text;
         if (r != 0) {
                 rpc_refuse(call, r);
@@ -178,7 +196,7 @@ void rpc_on_DICT_GET(struct rpc_call *call)
                         pack_array(&packer, keys.n);
                 for (size_t i = 0; i < keys.n; i++, key = next_key(key)) {
                         pack_array(&packer, 2);
-                        core_dict_get(daemon->core, connection, name.text, key, &entry);
+                        core_dict_get(daemon->core, connection, name.text, key, ACCESS_READ, &entry);
                         pack_entry(&packer, daemon, entry);
                 }
                 rpc_reply_end(call, &packer);
@@ -193,12 +211,14 @@ static const struct option_rule items_rules[N_ITEMS_OPTIONS] = {
 };
 
 /* What one request changed stays together. */
-static uint32_t count_entries(const struct core_entry *entry, uint64_t limit)
+static uint32_t count_entries(const struct core_changes *changes, uint64_t limit)
 {
+        const struct core_entry *entry = changes->first;
         uint64_t version = 0;
         uint32_t n = 0;
 
-        for (; entry && (n < limit || entry->version == version); entry = core_entry_next(entry)) {
+        for (; entry != changes->end && (n < limit || entry->version == version);
+             entry = core_entry_next(entry)) {
                 version = entry->version;
                 n += entry->value != PAYLOAD_NONE;
         }
@@ -218,7 +238,7 @@ void rpc_on_DICT_ITEMS(struct rpc_call *call)
                                   options[ITEMS_AFTER].count, &changes);
         if (r != 0)
                 return rpc_refuse(call, r);
-        uint32_t n = count_entries(changes.first,
+        uint32_t n = count_entries(&changes,
                                    options[ITEMS_LIMIT].given ? options[ITEMS_LIMIT].count : ITEMS_DEFAULT);
         if (!rpc_reply_begin(call, &packer))
                 return;
@@ -275,8 +295,8 @@ static void change(struct rpc_call *call, const char *name, const struct core_pa
 
         if (take_conditions(call, &conditions) < 0)
                 return;
-        int r = core_dict_change(call->daemon->core, call->connection->index, name, &open, pairs, n,
-                                 conditions.items, conditions.keys.n, call->daemon->now, &version,
+        int r = core_dict_change(call->daemon->core, call->connection->index, name, deletes ? NULL : &open,
+                                 pairs, n, conditions.items, conditions.keys.n, call->daemon->now, &version,
                                  &n_deleted);
         *ret_taken = r == 0;
         if (r != 0) {
@@ -359,17 +379,32 @@ void rpc_on_DICT_DELETE(struct rpc_call *call)
 
 /* -- adding -- */
 
+static bool is_integer(const struct value *value)
+{
+        return value->type == VALUE_UINT || value->type == VALUE_INT;
+}
+
+static __int128 integer(const struct value *value)
+{
+        return value->type == VALUE_UINT ? (__int128)value->as.u : value->as.i;
+}
+
 /* The sum of two numbers; integers stay integers. False: one is no number, or it does not fit. */
 static bool pack_sum(struct packer *packer, struct reader a, struct reader b)
 {
         struct reader a_int = a, b_int = b; /* a read that fails has moved on */
-        int64_t left, right, sum;
+        struct value left, right;
         double x, y;
 
-        if (reader_int(&a_int, &left) == 0 && reader_int(&b_int, &right) == 0) {
-                if (__builtin_add_overflow(left, right, &sum))
+        if (reader_next(&a_int, &left) == 0 && is_integer(&left) && reader_next(&b_int, &right) == 0 &&
+            is_integer(&right)) {
+                __int128 sum = integer(&left) + integer(&right);
+                if (sum < INT64_MIN || sum > UINT64_MAX)
                         return false;
-                pack_int(packer, sum);
+                if (sum < 0)
+                        pack_int(packer, (int64_t)sum);
+                else
+                        pack_uint(packer, (uint64_t)sum);
                 return true;
         }
         if (reader_double(&a, &x) < 0 || reader_double(&b, &y) < 0)
@@ -418,7 +453,8 @@ void rpc_on_DICT_ADD(struct rpc_call *call)
 
         if (rpc_object_name(call, &name) < 0 || take_key(call, &reader, key.text) < 0)
                 return;
-        int r = core_dict_get(call->daemon->core, call->connection->index, name.text, key.text, &entry);
+        int r = core_dict_get(call->daemon->core, call->connection->index, name.text, key.text, ACCESS_WRITE,
+                              &entry);
         if (r != 0)
                 return rpc_refuse(call, r);
         pair.key = key.text;

@@ -28,6 +28,13 @@ int rpc_object_name(struct rpc_call *call, struct rpc_name *ret)
         return 0;
 }
 
+int rpc_object_read(const struct rpc_call *call, const struct rpc_name *name, enum core_object_kind kind,
+                    struct core_object *ret)
+{
+        int r = core_object_look(call->daemon->core, call->connection->index, name->text, kind, ret);
+        return r == 0 && !(ret->access & ACCESS_READ) ? CORE_NOT_PERMITTED : r;
+}
+
 struct core_open rpc_object_open(const struct rpc_call *call, enum core_object_kind kind)
 {
         const struct connection *c = call->connection;

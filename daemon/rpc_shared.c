@@ -238,7 +238,7 @@ void rpc_object_size(struct rpc_call *call, enum core_object_kind kind)
 
         if (rpc_object_name(call, &name) < 0)
                 return;
-        int r = core_object_look(call->daemon->core, call->connection->index, name.text, kind, &object);
+        int r = rpc_object_read(call, &name, kind, &object);
         if (r != 0 && r != CORE_UNKNOWN_OBJECT) {
                 rpc_refuse(call, r);
         } else if (rpc_reply_begin(call, &packer)) {
@@ -280,15 +280,23 @@ static const int option_of[N_PROPERTIES] = {
         [PROPERTY_PARTIES] = OPEN_PARTIES, [PROPERTY_MAXSIZE] = OPEN_MAXSIZE,
 };
 
+/* N_OBJECT_KINDS: it is none. */
+static enum core_object_kind kind_from_name(const struct option_value *option)
+{
+        int i = 0;
+
+        while (i < N_OBJECT_KINDS && (strlen(kind_names[i]) != option->text_size_bytes ||
+                                      memcmp(kind_names[i], option->text, option->text_size_bytes) != 0))
+                i++;
+        return (enum core_object_kind)i;
+}
+
 /* 0, or < 0: answered. */
 static int take_kind(struct rpc_call *call, const struct option_value *option, enum core_object_kind *ret)
 {
-        for (int i = 0; i < N_OBJECT_KINDS; i++)
-                if (i != OBJECT_PIPE && strlen(kind_names[i]) == option->text_size_bytes &&
-                    memcmp(kind_names[i], option->text, option->text_size_bytes) == 0) {
-                        *ret = (enum core_object_kind)i;
-                        return 0;
-                }
+        *ret = kind_from_name(option);
+        if (*ret != N_OBJECT_KINDS && *ret != OBJECT_PIPE)
+                return 0;
         rpc_error(call, ERROR_INVALID_PARAMS,
                   "option kind of %s must be \"value\", \"array\", \"lock\", \"event\", \"barrier\", "
                   "\"queue\", "
@@ -470,6 +478,7 @@ static const struct option_rule list_rules[N_LIST_OPTIONS] = {
 struct list {
         const struct daemon *daemon;
         const struct option_value *options;
+        enum core_object_kind kind;
         struct packer packer;
         uint64_t n, limit;
 };
@@ -489,12 +498,9 @@ static bool begins_with(const char *name, const struct option_value *prefix)
 static bool on_object(void *userdata, const struct core_object *object)
 {
         struct list *list = userdata;
-        const struct option_value *kind = &list->options[LIST_KIND];
-
         if (!is_after(object->name, &list->options[LIST_AFTER]) ||
             !begins_with(object->name, &list->options[LIST_PREFIX]) ||
-            (kind->given && (strlen(kind_names[object->kind]) != kind->text_size_bytes ||
-                             memcmp(kind_names[object->kind], kind->text, kind->text_size_bytes) != 0)))
+            (list->kind != N_OBJECT_KINDS && list->kind != object->kind))
                 return true;
         pack_object(&list->packer, list->daemon, object, 0);
         return ++list->n < list->limit;
@@ -504,11 +510,15 @@ void rpc_on_SHARED_LIST(struct rpc_call *call)
 {
         struct option_value options[N_LIST_OPTIONS];
         struct buffer objects = BUFFER_INIT;
-        struct list list = {.daemon = call->daemon, .options = options, .limit = LIST_DEFAULT};
+        struct list list = {
+                .daemon = call->daemon, .options = options, .kind = N_OBJECT_KINDS, .limit = LIST_DEFAULT};
         struct packer packer;
 
         if (rpc_options(call, list_rules, N_LIST_OPTIONS, options) < 0)
                 return;
+        if (options[LIST_KIND].given && (list.kind = kind_from_name(&options[LIST_KIND])) == N_OBJECT_KINDS)
+                return rpc_error(call, ERROR_INVALID_PARAMS,
+                                 "option kind of shared.list: there is no such kind");
         if (options[LIST_LIMIT].given)
                 list.limit = options[LIST_LIMIT].count;
         pack_begin(&list.packer, &objects);

@@ -34,7 +34,7 @@ struct peer {
         struct pool *pool;                 /* … and in which pool */
         uint32_t depth;                    /* how many tasks above this one submitted each other */
         bool is_waiting;                   /* it has open requests: its place is lent */
-        bool is_over;                      /* it is being closed */
+        bool is_over;                      /* it is being closed; of a client's, too */
         bool is_looked_at;                 /* while a circle is looked for */
         TAILQ_ENTRY(peer) waiting_link;    /* pool.waiting */
         TAILQ_HEAD(, task_extra) children; /* unfinished tasks that it submitted */
@@ -53,6 +53,8 @@ struct peer *peer_at(const struct core *, uint32_t connection);
 bool peer_sees(const struct peer *, uid_t);
 /* References the user. 0, or -ENOMEM. */
 int peer_new(struct core *, uint32_t index, struct user *, pid_t, struct peer **ret);
+/* Ends in some way all its open requests but those that are its own tasks. */
+void peer_end_waiting(struct peer *, void (*end)(struct core *, struct waiter *));
 /* Its open requests are over; what was only for them is cancelled. */
 void peer_close(struct peer *);
 
