@@ -165,7 +165,7 @@ static int take_params(struct rpc_call *call, const struct envelope *envelope)
                 }
                 if (i == envelope->n_params) {
                         if (optional || *shape == 'o')
-                                return 0;
+                                break;
                         return wrong_number(call, envelope);
                 }
                 int r = *shape == 'o' ? take_options(call, i, &reader) : take_param(call, i, *shape, &reader);

@@ -174,7 +174,7 @@ void rpc_on_LIST_SET(struct rpc_call *call)
         uint64_t version;
         int64_t place;
 
-        if (find_place(call, &name, &list, &place) < 0 || rpc_options(call, set_rules, 1, &option) < 0 ||
+        if (rpc_options(call, set_rules, 1, &option) < 0 || find_place(call, &name, &list, &place) < 0 ||
             rpc_value(call, &reader, &value) < 0)
                 return;
         int r = core_list_set(call->daemon->core, call->connection->index, name.text, (uint64_t)place, &value,

@@ -4,6 +4,8 @@
 A case is a function of a Trial. Only the Trial's compare() and refused() count as exercising a method or an error code, and only
 when what came was in full what was wanted.
 """
+import contextlib
+import os
 import pathlib
 import re
 import signal
@@ -36,6 +38,20 @@ def case(function):
     return function
 
 
+@contextlib.contextmanager
+def seen_as(uid, gid, groups):
+    own = os.getgroups()
+    os.setgroups(list(groups))
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(own)
+
+
 class Trial:
     """What a case works with: the sockets, connections that are closed after it, comparisons that are counted."""
 
@@ -54,6 +70,16 @@ class Trial:
         client = Client(self.socket(role), **options)
         self.clients.append(client)
         return client
+
+    def connect_as(self, role, uid, gid=None, groups=(), **options):
+        """A connection of another user, for the server sees who connects."""
+        if os.geteuid() != 0:
+            raise Skipped("only root can be another user")
+        with seen_as(uid, uid if gid is None else gid, groups):
+            try:
+                return self.connect(role, **options)
+            except PermissionError as error:
+                raise Skipped("the socket's directory is closed to others") from error
 
     def close(self):
         for client in self.clients:
@@ -112,7 +138,8 @@ def section(text, heading):
 
 
 def methods_of(text):
-    return [line[5:].strip() for line in section(text, "### Methods") if line.startswith("#### ")]
+    lines = section(text, "### Methods") + section(text, "### Shared state")
+    return [line[5:] for line in lines if re.fullmatch(r"#### [a-z_.]+", line)]
 
 
 def codes_of(text):

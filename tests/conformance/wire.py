@@ -5,6 +5,8 @@ Written from proto/PROTOCOL.md, part 1, alone. Every message that comes is check
 an answer only once and only to what was asked, streams only while a request is open); what breaks one is a Broken. Every wait
 has a bound.
 """
+import collections
+import os
 import select
 import socket
 import struct
@@ -14,6 +16,7 @@ import msgpack
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 DESCRIPTOR_EXT = 71
+DESCRIPTORS_MAX = 16  # with one message
 
 
 class Broken(Exception):
@@ -46,6 +49,21 @@ def descriptor(kind=2, size=0):
     return msgpack.ExtType(DESCRIPTOR_EXT, struct.pack(">BQ", kind, size))
 
 
+class Descriptor:
+    """One that came with a message. Its connection's close() closes it too."""
+
+    def __init__(self, kind, size, fd):
+        self.kind, self.size, self.fd = kind, size, fd
+
+    def __repr__(self):
+        return f"Descriptor(kind={self.kind}, size={self.size})"
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+
 def is_utf8(text):
     """Whether what came as a str was UTF-8; other bytes come as surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
@@ -62,6 +80,8 @@ class Client:
         self.streams = {}  # msgid -> [[kind, data]…]
         self.order = []  # msgids as their answers came
         self.errors = []  # what notifications `error` said
+        self.fds = collections.deque()  # that came and that no message has claimed yet
+        self.descriptors = []  # all that messages claimed
         self.unpacker = msgpack.Unpacker(raw=False, unicode_errors="surrogateescape", strict_map_key=False, max_buffer_size=2**31 - 1)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(bound)
@@ -80,6 +100,10 @@ class Client:
 
     def close(self):
         self.socket.close()
+        for descriptor_ in self.descriptors:
+            descriptor_.close()
+        while self.fds:
+            os.close(self.fds.popleft())
 
     # -- bytes and messages out
 
@@ -120,18 +144,38 @@ class Client:
         end = time.monotonic() + (self.bound if bound is None else bound)
         while True:
             for message in self.unpacker:
+                message = self.claim(message) if self.fds else message
                 self.take(message)
                 return message
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.socket], [], [], left)[0]:
                 raise TooLate(f"nothing came; open: {sorted(self.open.items())[:8]}")
             try:
-                data = self.socket.recv(1 << 20)
+                data, fds, flags, _ = socket.recv_fds(self.socket, 1 << 20, DESCRIPTORS_MAX, socket.MSG_CMSG_CLOEXEC)
             except ConnectionResetError as error:
                 raise Closed(str(error)) from error
             if not data:
                 raise Closed("end of file")
+            if fds and self.fds:
+                raise Broken("descriptors came although no message has claimed those before")
+            self.fds.extend(fds)
+            if flags & socket.MSG_CTRUNC:
+                raise Broken(f"more than {DESCRIPTORS_MAX} descriptors in one message")
             self.unpacker.feed(data)
+
+    def claim(self, value):
+        """The message with its descriptors in the places of the values that stand for them."""
+        if isinstance(value, list):
+            return [self.claim(element) for element in value]
+        if isinstance(value, dict):
+            return {key: self.claim(element) for key, element in value.items()}
+        if not isinstance(value, msgpack.ExtType) or value.code != DESCRIPTOR_EXT:
+            return value
+        if len(value.data) != 9 or not self.fds:
+            raise Broken(f"a value that claims a descriptor, of which {len(self.fds)} came: {value!r}")
+        kind, size = struct.unpack(">BQ", value.data)
+        self.descriptors.append(Descriptor(kind, size, self.fds.popleft()))
+        return self.descriptors[-1]
 
     def take(self, message):
         if not isinstance(message, list) or not message:
