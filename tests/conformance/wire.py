@@ -160,7 +160,7 @@ class Client:
                 raise Broken("descriptors came although no message has claimed those before")
             self.fds.extend(fds)
             if flags & socket.MSG_CTRUNC:
-                raise Broken(f"more than {DESCRIPTORS_MAX} descriptors in one message")
+                raise Broken(f"more than {DESCRIPTORS_MAX} descriptors in one message, or more than this process may have open")
             self.unpacker.feed(data)
 
     def claim(self, value):
