@@ -7,6 +7,7 @@
 
 static struct core_value *at(const struct object *list, uint64_t index)
 {
+        assert(list->as.list.capacity > 0);
         return &list->as.list.ring[(list->as.list.first + index) % list->as.list.capacity];
 }
 
