@@ -90,7 +90,7 @@ void rpc_object_size(struct rpc_call *call, enum core_object_kind kind)
 
         if (rpc_object_name(call, &name) < 0)
                 return;
-        int r = core_object_look(call->daemon->core, call->connection->index, name.text, kind, &object);
+        int r = rpc_object_read(call, &name, kind, &object);
         if (r != 0 && r != CORE_UNKNOWN_OBJECT) {
                 rpc_refuse(call, r);
         } else if (rpc_reply_begin(call, &packer)) {

@@ -89,6 +89,7 @@ struct core_changes {
         uint64_t after, version;
         bool complete;
         const struct core_entry *first; /* the oldest change after `after` */
+        const struct core_entry *end;   /* the first that one answer has no room for; NULL: all are in */
 };
 /* NULL after the last one. */
 const struct core_entry *core_entry_next(const struct core_entry *);
@@ -198,13 +199,14 @@ struct core_condition {
         const char *key;
         uint64_t version; /* 0: is not there */
 };
-/* All pairs, if all conditions hold, or nothing. *ret_n: how many of those deleted were there. */
+/* All pairs, if all conditions hold, or nothing. *ret_n: how many of those deleted were there. open NULL: it
+ * is not made if it is not there. */
 int core_dict_change(struct core *, uint32_t connection, const char *name, const struct core_open *,
                      const struct core_pair *pairs, size_t n, const struct core_condition *conditions,
                      size_t n_conditions, int64_t now, uint64_t *ret_version, size_t *ret_n);
 /* The entry of a key; *ret NULL: there is none. */
 int core_dict_get(struct core *, uint32_t connection, const char *name, const char *key,
-                  const struct core_entry **ret);
+                  enum core_access need, const struct core_entry **ret);
 /* What has changed after a version, those that were deleted too. */
 int core_dict_changes(struct core *, uint32_t connection, const char *name, uint64_t after,
                       struct core_changes *ret);
@@ -216,7 +218,7 @@ int core_dict_watch(struct core *, struct core_request, const char *name, const 
 int core_list_push(struct core *, uint32_t connection, const char *name, const struct core_open *,
                    const struct core_value *values, size_t n, bool front, uint64_t if_version, int64_t now,
                    uint64_t *ret_version);
-/* Takes the first or last n: *ret_n is how many there are, `each` gets them before they go. */
+/* Takes the first or last, at most so many: `begin` is told how many, `each` gets them before they go. */
 int core_list_pop(struct core *, uint32_t connection, const char *name, bool front, uint64_t max,
                   uint64_t if_version, int64_t now, void (*begin)(void *userdata, uint64_t n),
                   void (*each)(void *userdata, payload_t), void *userdata);

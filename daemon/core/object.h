@@ -29,7 +29,7 @@ struct object_wait {
         struct waiter *waiter;
         struct object *object;
         uint64_t owner;
-        struct hold *hold; /* acquire, condition: the memory for it */
+        struct hold *hold; /* acquire, condition: the memory for it, until it has the lock */
         uint64_t after;    /* change */
         uint32_t n;        /* get: at most so many; condition: how often it was held; barrier: its number */
         uint32_t n_done;   /* put */
@@ -165,12 +165,14 @@ void hold_abandon(struct hold *);
 void lock_serve(struct object *);
 /* The wait leaves the condition for the lock. */
 void condition_return(struct object_wait *);
+/* Who was notified is gone before he had the lock again: another one is notified instead. */
+void condition_pass_on(struct object *);
 void barrier_break(struct object *);
 void queue_settle(struct object *);
 void queue_free(struct object *);
 void queue_put_free(struct object_wait *);
-/* The consumer is gone: its items are at the front again. */
-void queue_give_back(struct queue_item *);
+/* The consumer is gone: the item is at the front again. Of many, *near is the one before; at first NULL. */
+void queue_give_back(struct queue_item *, struct queue_item **near);
 int dict_init(struct object *);
 void dict_free(struct object *);
 void list_free(struct object *);
