@@ -92,11 +92,11 @@ static int check_type(struct rpc_call *call, uint32_t i, char letter, const stru
                 return 0;
         case 'N':
                 if (reader_uint(&copy, &number) < 0 && !is_id_list(*reader))
-                        return shape_wrong(call, i, "a task id or an array of task ids", reader);
+                        return shape_wrong(call, i, "an unsigned integer or an array of them", reader);
                 return 0;
         case 'I':
                 if (!is_id_list(*reader))
-                        return shape_wrong(call, i, "an array of task ids", reader);
+                        return shape_wrong(call, i, "an array of unsigned integers", reader);
                 return 0;
         case 'S':
                 if (!is_str_list(*reader))

@@ -90,7 +90,7 @@ void rpc_object_size(struct rpc_call *call, enum core_object_kind kind)
 
         if (rpc_object_name(call, &name) < 0)
                 return;
-        int r = core_object_look(call->daemon->core, call->connection->index, name.text, kind, &object);
+        int r = rpc_object_read(call, &name, kind, &object);
         if (r != 0 && r != CORE_UNKNOWN_OBJECT) {
                 rpc_refuse(call, r);
         } else if (rpc_reply_begin(call, &packer)) {
@@ -319,30 +319,21 @@ static const struct option_rule list_rules[N_LIST_OPTIONS] = {
 
 struct list {
         const struct daemon *daemon;
-        const struct option_value *options;
         struct packer packer;
         enum core_object_kind kind; /* N_OBJECT_KINDS: any */
         uint64_t n, limit;
 };
 
-static bool is_after(const char *name, const struct option_value *after)
+static struct core_text text_of(const struct option_value *option)
 {
-        size_t n = strlen(name), least = n < after->text_size_bytes ? n : after->text_size_bytes;
-        int order = after->given ? memcmp(name, after->text, least) : 1;
-        return order > 0 || (order == 0 && n > after->text_size_bytes);
-}
-
-static bool begins_with(const char *name, const struct option_value *prefix)
-{
-        return !prefix->given || strncmp(name, prefix->text, prefix->text_size_bytes) == 0;
+        return option->given ? (struct core_text){option->text, option->text_size_bytes}
+                             : (struct core_text){"", 0};
 }
 
 static bool on_object(void *userdata, const struct core_object *object)
 {
         struct list *list = userdata;
-        if (!is_after(object->name, &list->options[LIST_AFTER]) ||
-            !begins_with(object->name, &list->options[LIST_PREFIX]) ||
-            (list->kind != N_OBJECT_KINDS && object->kind != list->kind))
+        if (list->kind != N_OBJECT_KINDS && object->kind != list->kind)
                 return true;
         encode_object(&list->packer, list->daemon, object, 0);
         return ++list->n < list->limit;
@@ -352,8 +343,7 @@ void rpc_on_SHARED_LIST(struct rpc_call *call)
 {
         struct option_value options[N_LIST_OPTIONS];
         struct buffer objects = BUFFER_INIT;
-        struct list list = {
-                .daemon = call->daemon, .options = options, .kind = N_OBJECT_KINDS, .limit = LIST_DEFAULT};
+        struct list list = {.daemon = call->daemon, .kind = N_OBJECT_KINDS, .limit = LIST_DEFAULT};
         struct packer packer;
 
         if (rpc_options(call, list_rules, N_LIST_OPTIONS, options) < 0)
@@ -366,10 +356,11 @@ void rpc_on_SHARED_LIST(struct rpc_call *call)
                                  call->method->name, (int)kind->text_size_bytes, kind->text);
         if (options[LIST_LIMIT].given)
                 list.limit = options[LIST_LIMIT].count;
+        const struct core_range range = {.after = text_of(&options[LIST_AFTER]),
+                                         .prefix = text_of(&options[LIST_PREFIX])};
         pack_begin(&list.packer, &objects);
-        int r = core_objects(call->daemon->core, call->connection->index, on_object, &list);
-        if (r == 0)
-                r = pack_end(&list.packer);
+        core_objects(call->daemon->core, call->connection->index, &range, on_object, &list);
+        int r = pack_end(&list.packer);
         if (r < 0) {
                 rpc_refuse(call, r);
         } else if (rpc_reply_begin(call, &packer)) {

@@ -35,6 +35,7 @@ struct core {
         struct timers timers;
         struct table users, tasks, waiters, keys, lanes, objects, memories, leases;
         TAILQ_HEAD(task_list, task) all_tasks;
+        struct object *objects_root; /* the same in the order of their names */
         size_t n_unfinished;
         struct history history;
         struct peer **peers;

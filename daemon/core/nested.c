@@ -135,18 +135,9 @@ static void cancel_children(struct peer *peer)
 
 void peer_on_verdict(struct peer *peer)
 {
-        struct waiter *waiter, *next;
         peer_stop_waiting(peer);
         cancel_children(peer);
-        for (waiter = TAILQ_FIRST(&peer->waiters); waiter; waiter = next) {
-                uint32_t n_waiters = peer->n_waiters;
-                next = TAILQ_NEXT(waiter, link);
-                if (waiter->kind == WAITER_CALL || waiter->kind == WAITER_MAP)
-                        continue;
-                waiter_give_up(peer->core, waiter);
-                if (peer->n_waiters + 1 < n_waiters) /* a barrier broke, where others of its waited, too */
-                        next = TAILQ_FIRST(&peer->waiters);
-        }
+        peer_end_waiting(peer, waiter_give_up);
 }
 
 void hand_end_requests(struct hand *hand)

@@ -59,11 +59,11 @@ def dictionary_add(t):
     t.compare(client, -2, "dict.add", "n", "a", -7)
     t.compare(client, -1.5, "dict.add", "n", "a", 0.5)
     t.compare(client, 0.25, "dict.add", "n", "f", 0.25)
-    client.ask("dict.set", "n", {"big": 2**63 - 1, "text": "1"})
+    client.ask("dict.set", "n", {"big": 2**64 - 1, "text": "1"})
     t.refused(client, "invalid_params", "dict.add", "n", "big", 1)
     t.refused(client, "invalid_params", "dict.add", "n", "text", 1)
     t.refused(client, "invalid_params", "dict.add", "n", "a", "1")
-    t.match(client.ask("dict.get", "n", ["big", "text"]), [[2**63 - 1, COUNT], ["1", COUNT]])
+    t.match(client.ask("dict.get", "n", ["big", "text"]), [[2**64 - 1, COUNT], ["1", COUNT]])
     forget(client, "n")
 
 

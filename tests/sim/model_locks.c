@@ -19,7 +19,8 @@ static struct held *find_held(struct model_object *lock, uint32_t connection, ui
 
 static bool lock_reaches(struct sim *s, unsigned which, uint32_t connection, uint64_t owner);
 
-/* Whether this holder waits, through others, for that owner, or for itself: then it cannot go on either. */
+/* Whether this holder waits, for locks or at conditions and through others, for that owner, or for itself:
+ * then it cannot go on either. */
 static bool holder_reaches(struct sim *s, const struct held *held, uint32_t connection, uint64_t owner)
 {
         if (held->connection == connection && held->owner == owner)
@@ -27,8 +28,8 @@ static bool holder_reaches(struct sim *s, const struct held *held, uint32_t conn
         for (uint32_t i = 0; i < s->n_requests; i++) {
                 struct request *r = &s->requests[i];
                 bool reaches = r->looked_at;
-                if (!r->open || r->kind != REQUEST_ACQUIRE || r->connection != held->connection ||
-                    r->owner != held->owner)
+                if (!r->open || (r->kind != REQUEST_ACQUIRE && r->kind != REQUEST_CONDITION) ||
+                    r->connection != held->connection || r->owner != held->owner)
                         continue;
                 if (!reaches) {
                         r->looked_at = true;

@@ -1,262 +1,365 @@
 # SPDX-License-Identifier: MIT
-"""Locks whose owners die, are stopped, cut off or cancelled: what the next one is told, and when; and circles of those who wait."""
+"""Locks, conditions, barriers and leases whose owners die, are stopped, cut off or cancelled: what the next one is told, and when."""
 import os
 import signal
+import socket
 import sys
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gangerd import Child, Gangerd, eventually, main  # noqa: E402
-from wire import Client, Refused  # noqa: E402
+from wire import Client  # noqa: E402
 
-ROUNDS = 30
-FEW = 10  # where each costs a worker: replacements come slowly then
-BOUND = 0.1  # ten times what is wanted
-POOL = {"workers": 3, "modules": "locks nest"}
-# Kinds of locks: how they are made, and how many holders fill them.
-KINDS = {"lock": ({}, 1), "reentrant": ({"reentrant": True}, 1), "semaphore": ({"limit": 3}, 3)}
+ROUNDS = 50  # of each kind; of owners that are tasks or stopped, of all kinds together
+FEW = 10  # of those that cost more than half a second each
+BOUND = 0.1  # ten times what is wanted; one round in ten may be later: the machine stands still now and then
+STALL = 5  # that long it does not
+TIMEOUT = 0.03
+KILL_GRACE = 0.05
+POOL = {"workers": 3, "modules": "nest", "kill_grace": KILL_GRACE}
 
 
-def holder(out, path, name, options, ready):
-    """A process that holds it, and lives on."""
+class Lock:
+    """A kind of lock: what its owner asks for to have it, and to give it back; what the next one asks for, and is answered."""
+    blocks = False  # the owner's last request is not answered
+    n_waiting = 1
+
+    def __init__(self, name, options=None, times=1, fillers=0):
+        self.name = name
+        self.takes = [["lock.acquire", [name, options or {}]]] * times
+        self.gives = [["lock.release", [name]]] * times
+        self.fillers = fillers
+        self.last = 0
+
+    def prepare(self, client, filler):
+        for _ in range(self.fillers):
+            filler.ask(*self.takes[0][:1], *self.takes[0][1])
+
+    def ask(self, client, **options):
+        return client.start("lock.acquire", self.name, options)
+
+    def judge(self, test, client, filler, answer, abandoned):
+        error, got = answer
+        test.assertIsNone(error)
+        test.assertEqual(got["abandoned"], abandoned)
+        test.assertGreater(got["token"], self.last)
+        self.last = got["token"]
+        client.ask("lock.release", self.name)
+        self.told_once(test, client)
+        for _ in range(self.fillers):
+            filler.ask("lock.release", self.name)
+
+    def told_once(self, test, client, abandoned=False):
+        got = client.ask("lock.acquire", self.name, {"timeout": 0})
+        test.assertEqual(got["abandoned"], abandoned)
+        test.assertGreater(got["token"], self.last)
+        self.last = got["token"]
+        client.ask("lock.release", self.name)
+
+
+class Condition(Lock):
+    """The owner holds the lock of one who waits and has been notified. Not he is told, but who acquires it next."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.takes = [*self.takes, ["condition.notify", [name]]]
+        self.waiting = None
+
+    def prepare(self, client, filler):
+        client.ask("lock.acquire", self.name)
+        self.waiting = client.start("condition.wait", self.name)
+
+    def ask(self, client, **options):
+        return self.waiting
+
+    def judge(self, test, client, filler, answer, abandoned):
+        test.assertEqual(answer, (None, True))
+        client.ask("lock.release", self.name)
+        self.told_once(test, client, abandoned)
+        self.told_once(test, client)
+
+
+class Barrier(Lock):
+    """The owner is one of three parties, the next another one."""
+    blocks = True
+    n_waiting = 2
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.takes = [["barrier.wait", [name, {"parties": 3}]]]
+
+    def ask(self, client, **options):
+        return client.start("barrier.wait", self.name, {"parties": 3, **options})
+
+    def judge(self, test, client, filler, answer, abandoned):
+        test.assertEqual(answer[0]["code"], "broken_barrier")
+        test.assertEqual(client.outcome(self.ask(client))[0]["code"], "broken_barrier")
+        client.ask("barrier.reset", self.name)
+
+
+class Waiting(Lock):
+    """No owner: it waits for a lock of this name."""
+    blocks = True
+
+
+class Lease(Lock):
+    """The owner has taken an item that it has not done."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.takes = [["queue.get", [name, {"ack": True}]]]
+
+    def prepare(self, client, filler):
+        client.ask("queue.put", self.name, ["item"])
+
+    def ask(self, client, **options):
+        return client.start("queue.get", self.name, {"ack": True, **options})
+
+    def judge(self, test, client, filler, answer, abandoned):
+        error, got = answer
+        test.assertIsNone(error)
+        (token, item), = got
+        test.assertEqual(item, "item")
+        test.assertEqual(client.ask("queue.task_done", self.name, token), 1)
+        test.assertEqual(client.ask("queue.size", self.name), 0)
+
+
+LOCKS = [("lock",), ("reentrant", {"reentrant": True}, 2), ("semaphore", {"limit": 3}, 1, 2)]
+
+
+def kinds(*others):
+    return [Lock(*lock) for lock in LOCKS] + [other(other.__name__.lower()) for other in others]
+
+
+def owner(_, path, kind, ready, go):
+    """A process that has it, gives it back when it is told, and lives on."""
     client = Client(path)
-    client.ask("lock.acquire", name, options)
+    for method, params in kind.takes:
+        msgid = client.start(method, *params)
+        if not kind.blocks:
+            client.finish(msgid)
     os.write(ready, b"!")
+    os.read(go, 1)
+    for method, params in kind.gives:
+        client.ask(method, *params)
     signal.pause()
 
 
-class Owner:
-    """A process of its own that holds a lock."""
+class Owner(Child):
+    def __init__(self, gangerd, kind):
+        (ready, its_ready), (its_go, self.go) = os.pipe(), os.pipe()
+        super().__init__(owner, gangerd.socket, kind, its_ready, its_go)
+        for fd in its_ready, its_go:
+            os.close(fd)
+        assert os.read(ready, 1) == b"!"
+        os.close(ready)
 
-    def __init__(self, gangerd, name, options):
-        reading, writing = os.pipe()
-        self.child = Child(holder, gangerd.socket, name, options, writing)
-        os.close(writing)
-        assert os.read(reading, 1) == b"!"
-        os.close(reading)
-        self.pid = self.child.pid
+    def stop(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
-    def end(self):
-        self.child.kill()
+    def die(self):
+        """When the kernel has closed all that it had."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        return time.monotonic()
+
+    def give_back(self):
+        os.write(self.go, b"!")
+        self.go_on()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        os.close(self.go)
 
 
 def waits(client, name, n=1):
-    eventually(lambda: client.ask("shared.list", {"prefix": name})[0]["waiting"] == n)
+    eventually(lambda: [row["waiting"] for row in client.ask("shared.list", {"prefix": name})] == [n])
 
 
-def show(what, latencies):
-    latencies.sort()
-    p50, p99 = latencies[len(latencies) // 2], latencies[min(len(latencies) - 1, int(len(latencies) * 0.99))]
-    print(f"{what}: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, max {latencies[-1] * 1e3:.2f} ms of {len(latencies)}", flush=True)
-    return p99
+class Timed(unittest.TestCase):
+    def setUp(self):
+        self.g = self.enterContext(Gangerd(pool=POOL))
+        self.client, self.other = (self.enterContext(self.g.connect()) for _ in range(2))
+
+    def show(self, what, latencies):
+        latencies.sort()
+        p50, p90, p99 = (latencies[len(latencies) * percent // 100] for percent in (50, 90, 99))
+        print(f"{what}: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, max {latencies[-1] * 1e3:.2f} ms of {len(latencies)}", flush=True)
+        self.assertLess(p90, BOUND, what)
+        self.assertLess(latencies[-1], STALL, what)
+
+    def next_one(self, kind, end, abandoned=True):
+        """The next one waits, the owner's end comes: how long from end(), which may return a later moment, to the answer."""
+        waiting = kind.ask(self.client)
+        waits(self.other, kind.name, kind.n_waiting)
+        began = time.monotonic()
+        known = end() or began
+        answer = self.client.outcome(waiting)
+        now = time.monotonic()
+        kind.judge(self, self.client, self.other, answer, abandoned)
+        return now - began, max(0, now - known)
 
 
-class Owners(unittest.TestCase):
-    def rounds(self, what, end, abandoned=True):
-        """For each kind: it is held by somebody, the next one waits, the holder's end comes: (token before, what the next one got)."""
-        with Gangerd(pool=POOL) as g, g.connect() as client, g.connect() as filler:
-            for kind, (options, limit) in KINDS.items():
-                latencies, last = [], 0
-                for _ in range(ROUNDS):
-                    for _ in range(limit - 1):
-                        filler.ask("lock.acquire", kind, options)
-                    finish = end(g, kind, options)
-                    waiting = client.start("lock.acquire", kind)
-                    waits(filler, kind)
-                    began = finish()
-                    got = client.finish(waiting)
-                    latencies.append(time.monotonic() - began)
-                    self.assertEqual(got["abandoned"], abandoned)
-                    self.assertGreater(got["token"], last)
-                    last = got["token"]
-                    client.ask("lock.release", kind)
-                    for _ in range(limit - 1):
-                        filler.ask("lock.release", kind)
-                    self.assertEqual(filler.ask("lock.acquire", kind, {"timeout": 0})["abandoned"], False)
-                    filler.ask("lock.release", kind)
-                self.assertLess(show(f"{kind}, {what}", latencies), BOUND)
-
+class Processes(Timed):
     def test_killed(self):
-        def end(g, kind, options):
-            owner = Owner(g, kind, options)
-
-            def finish():
-                began = time.monotonic()
-                os.kill(owner.pid, signal.SIGKILL)
-                self.addCleanup(owner.end)
-                return began
-            return finish
-        self.rounds("owner killed", end)
-
-    def test_cut_off(self):
-        def end(g, kind, options):
-            owner = g.connect()
-            owner.ask("lock.acquire", kind, options)
-
-            def finish():
-                began = time.monotonic()
-                owner.close()
-                return began
-            return finish
-        self.rounds("connection cut", end)
-
-    def test_released(self):
-        def end(g, kind, options):
-            owner = g.connect()
-            owner.ask("lock.acquire", kind, options)
-
-            def finish():
-                began = time.monotonic()
-                owner.notify("lock.release", kind)
-                self.addCleanup(owner.close)
-                return began
-            return finish
-        self.rounds("released", end, abandoned=False)
-
-    def task(self, what, finish_task, rounds=ROUNDS, workers=3):
-        with Gangerd(pool={**POOL, "workers": workers}) as g, g.connect() as client, g.connect() as other:
-            latencies, last = [], 0
-            for _ in range(rounds):
-                task = other.submit("locks.hold", "lock", "crash" if what == "crashes" else "end" if what == "ends" else "wait")
-                if what not in ("crashes", "ends"):
-                    eventually(lambda: (rows := client.ask("shared.list")) and rows[0]["holders"])
-                    self.assertEqual(client.ask("shared.list")[0]["holders"][0]["task"], task)
-                    waiting = client.start("lock.acquire", "lock")
-                    waits(other, "lock")
-                    began = time.monotonic()
-                    finish_task(g, other, task)
-                    got = client.finish(waiting)
-                    latencies.append(time.monotonic() - began)
-                else:
-                    other.ask("wait", [task])
-                    got = client.ask("lock.acquire", "lock")
-                self.assertEqual(got["abandoned"], True)
-                self.assertGreater(got["token"], last)
-                last = got["token"]
-                client.ask("lock.release", "lock")
-            if latencies:
-                self.assertLess(show(f"owner is a task that {what}", latencies), BOUND)
-
-    def test_task_is_cancelled(self):
-        self.task("is cancelled", lambda g, other, task: other.ask("cancel", task))
-
-    def test_task_loses_its_worker(self):
-        self.task("loses its worker", lambda g, other, task: os.kill(other.ask("task", task)["worker_pid"], signal.SIGKILL),
-                  rounds=FEW, workers=FEW + 2)
-
-    def test_task_crashes(self):
-        self.task("crashes", None, rounds=FEW, workers=FEW + 2)
-
-    def test_task_ends(self):
-        self.task("ends", None)
-
-    def test_stopped(self):
-        """It is held: the next one's time runs out; it has it when the owner goes on, or dies"""
-        with Gangerd() as g, g.connect() as client:
-            for kind, (options, limit) in KINDS.items():
-                owners = [Owner(g, kind, options) for _ in range(limit)]
-                for owner in owners:
-                    os.kill(owner.pid, signal.SIGSTOP)
-                began = time.monotonic()
-                with self.assertRaises(Refused) as refused:
-                    client.ask("lock.acquire", kind, {"timeout": 0.1})
-                self.assertEqual(refused.exception.code, "not_ready")
-                self.assertTrue(0.1 <= time.monotonic() - began < 1.1)
-                waiting = client.start("lock.acquire", kind)
-                os.kill(owners[0].pid, signal.SIGKILL)
-                self.assertTrue(client.finish(waiting)["abandoned"])
-                for owner in owners:
-                    owner.end()
-
-    def test_condition_and_barrier(self):
-        """Who waits for a notification that nobody will send is told by his timeout; a barrier that loses a party breaks"""
-        with Gangerd() as g, g.connect() as client, g.connect() as gone:
-            gone.ask("lock.acquire", "condition")
-            waiting = client.start("lock.acquire", "condition")
-            waits(client, "condition")
-            gone.close()
-            self.assertTrue(client.finish(waiting)["abandoned"])
-            with g.connect() as waiter:  # dies while it waits: the lock is not lost with it
-                client.ask("lock.release", "condition")
-                waiter.ask("lock.acquire", "condition")
-                waiter.start("condition.wait", "condition")
-                waits(client, "condition")
-            self.assertEqual(client.ask("lock.acquire", "condition", {"timeout": 5})["abandoned"], False)
-            self.assertEqual(client.ask("condition.wait", "condition", {"timeout": 0.02}), False)
+        for kind in kinds(Condition, Barrier, Lease):
             latencies = []
             for _ in range(ROUNDS):
-                waiting = client.start("barrier.wait", "barrier", {"parties": 3})
-                with g.connect() as party:
-                    party.start("barrier.wait", "barrier")
-                    with g.connect() as look:
-                        waits(look, "barrier", 2)
-                    began = time.monotonic()
-                self.assertEqual(client.outcome(waiting)[0]["code"], "broken_barrier")
-                latencies.append(time.monotonic() - began)
-                client.ask("barrier.reset", "barrier")
-            self.assertLess(show("barrier, party cut off", latencies), BOUND)
+                kind.prepare(self.client, self.other)
+                with Owner(self.g, kind) as its:
+                    latencies.append(self.next_one(kind, its.die))
+            self.show(f"{kind.name}, from the owner's SIGKILL", [latency for latency, _ in latencies])
+            self.show(f"{kind.name}, since the owner is dead", [latency for _, latency in latencies])
+
+    def stopped(self, kind, its):
+        """It is held as before: the next one's time runs out."""
+        its.stop()
+        if isinstance(kind, (Condition, Barrier)):  # whoever waits there waits on
+            return
+        began = time.monotonic()
+        self.assertEqual(self.other.outcome(kind.ask(self.other, timeout=TIMEOUT))[0]["code"], "not_ready")
+        self.assertTrue(TIMEOUT <= time.monotonic() - began < TIMEOUT + 1)
+
+    def test_stopped_and_killed(self):
+        latencies = []
+        for kind in kinds(Condition, Barrier, Lease):
+            for _ in range(ROUNDS // 6 + 1):
+                kind.prepare(self.client, self.other)
+                with Owner(self.g, kind) as its:
+                    self.stopped(kind, its)
+                    latencies.append(self.next_one(kind, its.die)[0])
+        self.show("all kinds, from a stopped owner's SIGKILL", latencies)
+
+    def test_stopped_and_goes_on(self):
+        latencies = []
+        for kind in kinds(Condition):
+            for _ in range(ROUNDS // 4 + 1):
+                kind.prepare(self.client, self.other)
+                with Owner(self.g, kind) as its:
+                    self.stopped(kind, its)
+                    latencies.append(self.next_one(kind, its.give_back, abandoned=False)[0])
+        self.show("locks, from SIGCONT of a stopped owner that gives back", latencies)
+
+    def test_cut_off(self):
+        cuts = {"closed": lambda its: its.close(), "shut down": lambda its: its.socket.shutdown(socket.SHUT_RDWR),
+                "its writing side shut down": Client.shut_down}
+        for kind in kinds(Condition, Barrier, Lease):
+            latencies = []
+            for i in range(ROUNDS):
+                cut = list(cuts)[i % (len(cuts) - kind.blocks)]  # who waits for an answer and says no more gets it
+                kind.prepare(self.client, self.other)
+                with self.g.connect() as its:
+                    for method, params in kind.takes:
+                        msgid = its.start(method, *params)
+                        if not kind.blocks:
+                            its.finish(msgid)
+                    latencies.append(self.next_one(kind, lambda cut=cuts[cut], its=its: cut(its))[0])
+            self.show(f"{kind.name}, connection cut", latencies)
+
+    def test_who_waits_dies(self):
+        """Who died while he waited is passed over, whether the owner gives it back or dies, too."""
+        for gives_back in True, False:
+            for _ in range(ROUNDS // 2):
+                kind, waiting = Lock("lock"), Waiting("lock")
+                with Owner(self.g, kind) as its, Owner(self.g, waiting) as dead:
+                    waits(self.other, kind.name)
+                    last = kind.ask(self.client)
+                    waits(self.other, kind.name, 2)
+                    dead.die()
+                    (its.give_back if gives_back else its.die)()
+                    kind.judge(self, self.client, self.other, self.client.outcome(last), not gives_back)
+
+    def test_condition_waiter_dies(self):
+        """Who waits at a condition holds nothing: nothing is abandoned, and nobody is notified."""
+        with self.g.connect() as waiter:
+            waiter.ask("lock.acquire", "condition")
+            waiter.start("condition.wait", "condition")
+            waits(self.other, "condition")
+        waits(self.other, "condition", 0)
+        self.assertEqual(self.client.ask("lock.acquire", "condition", {"timeout": 0})["abandoned"], False)
+        self.assertEqual(self.client.ask("condition.notify", "condition"), 0)
+        self.assertEqual(self.client.ask("condition.wait", "condition", {"timeout": 0.02}), False)
 
 
-class Circles(unittest.TestCase):
-    def test_two_locks_crosswise(self):
-        times = []
-        with Gangerd() as g, g.connect() as ann, g.connect() as bob:
-            for _ in range(ROUNDS):
-                ann.ask("lock.acquire", "x")
-                bob.ask("lock.acquire", "y")
-                waiting = ann.start("lock.acquire", "y")
-                waits(bob, "y")
-                began = time.monotonic()
-                error, _ = bob.outcome(bob.start("lock.acquire", "x"))
-                times.append(time.monotonic() - began)
-                self.assertEqual(error["code"], "deadlock")
-                for word in ('"x"', '"y"', str(os.getpid())):
-                    self.assertIn(word, error["message"])
-                bob.ask("lock.release", "y")
-                ann.finish(waiting)
-                ann.ask("lock.release", "x")
-                ann.ask("lock.release", "y")
-        print("the circle's words:", error["message"])
-        self.assertLess(show("two locks crosswise, named", times), 1)
+class Tasks(Timed):
+    def begin(self, kind, *then, **options):
+        """A task that has it, and does that then; its id."""
+        steps = list(kind.takes)
+        if not kind.blocks:
+            self.client.ask("event.clear", "ready")
+            self.client.ask("event.clear", "go")
+            steps += [["event.set", ["ready"]], *then]
+        kind.prepare(self.client, self.other)
+        task = self.other.submit("nest.steps", steps, **options)
+        if not kind.blocks:
+            self.client.ask("event.wait", "ready")
+        return task
 
-    def test_three_in_a_ring_and_owners_of_one_connection(self):
-        with Gangerd() as g, g.connect() as client, g.connect() as look:
-            for owner, name in enumerate("abc"):
-                client.ask("lock.acquire", name, {"owner": owner})
-            first = client.start("lock.acquire", "b", {"owner": 0})
-            second = client.start("lock.acquire", "c", {"owner": 1})
-            waits(look, "b")
-            waits(look, "c")
-            error, _ = client.outcome(client.start("lock.acquire", "a", {"owner": 2}))
-            self.assertEqual(error["code"], "deadlock")
-            for name in "abc":
-                self.assertIn(f'"{name}"', error["message"])
-            client.ask("lock.release", "c", {"owner": 2})
-            client.finish(second)
-            client.ask("lock.release", "b", {"owner": 1})
-            client.finish(first)
+    def rounds(self, what, others, then, end, code, rounds=ROUNDS, bound=0.0):
+        latencies = []
+        all_kinds = kinds(*others)
+        for kind in all_kinds:
+            for _ in range(rounds // len(all_kinds) + 1):
+                self.season()
+                task = self.begin(kind, *then)
+                latency, _ = self.next_one(kind, lambda task=task: end(task))
+                latencies.append(latency - bound)
+                error, _ = self.other.outcome(self.other.start("result", task, {}))
+                self.assertEqual(error and error["code"], code)
+        self.show(f"all kinds, owner is a task that {what}", latencies)
 
-    def test_a_client_and_a_task(self):
-        with Gangerd(pool=POOL) as g, g.connect() as client, g.connect() as look:
-            client.ask("lock.acquire", "mine")
-            task = look.submit("nest.ask", "lock.acquire", ["its"])
-            look.ask("wait", [task])
-            task = look.submit("locks.hold", "its", "wait")
-            eventually(lambda: any(row["holders"] for row in look.ask("shared.list", {"prefix": "its"})))
-            waiting = client.start("lock.acquire", "its")
-            waits(look, "its")
-            error, _ = look.outcome(look.start("call", "nest.ask", ["lock.acquire", ["mine", {"timeout": 0.1}]], {}))
-            self.assertIsNone(error)  # another task: no circle, its time runs out
-            look.ask("cancel", task)
-            self.assertTrue(client.finish(waiting)["abandoned"])
+    def season(self):
+        """Every worker has done something: one that dies without is not replaced at once."""
+        def all_have():
+            for msgid in [self.other.start("call", "sleep", [0.001], {}) for _ in range(8)]:
+                self.other.finish(msgid)
+            workers = self.other.ask("status")["workers"]
+            return len(workers) >= POOL["workers"] and all(worker["tasks_done"] for worker in workers)
+        eventually(all_have)
 
-    def test_a_circle_through_two_tasks(self):
-        """Two tasks that hold one lock each and want the other's: one is told so, and both end"""
-        with Gangerd(pool=POOL) as g, g.connect() as client:
-            tasks = [client.start("call", "locks.cross", names, {"timeout": 20}) for names in (["p", "q"], ["q", "p"])]
-            got = sorted(client.finish(task) for task in tasks)
-            self.assertEqual(got, ["both", "deadlock"])
+    def cancel(self, task):
+        self.other.ask("cancel", task)
+
+    def go(self, _):
+        self.other.notify("event.set", "go")
+
+    def test_cancelled(self):
+        self.rounds("is cancelled", (Condition, Barrier, Lease), ["wait"], self.cancel, "cancelled")
+
+    def test_cancelled_while_it_waits(self):
+        self.rounds("is cancelled in a request", (Condition, Barrier, Lease), [["event.wait", ["go"]]], self.cancel, "cancelled")
+
+    def test_cancelled_and_deaf(self):
+        self.rounds("is cancelled, deaf and killed (beyond that time)", (Condition, Lease), ["deaf"], self.cancel, "cancelled", FEW, KILL_GRACE + 0.5)
+
+    def test_worker_killed(self):
+        def kill(task):
+            os.kill(self.other.ask("task", task)["worker_pid"], signal.SIGKILL)
+        self.rounds("loses its worker", (Condition, Barrier, Lease), ["wait"], kill, "worker_lost")
+
+    def test_crashes(self):
+        self.rounds("crashes", (Condition, Lease), [["event.wait", ["go"]], "crash"], self.go, "worker_lost")
+
+    def test_fails(self):
+        self.rounds("fails", (Condition, Lease), [["event.wait", ["go"]], "fail"], self.go, "task_failed")
+
+    def test_ends(self):
+        self.rounds("ends well and gives nothing back", (Condition, Lease), [["event.wait", ["go"]]], self.go, None)
+
+    def test_times_out(self):
+        for kind in kinds(Condition, Lease):
+            self.begin(kind, "wait", timeout=TIMEOUT)
+            self.assertLess(self.next_one_after_its_time(kind), STALL)
+
+    def next_one_after_its_time(self, kind):
+        began = time.monotonic()
+        kind.judge(self, self.client, self.other, self.client.outcome(kind.ask(self.client)), True)
+        return time.monotonic() - began
 
 
 if __name__ == "__main__":

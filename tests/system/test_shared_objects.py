@@ -1,20 +1,33 @@
 # SPDX-License-Identifier: MIT
 """Many objects, large ones, and who may have them: what is left after 100,000 were opened and unlinked; limits; readers of nothing."""
+import collections
+import contextlib
+import mmap
 import os
 import sys
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import Gangerd, eventually, kinds_of_descriptors, main, sanitized  # noqa: E402
-from users import ANN, BOB, DAEMON, connect_as, needs_root, open_to_all  # noqa: E402
-from wire import Refused, TooLate  # noqa: E402
+from gangerd import Gangerd, cpu_seconds, eventually, kinds_of_descriptors, main, sanitized  # noqa: E402
+from users import ANN, BOB, CAT, DAEMON, UserChild, connect_as, needs_root, open_to_all  # noqa: E402
+from wire import Client, Refused, TooLate  # noqa: E402
 
 MANY = 10000 if sanitized() else 100000
 WINDOW = 64  # requests on their way
 # What most are, and one of each of the rest in ten.
 KINDS = [{"kind": "value"}] * 5 + [{"kind": "array", "length": 100}, {"kind": "lock"}, {"kind": "event"}, {"kind": "queue"}, {"kind": "dict"}]
-LARGE = 256 << 20
+LISTED = 20000
+MAPPED = 64 << 20
+
+
+def memory(what):
+    """A line of /proc/meminfo, in bytes."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) << 10 for line in file if line.startswith(what + ":"))
+
+
+LARGE = (512 if memory("MemAvailable") > 4 << 30 else 256) << 20
 
 
 def open_files():
@@ -81,6 +94,27 @@ class Many(unittest.TestCase):
                 self.assertIsNone(answer)
 
 
+    def test_a_list_costs_what_it_shows(self):
+        """However many there are beside, also of others."""
+        with Gangerd() as g, g.connect() as client:
+            for _ in in_window(client, ((i, "event.set", f"event {i:05}") for i in range(LISTED))):
+                pass
+            names = [f"event {i:05}" for i in range(LISTED)]
+            before = cpu_seconds(g.pid)
+            for i in range(0, LISTED - 1, LISTED // 100):
+                row, = client.ask("shared.list", {"after": names[i], "limit": 1})
+                self.assertEqual(row["name"], names[i + 1])
+                self.assertEqual([row["name"] for row in client.ask("shared.list", {"prefix": names[i]})], [names[i]])
+            used = cpu_seconds(g.pid) - before
+            print(f"200 lists of one object, of {LISTED}: {used:.2f} s of the daemon's time", flush=True)
+            self.assertLess(used, 0.5)  # sorting them all each time takes two seconds
+            listed, after = [], ""
+            while rows := client.ask("shared.list", {"after": after, "limit": 999}):
+                listed += [row["name"] for row in rows]
+                after = listed[-1]
+            self.assertEqual(listed, names)
+
+
 class Limits(unittest.TestCase):
     def test_user_objects(self):
         with Gangerd(daemon={"user_objects": 5}) as g, g.connect() as client:
@@ -107,39 +141,80 @@ class Limits(unittest.TestCase):
                 client.ask("shared.unlink", name)
             os.close(client.ask_fd("shared.open", "fits", {"kind": "array", "type": "u8", "length": 3 << 20})[1])
 
+    def pings(self, other, client, msgids):
+        """How long another client's pings take until these are answered, the longest last."""
+        took = []
+        while not set(msgids) <= set(client.answers):
+            asked = time.monotonic()
+            other.ask("ping")
+            took.append(time.monotonic() - asked)
+            with contextlib.suppress(TooLate):
+                client.receive(0.001)
+        return sorted(took)
+
     def test_large_memory_keeps_nobody_waiting(self):
+        """One that is large, and as much in many: while it is made, and while it is freed"""
         with Gangerd(daemon={"user_memory": "1G"}) as g, g.connect(descriptors=True) as client, g.connect() as other:
-            worst = 0
-            for _ in range(3):
-                msgid = client.start("shared.open", "large", {"kind": "array", "type": "u8", "length": LARGE})
+            for n in 1, 1, 1, 16:
+                options = {"kind": "array", "type": "u8", "length": LARGE // n}
                 began = time.monotonic()
-                while msgid not in client.answers:
-                    asked = time.monotonic()
-                    other.ask("ping")
-                    worst = max(worst, time.monotonic() - asked)
-                    try:
-                        client.receive(0.001)
-                    except TooLate:
-                        pass
+                msgids = [client.start("shared.open", f"large {i}", options) for i in range(n)]
+                making = self.pings(other, client, msgids)
                 took = time.monotonic() - began
-                client.finish(msgid)
-                fd, = client.fds.pop(msgid)
-                self.assertEqual(os.fstat(fd).st_size, LARGE + 128)
-                os.close(fd)
-                client.ask("shared.unlink", "large")
-            print(f"{LARGE >> 20} MiB made in {took * 1e3:.0f} ms; another client's largest ping {worst * 1e3:.1f} ms", flush=True)
-            self.assertLess(worst, 0.5)
+                for msgid in msgids:
+                    client.finish(msgid)
+                    fd, = client.fds.pop(msgid)
+                    self.assertEqual(os.fstat(fd).st_size, LARGE // n + 128)
+                    os.close(fd)
+                freeing = self.pings(other, client, [client.start("shared.unlink", f"large {i}") for i in range(n)])
+                for msgid in list(client.answers):
+                    client.finish(msgid)
+                print(f"{n} of {LARGE // n >> 20} MiB made in {took * 1e3:.0f} ms; another client's largest ping {making[-1] * 1e3:.1f} ms "
+                      f"of {len(making)}; when they were unlinked {freeing[-1] * 1e3:.1f} ms", flush=True)
+                self.assertLess(max(making + freeing), 0.5)
+                # Made in slices of some milliseconds, not all in one turn.
+                self.assertGreater(len(making), 20)
+
+    def test_unlinked_while_it_is_made(self):
+        """Who waits for it is told, nothing is made for nobody, and its user has no more memory than he may have."""
+        with Gangerd(daemon={"user_memory": "256M"}) as g, g.connect(descriptors=True) as client, g.connect() as other:
+            before = most = memory("Shmem")
+            msgids = []
+            for i in range(30):
+                msgids.append(client.start("shared.open", f"large {i}", {"kind": "array", "type": "u8", "length": 200 << 20}))
+                eventually(lambda: other.ask("shared.list"))
+                msgids.append(client.start("shared.open", f"large {i}", {"kind": "array"}))
+                other.ask("ping")
+                other.ask("shared.unlink", f"large {i}")
+                most = max(most, memory("Shmem"))
+            codes = collections.Counter(error and error["code"] for error, _ in map(client.outcome, msgids))
+            self.assertLessEqual(set(codes), {"unknown_object", "invalid_params", None})  # of the second one, if it came too late; it was made
+            self.assertGreater(codes["unknown_object"], 30)
+            print(f"30 of 200 MiB, unlinked while they were made: at most {(most - before) >> 20} MiB", flush=True)
+            self.assertLess(most - before, 512 << 20)  # what is freed is so a little later
+            self.assertEqual(other.ask("shared.list"), [])
+            _, fd = client.ask_fd("shared.open", "large", {"kind": "array", "type": "u8", "length": 200 << 20})
+            os.close(fd)
 
     def test_memory_lives_as_long_as_its_name_or_who_maps_it(self):
+        options = {"kind": "array", "type": "u8", "length": MAPPED}
         with Gangerd() as g, g.connect(descriptors=True) as client:
-            _, fd = client.ask_fd("shared.open", "m", {"kind": "value"})
-            os.pwrite(fd, b"\x07", 128)
-            client.ask("shared.unlink", "m")
-            self.assertEqual(os.pread(fd, 1, 128), b"\x07")
-            again, new = client.ask_fd("shared.open", "m", {"kind": "value"})
-            self.assertEqual([again["new"], os.pread(new, 1, 128)], [True, b"\0"])
-            os.close(fd)
+            before = memory("Shmem")
+            _, fd = client.ask_fd("shared.open", "m", options)
+            with mmap.mmap(fd, MAPPED + 128) as mapped:
+                os.close(fd)
+                mapped[128] = 7
+                client.ask("shared.unlink", "m")
+                again, new = client.ask_fd("shared.open", "m", options)
+                self.assertEqual([again["new"], os.pread(new, 1, 128)], [True, b"\0"])
+                self.assertEqual(mapped[128], 7)
+                mapped[128 + MAPPED - 1] = 8
+                self.assertGreater(memory("Shmem") - before, 2 * MAPPED * 9 // 10)
+            eventually(lambda: memory("Shmem") - before < MAPPED * 3 // 2)  # who mapped the first one does no longer
             os.close(new)
+            self.assertGreater(memory("Shmem") - before, MAPPED * 9 // 10)  # its name is there
+            client.ask("shared.unlink", "m")
+            eventually(lambda: memory("Shmem") - before < MAPPED // 2)
 
     def test_who_reads_no_answers_is_bounded(self):
         """Descriptors on their way to who does not read are his own limit, and others are served"""
@@ -180,6 +255,76 @@ class Users(unittest.TestCase):
                     bob.ask("shared.unlink", "open")
                 self.assertEqual({row["uid"] for row in root.ask("shared.list")}, {ANN, BOB})
                 root.ask("shared.unlink", "closed")
+
+
+    @needs_root
+    def test_modes(self):
+        """As a file's: his own, his group's, others'."""
+        with Gangerd(uid=DAEMON, daemon={"socket_mode": "0666"}) as g:
+            open_to_all(g)
+            with connect_as(g, ANN, descriptors=True) as ann, connect_as(g, BOB, [ANN], descriptors=True) as bob, \
+                    connect_as(g, CAT, descriptors=True) as cat:
+                # mode: what its maker, one of his group and another may: "rw", "r" or ""
+                for mode, *may in ((0o600, "rw", "", ""), (0o640, "rw", "r", ""), (0o660, "rw", "rw", ""), (0o644, "rw", "r", "r"),
+                                   (0o666, "rw", "rw", "rw"), (0o604, "rw", "", "r"), (0o400, "r", "", "")):
+                    name = f"{mode:o}"
+                    os.close(ann.ask_fd("shared.open", name, {"kind": "value", "mode": mode})[1])
+                    ann.ask("shared.open", "queue " + name, {"kind": "queue", "mode": mode})
+                    for client, rights in zip((ann, bob, cat), may):
+                        self.assertEqual(self.rights(client, name), rights, (name, may))
+                        self.assertEqual(self.code(client, "queue.put", "queue " + name, [1]) is None, "w" in rights, name)
+                        self.assertEqual(name in [row["name"] for row in client.ask("shared.list")], rights != "", name)
+                    for client in bob, cat:
+                        self.assertEqual(self.code(client, "shared.unlink", name), "not_permitted")
+
+    @staticmethod
+    def code(client, method, *params):
+        error, _ = client.outcome(client.start(method, *params))
+        return error and error["code"]
+
+    def rights(self, client, name):
+        """What the descriptor that is handed out can be mapped for."""
+        if self.code(client, "shared.open", name, {"kind": "value"}) == "not_permitted":
+            return ""
+        _, fd = client.ask_fd("shared.open", name, {"kind": "value"})
+        try:
+            mmap.mmap(fd, 136, prot=mmap.PROT_READ).close()
+            mmap.mmap(fd, 136).close()
+            return "rw"
+        except PermissionError:
+            return "r"
+        finally:
+            os.close(fd)
+
+    @needs_root
+    def test_who_may_only_read_cannot_open_it_for_writing(self):
+        def try_it(out, path):
+            with Client(path, descriptors=True) as client:
+                _, fd = client.ask_fd("shared.open", "m", {"kind": "value"})
+                for mode in os.O_RDONLY, os.O_RDWR, os.O_WRONLY:
+                    try:
+                        os.close(os.open(f"/proc/self/fd/{fd}", mode))
+                        print("opened", file=out)
+                    except PermissionError:
+                        print("refused", file=out)
+        with Gangerd(uid=DAEMON, daemon={"socket_mode": "0666"}) as g:
+            open_to_all(g)
+            with connect_as(g, ANN, descriptors=True) as ann:
+                os.close(ann.ask_fd("shared.open", "m", {"kind": "value", "mode": 0o644})[1])
+                status, said = UserChild(BOB, try_it, g.socket).end()
+            self.assertEqual([status, said.split()[1:]], [0, ["refused", "refused"]])
+
+    @needs_root
+    def test_who_reads_no_answers_is_in_nobodys_way(self):
+        """He has all the descriptors that he may have on their way; another one has his own."""
+        with Gangerd(uid=DAEMON, daemon={"socket_mode": "0666", "user_descriptors": 50}) as g:
+            open_to_all(g)
+            with connect_as(g, ANN, descriptors=True) as rude, connect_as(g, BOB, descriptors=True) as bob:
+                asked = [rude.start("shared.open", "anns", {"kind": "value"}) for _ in range(1000)]
+                for i in range(40):
+                    os.close(bob.ask_fd("shared.open", f"bobs {i}", {"kind": "value"})[1])
+                codes = [error and error["code"] for error, _ in (rude.outcome(msgid) for msgid in asked)]
+                self.assertEqual(set(codes), {None, "quota_exceeded"})
 
 
 if __name__ == "__main__":

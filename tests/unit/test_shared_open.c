@@ -86,17 +86,55 @@ static void test_answers(void **state)
                 int r;
         } answers[] = {
 #define ANSWER(text, r) {text, sizeof(text) - 1, r}
-                ANSWER("\x83\xa3xyz\x01\xa4type\xa3i16\xa6length\x05", 0),
-                ANSWER("\x82\xa6length\x05\xa4type\xa3i16", 0),
-                ANSWER("\x82\xa4type\xa3i16\xa6length\x06", -EPROTO),
-                ANSWER("\x82\xa4type\xa3i32\xa6length\x05", -EPROTO),
-                ANSWER("\x82\xa4type\xa3i17\xa6length\x05", -EPROTO),
-                ANSWER("\x82\xa4type\xa3i16\xa6length\x00", -EPROTO),
-                ANSWER("\x82\xa4type\xa3i16\xa6length\xcf\xff\xff\xff\xff\xff\xff\xff\xff", -EPROTO),
-                ANSWER("\x82\xa4type\xa3i16\xa6length\xa1x", -EPROTO),
-                ANSWER("\x82\xa4type\x03\xa6length\x05", -EPROTO),
-                ANSWER("\x81\xa4type\xa3i16", -EPROTO),
-                ANSWER("\x81\xa6length\x05", -EPROTO),
+                ANSWER("\x84\xa4kind\xa5"
+                       "array"
+                       "\xa3xyz\x01\xa4type\xa3i16\xa6length\x05",
+                       0),
+                ANSWER("\x83\xa4kind\xa5"
+                       "array"
+                       "\xa6length\x05\xa4type\xa3i16",
+                       0),
+                ANSWER("\x83\xa4kind\xa5"
+                       "array"
+                       "\xa4type\xa3i16\xa6length\x06",
+                       -EPROTO),
+                ANSWER("\x83\xa4kind\xa5"
+                       "array"
+                       "\xa4type\xa3i32\xa6length\x05",
+                       -EPROTO),
+                ANSWER("\x83\xa4kind\xa5"
+                       "array"
+                       "\xa4type\xa3i17\xa6length\x05",
+                       -EPROTO),
+                ANSWER("\x83\xa4kind\xa5"
+                       "array"
+                       "\xa4type\xa3i16\xa6length\x00",
+                       -EPROTO),
+                ANSWER("\x83\xa4kind\xa5"
+                       "array"
+                       "\xa4type\xa3i16\xa6length\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
+                       -EPROTO),
+                ANSWER("\x83\xa4kind\xa5"
+                       "array"
+                       "\xa4type\xa3i16\xa6length\xa1x",
+                       -EPROTO),
+                ANSWER("\x83\xa4kind\xa5"
+                       "array"
+                       "\xa4type\x03\xa6length\x05",
+                       -EPROTO),
+                ANSWER("\x82\xa4kind\xa5"
+                       "array"
+                       "\xa4type\xa3i16",
+                       -EPROTO),
+                ANSWER("\x82\xa4kind\xa5"
+                       "array"
+                       "\xa6length\x05",
+                       -EPROTO),
+                ANSWER("\x83\xa4kind\xa5"
+                       "value"
+                       "\xa4type\xa3i16\xa6length\x05",
+                       -EPROTO),
+                ANSWER("\x82\xa4type\xa3i16\xa6length\x05", -EPROTO),
                 ANSWER("\x81\x01\x05", -EPROTO),
                 ANSWER("\x05", -EPROTO),
 #undef ANSWER
