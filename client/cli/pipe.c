@@ -128,8 +128,8 @@ static int receive(const struct cli *cli, struct talk *talk, bool at_end)
                 if (buffer_reserve(&talk->message, (size_t)size + 1) < 0)
                         return cli_lost(cli, "pipe", -ENOMEM);
                 size = recv(talk->fd, buffer_at(&talk->message), (size_t)size + 1, MSG_DONTWAIT);
-                if (size <= 0 && at_end && is_end(talk->fd)) {
-                        talk->output_ended = true;
+                if (size <= 0 && is_end(talk->fd)) { /* that came meanwhile: poll() tells, too */
+                        talk->output_ended = at_end;
                         return EXIT_DONE;
                 }
                 if (size <= 0)

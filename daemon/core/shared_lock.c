@@ -194,7 +194,7 @@ void condition_pass_on(struct object *lock)
 {
         struct object_wait *wait;
         TAILQ_FOREACH (wait, &lock->others, link) {
-                if (wait->waiter->peer->is_over)
+                if (peer_gives_up(wait->waiter->peer))
                         continue;
                 wait->notified = true;
                 condition_return(wait);

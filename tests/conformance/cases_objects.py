@@ -8,8 +8,8 @@ import struct
 import msgpack
 
 from expect import COUNT, SECONDS, refusal, says
-from suite import Skipped, case
-from wire import DESCRIPTOR_EXT, Client, Refused, eventually
+from suite import case
+from wire import DESCRIPTOR_EXT, Refused, eventually
 
 STRANGER, FRIEND = 60001, 60002
 F_GET_SEALS, SEALS = 1034, 0x1 | 0x2 | 0x4  # SEAL, SHRINK, GROW
@@ -23,27 +23,6 @@ def listed(kind, name, **more):
 
 def opened(kind, name, new=True, **more):
     return {**listed(kind, name, **more), "new": new}
-
-
-def connect_as(t, uid, role="shared", groups=(), **options):
-    """As another user: of servers to which others may connect."""
-    path = t.socket(role)
-    if os.geteuid() != 0:
-        raise Skipped("only root can be another user")
-    own = os.getgroups()
-    os.setgroups(list(groups))
-    os.setegid(uid)
-    os.seteuid(uid)
-    try:
-        client = Client(path, **options)
-    except PermissionError as error:
-        raise Skipped("the socket's directory is closed to others") from error
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(own)
-    t.clients.append(client)
-    return client
 
 
 def forget(client, *names):
@@ -173,9 +152,9 @@ def unknown_object(t):
 @case
 def shared_modes(t):
     """Whose it is, and who else may"""
-    ann = connect_as(t, STRANGER, descriptors=True)
-    bob = connect_as(t, FRIEND, descriptors=True)
-    mate = connect_as(t, FRIEND, groups=[STRANGER], descriptors=True)
+    ann = t.connect_as("shared", STRANGER, descriptors=True)
+    bob = t.connect_as("shared", FRIEND, descriptors=True)
+    mate = t.connect_as("shared", FRIEND, groups=[STRANGER], descriptors=True)
     ann.ask("list.push", "own", [1])
     for method, *params in (("list.len",), ("list.push", [2]), ("list.get", 0)):
         t.refused(bob, refusal("not_permitted"), method, "own", *params)

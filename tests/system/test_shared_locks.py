@@ -271,6 +271,7 @@ class Processes(Timed):
                     last = kind.ask(self.client)
                     waits(self.other, kind.name, 2)
                     dead.die()
+                    waits(self.other, kind.name)  # the daemon knows, or it would be given to the dead one first
                     (its.give_back if gives_back else its.die)()
                     kind.judge(self, self.client, self.other, self.client.outcome(last), not gives_back)
 

@@ -228,7 +228,8 @@ static bool each(void *userdata, const struct core_object *object)
 
 static void test_list_is_in_order_and_of_what_one_may_see(void **state)
 {
-        const struct core_range all = {0}, some = {.after = {"a", 1}, .prefix = {"", 0}};
+        const struct core_range all = {.after = {"", 0}, .prefix = {"", 0}},
+                                some = {.after = {"a", 1}, .prefix = {"", 0}};
         struct core_open open = a(OBJECT_LOCK);
         struct recorder *r = begin_shared();
         make(r, "d", open);
