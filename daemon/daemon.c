@@ -5,6 +5,7 @@
  * necessary in the core (daemon_turn_again) is seen to in the next turn, which then does not sleep.
  */
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -68,6 +69,7 @@ void daemon_drained(struct daemon *d)
         if (d->drained)
                 return;
         d->drained = true;
+        events_end(d->events);
         d->state->linger_until = d->now + LINGER;
         daemon_turn_again(d);
 }
@@ -84,6 +86,7 @@ static void stop(struct daemon *d, const char *name)
                          (double)d->config->stop_timeout / 1e9);
                 d->stopping = true;
                 readiness_stop(d->readiness);
+                events_note_pool(d->events, EVENT_KIND_STOPPING, CORE_NO_POOL);
                 reload_stop(d->reload);
                 core_stop(d->core, d->now);
         } else if (s->n_stops == 2) {
@@ -225,6 +228,7 @@ static void turn(struct daemon *d)
         connections_sweep(d->connections);
         workers_sweep(d->workers);
         trim(d);
+        next = earlier(next, log_settle(d->now, false));
         next = earlier(next, d->state->trim_at);
         next = earlier(next, readiness_turn(d->readiness));
         next = earlier(next, systemd_turn(d->now));

@@ -15,6 +15,7 @@
 #define EXIT_CONFIGURATION 78
 
 struct event_base;
+struct events;
 struct core;
 struct configuration;
 struct connections;
@@ -42,6 +43,7 @@ struct daemon {
         const struct start_options *options;
         struct workers *workers;
         struct rpc *rpc;
+        struct events *events;
         int64_t now;                 /* CLOCK_MONOTONIC in ns, as of the last daemon_update_now() */
         int64_t started;             /* the same clock */
         double wall_offset;          /* Unix seconds = wall_offset + monotonic seconds */

@@ -114,6 +114,7 @@ static int serve(const struct start_options *options)
         if (status == EXIT_CONFIGURATION)
                 systemd_turn_away(); /* while the socket is open */
         daemon_end(&daemon);
+        log_stop();
         return status;
 }
 
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
         struct command_line line;
         int status;
 
+        log_use_journal(systemd_journal);
         log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
         if (!read_command_line(argc, argv, &line))
                 return EXIT_FAILURE;

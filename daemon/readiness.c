@@ -18,6 +18,7 @@
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/pools.h"
 #include "daemon/systemd.h"
 #include "proto/limits.h"
@@ -208,7 +209,9 @@ static int64_t look_ready(struct readiness *readiness)
         if (pool != CORE_NO_POOL && daemon->now < readiness->until)
                 return readiness->until;
         if (pool != CORE_NO_POOL)
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pools_name(daemon->pools, pool)),
+                log_with(LOG_LEVEL_ERROR,
+                         LOG_FIELDS(.pool = pools_name(daemon->pools, pool),
+                                    .message_id = MESSAGE_POOL_UNSERVED),
                          "no worker was ready within start_timeout; gangerd serves what it can");
         become_ready(readiness);
         return CORE_NEVER;

@@ -4,7 +4,9 @@
  * may reload for seconds), so the datagrams are sent here, by a socket that does not. What is to be said is
  * kept as a state, not as a queue: of READY, RELOADING and STOPPING the latest counts, and one line of status
  * replaces the one before.
+ * The journal's messages come from the log's thread, which alone sends them.
  */
+#define SD_JOURNAL_SUPPRESS_LOCATION /* it is the message's, not this file's */
 #include "daemon/systemd.h"
 
 #include <assert.h>
@@ -19,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -199,4 +202,9 @@ int64_t systemd_turn(int64_t now)
         if (hungry)
                 peer.fed_at = now;
         return peer.feed_every > 0 ? peer.fed_at + peer.feed_every : INT64_MAX;
+}
+
+int systemd_journal(const struct iovec *fields, int n_fields)
+{
+        return sd_journal_sendv(fields, n_fields);
 }

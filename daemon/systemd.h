@@ -35,4 +35,9 @@ void systemd_status(const char *format, ...) __attribute__((format(printf, 1, 2)
  * next turn must be (INT64_MAX: whenever). */
 int64_t systemd_turn(int64_t now);
 
+/* One message for the journal, field by field ("NAME=value"); 0 or -errno. Blocks while the journal does not
+ * take it: for the log's thread. */
+struct iovec;
+int systemd_journal(const struct iovec *fields, int n_fields);
+
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Circles: who would wait for himself. What waits is an owner on a connection; it waits for the holders of a
- * lock, or, if it is a task's, for other tasks. Of a client it is known only for which locks it waits, for it
- * may deal with all else at the same time. Looked for once, when somebody is about to wait: the newest closes
- * the circle.
+ * lock (also in a condition: without the lock it does not go on), or, if it is a task's, for other tasks. Of
+ * a client it is known only for which locks it waits, for it may deal with all else at the same time. Looked
+ * for once, when somebody is about to wait: the newest closes the circle.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,20 +43,37 @@ static bool is_met(struct circle *circle, struct step step)
         return true;
 }
 
+/* Of several ways, all of which lead there or have to, one is named. */
+struct way {
+        unsigned n_steps;
+        bool is_found;
+};
+
+static bool keep_first(struct circle *circle, struct way *way, bool reaches)
+{
+        if (reaches && !way->is_found) {
+                way->is_found = true;
+                way->n_steps = circle->n_steps;
+        }
+        circle->n_steps = way->n_steps;
+        return reaches;
+}
+
 /* Whether so many of what it watches cannot end before that one that the others are too few. */
 static bool wait_reaches(const struct wait *wait, struct circle *circle)
 {
         size_t n_enough = wait->n_ended;
+        struct way way = {.n_steps = circle->n_steps};
         for (size_t i = 0; n_enough < wait->count && i < wait->n; i++) {
                 const struct task *task = wait->watches[i].task;
-                n_enough += task && !task_reaches(task, circle);
+                n_enough += task && !keep_first(circle, &way, task_reaches(task, circle));
         }
         return n_enough < wait->count;
 }
 
 static bool object_wait_reaches(struct object_wait *wait, struct circle *circle)
 {
-        if (wait->kind != WAIT_ACQUIRE)
+        if (wait->kind != WAIT_ACQUIRE && wait->kind != WAIT_CONDITION) /* which ends with the lock, too */
                 return false;
         if (wait->is_looked_at) /* a circle that was met before on this way: it cannot end by itself */
                 return true;
@@ -113,10 +130,15 @@ static bool task_reaches(const struct task *from, struct circle *circle)
         return false;
 }
 
+static bool is_asking(const struct peer *peer, uint64_t owner, const struct circle *circle)
+{
+        return peer == circle->peer && (circle->any_owner || owner == circle->owner);
+}
+
 static bool owner_reaches(const struct peer *peer, uint64_t owner, struct circle *circle)
 {
         const struct waiter *waiter;
-        if (peer == circle->peer && (circle->any_owner || owner == circle->owner))
+        if (is_asking(peer, owner, circle))
                 return true;
         if (is_too_long(circle))
                 return false;
@@ -132,13 +154,18 @@ static bool owner_reaches(const struct peer *peer, uint64_t owner, struct circle
 /* None of its holders could go on. */
 static bool lock_reaches(const struct object *lock, struct circle *circle)
 {
-        const struct hold *hold, *last = NULL;
+        const struct hold *hold, *named = TAILQ_FIRST(&lock->as.lock.holds);
+        struct way way = {.n_steps = circle->n_steps};
+        unsigned n_steps = circle->n_steps;
         TAILQ_FOREACH (hold, &lock->as.lock.holds, of_object) {
-                if (!owner_reaches(hold->peer, hold->owner, circle))
+                if (!keep_first(circle, &way, owner_reaches(hold->peer, hold->owner, circle)))
                         return false;
-                last = hold;
+                if (is_asking(hold->peer, hold->owner, circle)) {
+                        named = hold;
+                        circle->n_steps = way.n_steps = n_steps;
+                }
         }
-        return last && is_met(circle, (struct step){.lock = lock, .peer = last->peer});
+        return named && is_met(circle, (struct step){.lock = lock, .peer = named->peer});
 }
 
 /* -- saying it -- */

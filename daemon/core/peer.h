@@ -20,6 +20,7 @@ struct peer {
         pid_t pid;
         struct user *user;
         bool admin, blocked;
+        bool is_over; /* it is being closed */
         uint32_t n_waiters;
         uint64_t unsent_bytes, input_bytes; /* both charged */
         uint32_t n_unsent_fds;              /* the same */
@@ -34,7 +35,6 @@ struct peer {
         struct pool *pool;                 /* … and in which pool */
         uint32_t depth;                    /* how many tasks above this one submitted each other */
         bool is_waiting;                   /* it has open requests: its place is lent */
-        bool is_over;                      /* it is being closed */
         bool is_looked_at;                 /* while a circle is looked for */
         TAILQ_ENTRY(peer) waiting_link;    /* pool.waiting */
         TAILQ_HEAD(, task_extra) children; /* unfinished tasks that it submitted */
@@ -53,8 +53,12 @@ struct peer *peer_at(const struct core *, uint32_t connection);
 bool peer_sees(const struct peer *, uid_t);
 /* References the user. 0, or -ENOMEM. */
 int peer_new(struct core *, uint32_t index, struct user *, pid_t, struct peer **ret);
+/* Ends in some way all its open requests but those that are its own tasks. */
+void peer_end_waiting(struct peer *, void (*end)(struct core *, struct waiter *));
 /* Its open requests are over; what was only for them is cancelled. */
 void peer_close(struct peer *);
+/* It is being closed, or its task is told to end: all its requests that only wait are being ended. */
+bool peer_gives_up(const struct peer *);
 
 /* -- nested.c -- */
 

@@ -72,6 +72,9 @@ static void grow(struct pool *pool)
                 return;
         if (pool->target < wanted)
                 pool->target = least(wanted, pool->config.max_workers);
+        /* A successor that is at work is no spare one, once the target cannot bring another. */
+        if (n_fresh(pool) >= pool->target)
+                wanted = n_counted(pool) + n;
         /* What is lent and still there may be used again. */
         if (pool->target + pool->lent < wanted && pool->lent < lendable)
                 pool->lent = least(wanted - pool->target, lendable);

@@ -40,11 +40,15 @@ int core_event_wait(struct core *core, struct core_request request, const char *
 
 void barrier_break(struct object *barrier)
 {
+        struct object_wait *wait, *next;
         if (barrier->as.barrier.is_broken || barrier->as.barrier.is_passing)
                 return;
         barrier->as.barrier.is_broken = true;
-        while (!TAILQ_EMPTY(&barrier->waits))
-                waiter_refuse(barrier->core, TAILQ_FIRST(&barrier->waits)->waiter, CORE_BROKEN);
+        /* Of who is just being rid of its requests, one after another, they end there. */
+        TAILQ_FOREACH_SAFE (wait, &barrier->waits, link, next) {
+                if (!peer_gives_up(wait->waiter->peer))
+                        waiter_refuse(barrier->core, wait->waiter, CORE_BROKEN);
+        }
 }
 
 /* All are there. */

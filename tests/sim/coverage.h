@@ -19,7 +19,7 @@
         X(spawn) X(kill_zygote) X(send) X(take_back) X(read_slot) X(tell) X(kill) X(stop) X(credit)         \
         X(answer_result) X(answer_record) X(answer_states) X(answer_map) X(answer_refusal) X(item)          \
         X(stream) X(stream_tail) X(tail_keep) X(tail_shrink) X(tail_drop) X(keep) X(drop) X(collect) X(collect_drop)       \
-        X(store) X(random) X(note) X(answer_done) X(connection_over) X(rss)
+        X(store) X(random) X(note) X(answer_done) X(connection_over) X(rss) X(answer_shared)
 
 /* What is done to the core by its functions, and what they refused. */
 #define EVENT_TABLE(X)                                                                                      \
@@ -35,7 +35,10 @@
         X(task_cancel_request) X(task_asks_item) X(task_depth_2) X(task_depth_3) X(task_depth_4)            \
         X(refused_deadlock) X(refused_nesting) X(refused_cancelled) X(pool_scale) X(pool_pause)             \
         X(pool_resume) X(pool_drain) X(pool_renew) X(pool_await_renewal) X(pool_close) X(pool_reopen)       \
-        X(function_add) X(user_over)
+        X(function_add) X(user_over) X(task_shared) X(lock_acquire) X(lock_release) X(lock_abandoned)                 \
+        X(lock_circle) X(condition_wait) X(condition_notify) X(condition_notified) X(condition_late)        \
+        X(queue_put) X(queue_get) X(queue_done) X(queue_join) X(barrier_wait) X(barrier_met)                \
+        X(barrier_broken) X(barrier_reset) X(object_unlink) X(late_unknown_object) X(shared_not_at_once)
 
 /* What goes wrong. */
 #define FAULT_TABLE(X)                                                                                      \
@@ -49,7 +52,8 @@
         X(no_memory_collect) X(no_memory_send) X(client_gone_with_call) X(client_gone_with_map)             \
         X(stop_with_work) X(task_tried_again) X(item_tried_again) X(lent_place) X(ask_before_death)         \
         X(over_with_children) X(over_while_waiting) X(child_detached) X(child_joined) X(drain_at_once)      \
-        X(rss_too_large) X(stop_with_waiting) X(stop_while_paused)
+        X(rss_too_large) X(stop_with_waiting) X(stop_while_paused) X(gone_with_lock) X(task_gone_with_lock)   \
+        X(gone_with_item) X(task_gone_with_item) X(gone_waiting) X(gone_at_condition) X(gone_at_barrier)
 
 /* What happens to one task. */
 #define TASK_EVENT_TABLE(X)                                                                                 \

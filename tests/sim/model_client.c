@@ -5,6 +5,7 @@
  * checked against what the ledger knows.
  */
 #include "tests/sim/client.h"
+#include "tests/sim/shared.h"
 
 #include <stdlib.h>
 
@@ -285,6 +286,8 @@ void client_act(struct sim *s, uint32_t connection)
                 client_cancel_request(s, connection);
         else if (random_chance(&s->random, s->intensity.leaves) && connection != OBSERVER)
                 client_close(s, connection);
+        else if (random_chance(&s->random, s->intensity.shared))
+                shared_act(s, connection);
         else
                 acts[random_below(&s->random, sizeof(acts) / sizeof(*acts))](s, connection);
 }
@@ -334,6 +337,7 @@ void client_close(struct sim *s, uint32_t connection)
                 e->cancel_asked = true;
                 ledger_verdict(s, e);
         }
+        shared_gone(s, connection);
         requests_gone(s, connection);
         c->open = false;
         core_connection_close(s->core, connection, s->now);

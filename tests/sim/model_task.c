@@ -6,6 +6,7 @@
  * that one is over, unless it is detached or others joined it.
  */
 #include "tests/sim/client.h"
+#include "tests/sim/shared.h"
 
 bool is_of_task(uint32_t connection)
 {
@@ -123,11 +124,12 @@ void task_asks(struct sim *s, struct model_worker *w, const struct answer_messag
         if (!open_connection(s, w, m) || w->evil || s->ending)
                 return;
         s->asking = w->index;
-        MEET(s, events, asks[i].event);
+        bool shares = random_chance(&s->random, s->intensity.shared);
+        MEET(s, events, shares ? EVENT_task_shared : asks[i].event);
         if (s->entries[m->entry].kind == ENTRY_MAP)
                 MEET(s, events, EVENT_task_asks_item);
         sim_meet_task(s, &s->entries[m->entry], TASK_EVENT_ask);
-        asks[i].act(s, connection_of(w));
+        (shares ? shared_act : asks[i].act)(s, connection_of(w));
         s->asking = NO_ENTRY;
         if (w->life == LIFE_DEAD)
                 MEET(s, faults, FAULT_ask_before_death);
@@ -175,6 +177,7 @@ void task_connection_over(struct sim *s, uint32_t connection)
         if (!is_of_task(connection) || !c->open)
                 sim_fail(s, "connection %u is over and was none", connection);
         task_lets_go(s, connection - MAX_CLIENTS);
+        shared_gone(s, connection);
         requests_gone(s, connection);
         c->open = false;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/sim/ops.h"
+#include "tests/sim/shared.h"
 
 #include <errno.h>
 
@@ -137,6 +138,18 @@ static uint64_t op_rss(void *ctx, uint32_t worker)
         return w->rss_bytes;
 }
 
+static void op_answer_shared(void *ctx, struct core_request id, const struct core_shared_answer *answer)
+{
+        struct sim *s = ctx;
+        const struct request *r = answered(s, OPERATION_answer_shared, id);
+
+        TRACE(s, "> answer_shared", id.connection, id.msgid, answer->kind, answer->flag, answer->count,
+              answer->token, answer->abandoned);
+        if (r->kind < REQUEST_ACQUIRE)
+                sim_fail(s, "a request of kind %d is answered about a shared object", r->kind);
+        shared_answered(s, r, answer);
+}
+
 static void op_answer_refusal(void *ctx, struct core_request id, enum core_refusal refusal)
 {
         struct sim *s = ctx;
@@ -144,6 +157,10 @@ static void op_answer_refusal(void *ctx, struct core_request id, enum core_refus
         struct entry *e = r->entry == NO_ENTRY ? NULL : &s->entries[r->entry];
 
         TRACE(s, "> answer_refusal", id.connection, id.msgid, refusal);
+        if (r->kind >= REQUEST_ACQUIRE && refusal != CORE_NOT_READY && refusal != CORE_CANCELLED) {
+                shared_refused(s, r, refusal);
+                return;
+        }
         switch ((int)refusal) {
         case CORE_NOT_READY:
                 MEET(s, events, EVENT_late_not_ready);
@@ -152,6 +169,7 @@ static void op_answer_refusal(void *ctx, struct core_request id, enum core_refus
                 break;
         case CORE_CANCELLED:
                 MEET(s, events, EVENT_late_cancelled);
+                shared_given_up(s, r);
                 if (!r->given_up && !is_of_task(id.connection))
                         sim_fail(s, "a request that nobody gave up is answered as cancelled");
                 break;
@@ -338,6 +356,12 @@ static double op_random(void *ctx)
         return (double)(random_next(&s->random) >> 11) * 0x1p-53;
 }
 
+/* All objects are everybody's. */
+static bool op_in_group(void *ctx, uint32_t connection, gid_t gid)
+{
+        sim_fail(ctx, "connection %u is looked for in the group %u", connection, gid);
+}
+
 static void op_note(void *ctx, enum core_note note, uint32_t pool, uint32_t worker,
                     const struct core_record *record)
 {
@@ -369,6 +393,8 @@ const struct core_ops sim_ops = {
         .answer_map = op_answer_map,
         .answer_refusal = op_answer_refusal,
         .answer_done = op_answer_done,
+        .answer_shared = op_answer_shared,
+        .in_group = op_in_group,
         .connection_over = op_connection_over,
         .rss = op_rss,
         .item = op_item,

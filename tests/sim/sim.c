@@ -4,7 +4,7 @@
  * time, the core gets its turn as from the daemon's loop (events → turn → flush), and everything is checked.
  * At the end the clients begin nothing more, faults stop, everything must drain, and the core is freed.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/shared.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -378,7 +378,7 @@ static void check_accounts(struct sim *s)
         for (unsigned i = 0; i < s->n_users; i++) {
                 struct core_account a;
                 core_account(s->core, s->users[i].uid, &a);
-                if (a.connections || a.tasks || a.descriptors || a.bytes)
+                if (a.connections || a.tasks || a.descriptors || a.bytes || a.objects)
                         sim_fail(s,
                                  "at the end user %u holds %" PRIu64 " connections, %" PRIu64
                                  " tasks, %" PRIu64 " descriptors, %" PRIu64 " bytes",
@@ -402,6 +402,7 @@ static void end_run(struct sim *s)
         turn(s);
         drain_until(s, is_drained, "draining");
         ledger_check_bounds(s);
+        shared_finish(s);
         client_close(s, OBSERVER);
         turn(s);
         drain_until(s, is_forgotten, "forgetting");
@@ -420,6 +421,7 @@ static void release(struct sim *s)
                 free(s->workers[i].inbox);
                 free(s->workers[i].outbox);
         }
+        free(s->shared);
         free(s->entries);
         free(s->requests);
         free(s->queue);

@@ -144,8 +144,17 @@ struct request {
                 REQUEST_WAIT,
                 REQUEST_ATTACH,
                 REQUEST_DRAIN,
-                REQUEST_RENEWAL
+                REQUEST_RENEWAL,
+                REQUEST_ACQUIRE, /* this one and all that follow: of shared objects */
+                REQUEST_CONDITION,
+                REQUEST_PUT,
+                REQUEST_GET,
+                REQUEST_JOIN,
+                REQUEST_BARRIER
         } kind;
+        unsigned object;       /* of those: which … */
+        uint64_t owner, order; /* … and its place in the line */
+        bool notified, looked_at;
         uint32_t pool; /* drain, renewal */
         bool open, keep, given_up;
         unsigned streams;
@@ -255,6 +264,7 @@ struct intensity {
         unsigned zygote_dies, slow, cancel, leaves, no_memory, dies_late, fails, streams;
         unsigned skip_turn; /* several events in one turn of the loop */
         unsigned bad_client;
+        unsigned shared;      /* what is about shared objects */
         unsigned asks, admin; /* bodies that ask for something; what admins do */
 };
 
@@ -298,9 +308,12 @@ struct sim {
         uint32_t n_payloads, payloads_capacity;
         uint32_t *free_payloads; /* a stack: the last freed number is the next one given, so mix-ups show */
         uint32_t n_free_payloads;
+        struct shared *shared;
         struct payload current; /* what PAYLOAD_CURRENT means while .current_valid */
         bool current_valid;
 };
+
+struct shared;
 
 /* Runs one seed from birth to the last freed byte; returns the hash of its history. A failure ends the
  * process. */

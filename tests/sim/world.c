@@ -3,7 +3,7 @@
  * The world of a run, drawn from its seed: limits, pools, users, connections, and how often what goes wrong.
  * Each fault is absent from a good part of the seeds, so that rare ones are not drowned by the others.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/shared.h"
 
 static unsigned draw(struct sim *s, unsigned most)
 {
@@ -37,6 +37,7 @@ static void draw_intensity(struct sim *s)
                 .bad_client = draw(s, 30),
                 .asks = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 800),
                 .admin = draw(s, 50),
+                .shared = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 50, 400),
         };
 }
 
@@ -141,8 +142,10 @@ void world_begin(struct sim *s, uint64_t seed)
                 .user_tasks = random_chance(r, 150) ? 12 : 100000,
                 .user_descriptors = random_chance(r, 150) ? 3 : 1000,
                 .user_memory_bytes = random_chance(r, 250) ? random_between(r, 5000, 25000) : 1 << 28,
+                .user_objects = random_chance(r, 200) ? OBJECTS_LIMIT : 1000,
                 .stop_timeout = (int64_t)random_between(r, 1, 3000) * MILLISECOND,
         };
+        s->shared = shared_new();
         if (core_new(&s->config, &sim_ops, s, &s->core) != 0)
                 sim_fail(s, "there is no core");
         draw_pools(s);

@@ -19,6 +19,7 @@ const struct core_config ordinary = {
         .user_tasks = 1000,
         .user_descriptors = 10,
         .user_memory_bytes = 1 << 20,
+        .user_objects = 100,
         .stop_timeout = 10 * CORE_SECOND,
 };
 const struct core_pool_config ordinary_pool = {
@@ -33,7 +34,7 @@ const struct core_pool_config ordinary_pool = {
         .start_timeout = 10 * CORE_SECOND,
 };
 
-static void __attribute__((format(printf, 2, 3))) say(struct recorder *r, const char *format, ...)
+void say(struct recorder *r, const char *format, ...)
 {
         va_list list;
         va_start(list, format);
@@ -237,6 +238,11 @@ static double on_random(void *ctx)
         return 1.0;
 }
 
+static bool on_in_group(void *ctx, uint32_t connection, gid_t gid)
+{
+        return gid == GROUP_OF_BOB && connection == BOBS;
+}
+
 static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t worker,
                     const struct core_record *record)
 {
@@ -263,6 +269,7 @@ static const struct core_ops ops = {
         .answer_map = on_answer_map,
         .answer_refusal = on_answer_refusal,
         .answer_done = on_answer_done,
+        .answer_shared = say_shared,
         .connection_over = on_connection_over,
         .item = on_item,
         .stream = on_stream,
@@ -276,6 +283,7 @@ static const struct core_ops ops = {
         .collect_drop = on_collect_drop,
         .store = on_store,
         .random = on_random,
+        .in_group = on_in_group,
         .note = on_note,
 };
 

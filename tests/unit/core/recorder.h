@@ -7,16 +7,18 @@
 #ifndef TESTS_UNIT_CORE_RECORDER_H
 #define TESTS_UNIT_CORE_RECORDER_H
 
-#include "daemon/core/core.h"
+#include "daemon/core/core_shared.h"
 #include "proto/limits.h"
 #include "tests/unit/cmocka_includes.h"
 
-#define MS      (CORE_SECOND / 1000)
-#define US      (CORE_SECOND / 1000000)
-#define ALICE   1000
-#define BOB     2000
-#define SILENT  0
-#define STREAMS 6 /* stdout and stderr */
+#define MS           (CORE_SECOND / 1000)
+#define US           (CORE_SECOND / 1000000)
+#define ALICE        1000
+#define BOB          2000
+#define SILENT       0
+#define BOBS         9 /* a connection of Bob, who is in … */
+#define GROUP_OF_BOB 77
+#define STREAMS      6 /* stdout and stderr */
 
 struct recorder {
         struct core *core;
@@ -48,6 +50,9 @@ void turn(struct recorder *, int64_t later);
 /* Everything recorded since the last call, compared with lines. */
 void expect(struct recorder *, const char *lines);
 void forget(struct recorder *);
+/* One more piece of what is recorded. */
+void say(struct recorder *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void say_shared(void *ctx, struct core_request, const struct core_shared_answer *);
 
 struct core_spec spec(struct recorder *);
 void client(struct recorder *, uint32_t connection, uid_t uid);

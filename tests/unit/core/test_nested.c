@@ -259,6 +259,27 @@ static void test_map_that_an_item_asks_for_is_a_circle(void **state)
         end(r);
 }
 
+/* The pool is renewed while 1 waits: what 1 waits for goes to the successor, and waits there itself. */
+static void test_successor_that_waits_is_none_to_spare(void **state)
+{
+        struct recorder *r = begin_one(2);
+        core_pool_renew(r->core, 0, r->now);
+        turn(r, 0);
+        expect(r, "spawn 1\n");
+        hello(r, 1);
+        call(r, TASK_1, 1);
+        turn(r, 0);
+        expect(r, "send 1:0 #2\n");
+        open_task(r, TASK_2, 1);
+        call(r, TASK_2, 1);
+        turn(r, 0);
+        expect(r, "spawn 2\n");
+        hello(r, 2);
+        turn(r, 0);
+        expect(r, "send 2:0 #3\n");
+        end(r);
+}
+
 static void test_scaled_below_the_waiting(void **state)
 {
         struct recorder *r = begin(2, 1);
@@ -330,6 +351,7 @@ int main(void)
                 cmocka_unit_test(test_circle_is_refused),
                 cmocka_unit_test(test_circle_of_all_that_would_do_is_refused),
                 cmocka_unit_test(test_map_that_an_item_asks_for_is_a_circle),
+                cmocka_unit_test(test_successor_that_waits_is_none_to_spare),
                 cmocka_unit_test(test_scaled_below_the_waiting),
                 cmocka_unit_test(test_scaled_below_all_that_may_wait),
                 cmocka_unit_test(test_who_runs_nothing_opens_nothing),

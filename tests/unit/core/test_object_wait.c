@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* What all requests that wait for something of an object have in common. */
+#include "tests/unit/core/recorder_shared.h"
+
+static void test_time_is_over_at_its_time_and_not_before(void **state)
+{
+        struct recorder *r = begin_shared();
+        acquire(r, 1, 1, "l");
+        acquire_within(r, 2, 1, "l", 10 * MS);
+        forget(r);
+        turn(r, 0);
+        assert_int_equal(r->next_turn, r->now + 10 * MS);
+        turn(r, 10 * MS - 1);
+        expect(r, "");
+        turn(r, 1);
+        expect(r, "refusal 2.1 " NOT_READY "\n");
+        assert_int_equal(r->next_turn, CORE_NEVER);
+        release(r, 1, "l");
+        expect(r, "");
+        end(r);
+}
+
+static void test_who_got_it_in_time_is_answered_once(void **state)
+{
+        struct recorder *r = begin_shared();
+        acquire(r, 1, 1, "l");
+        acquire_within(r, 2, 1, "l", 10 * MS);
+        release(r, 1, "l");
+        forget(r);
+        turn(r, 20 * MS);
+        expect(r, "");
+        end(r);
+}
+
+static void test_request_that_is_given_up(void **state)
+{
+        struct recorder *r = begin_shared();
+        acquire(r, 1, 1, "l");
+        acquire(r, 2, 1, "l");
+        acquire_as(r, 2, 2, "l", 7);
+        forget(r);
+        give_up(r, 2, 1);
+        expect(r, "refusal 2.1 " CANCELLED "\n");
+        assert_int_equal(core_cancel_request(r->core, at(2, 1), r->now), CORE_NOT_OPEN);
+        release(r, 1, "l");
+        expect(r, "hold 2.2 3\n");
+        end(r);
+}
+
+static void test_msgid_of_an_open_request_is_not_used_again(void **state)
+{
+        struct recorder *r = begin_shared();
+        acquire(r, 1, 1, "l");
+        acquire(r, 2, 1, "l");
+        assert_int_equal(acquire_as(r, 2, 1, "l", 7), CORE_MISUSE);
+        assert_int_equal(look(r, "l").n_waiting, 1);
+        end(r);
+}
+
+static void test_so_many_requests_may_wait(void **state)
+{
+        struct core_config config = ordinary;
+        struct recorder *r = begin_shared();
+        config.max_requests = 1;
+        core_configure(r->core, &config);
+        acquire(r, 1, 1, "l");
+        put(r, 1, 2, 10, 1, 1, CORE_NEVER);
+        assert_int_equal(acquire(r, 2, 1, "l"), 0);
+        assert_int_equal(acquire_as(r, 2, 2, "l", 7), CORE_QUOTA);
+        assert_int_equal(put(r, 2, 3, 20, 1, 1, CORE_NEVER), CORE_QUOTA);
+        assert_int_equal(look(r, "queue").size, 1);
+        end(r);
+}
+
+static void test_task_that_waits_lends_its_place(void **state)
+{
+        struct recorder *r = begin_tasks(1);
+        acquire(r, 2, 1, "l");
+        acquire(r, TASK_1, 1, "l");
+        assert_int_equal(state_of(r, 1, 1), TASK_WAITING);
+        release(r, 2, "l");
+        assert_int_equal(state_of(r, 1, 1), TASK_RUNNING);
+        end(r);
+}
+
+static void test_task_that_is_told_to_end_waits_no_more(void **state)
+{
+        struct recorder *r = begin_tasks(1);
+        acquire(r, 2, 1, "l");
+        acquire(r, TASK_1, 1, "l");
+        put(r, TASK_1, 2, 10, 3, 2, CORE_NEVER);
+        get(r, TASK_1, 3, 1, false, CORE_NEVER);
+        forget(r);
+        join(r, TASK_1, 4, CORE_NEVER);
+        cancel(r, 1, 1);
+        expect(r, "refusal 51.1 " CANCELLED "\nrefusal 51.4 " CANCELLED "\ntell 0 #1\n");
+        assert_int_equal(acquire(r, TASK_1, 5, "l"), CORE_CANCELLED);
+        assert_int_equal(acquire(r, TASK_1, 6, "free"), 0);
+        end(r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_time_is_over_at_its_time_and_not_before),
+                cmocka_unit_test(test_who_got_it_in_time_is_answered_once),
+                cmocka_unit_test(test_request_that_is_given_up),
+                cmocka_unit_test(test_msgid_of_an_open_request_is_not_used_again),
+                cmocka_unit_test(test_so_many_requests_may_wait),
+                cmocka_unit_test(test_task_that_waits_lends_its_place),
+                cmocka_unit_test(test_task_that_is_told_to_end_waits_no_more),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
