@@ -118,7 +118,7 @@ static void answer_pipe(struct rpc_call *call, unsigned end, int fd)
         pack_str(&packer, "end");
         pack_uint(&packer, end);
         pack_str(&packer, "pipe");
-        rpc_pack_descriptor(&packer, DESCRIPTOR_OPEN, 0);
+        pack_fd(&packer);
         connection_message_end_with(call->connection, &packer, fd);
 }
 

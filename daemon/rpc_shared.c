@@ -28,16 +28,6 @@ int rpc_takes_descriptor(struct rpc_call *call)
         return -EINVAL;
 }
 
-void rpc_pack_descriptor(struct packer *packer, enum descriptor_kind kind, uint64_t size_bytes)
-{
-        uint8_t body[EXT_DESCRIPTOR_SIZE_BYTES] = {(uint8_t)kind};
-
-        for (int i = 0; i < 8; i++)
-                body[1 + i] = (uint8_t)(size_bytes >> (56 - 8 * i));
-        msgpack_pack_ext(&packer->pk, sizeof(body), EXT_DESCRIPTOR);
-        msgpack_pack_ext_body(&packer->pk, body, sizeof(body));
-}
-
 int rpc_duplicate(int fd)
 {
         int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -74,7 +64,7 @@ int rpc_answer_object(struct daemon *daemon, struct core_request request, const 
         pack_bool(&packer, object->is_new);
         if (fd >= 0) {
                 pack_str(&packer, "object");
-                rpc_pack_descriptor(&packer, DESCRIPTOR_SHARED,
+                pack_descriptor(&packer, DESCRIPTOR_SHARED,
                                     memory_size_bytes((unsigned)object->values[PROPERTY_TYPE],
                                                       object->values[PROPERTY_LENGTH]));
         }

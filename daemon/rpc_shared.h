@@ -19,7 +19,6 @@ int rpc_answer_object(struct daemon *, struct core_request, const struct core_ob
 /* Whether an answer to this caller may carry a descriptor, and one more of his may be on its way. 0, or < 0:
  * answered. */
 int rpc_takes_descriptor(struct rpc_call *);
-void rpc_pack_descriptor(struct packer *, enum descriptor_kind, uint64_t size_bytes);
 /* -errno. */
 int rpc_duplicate(int fd);
 

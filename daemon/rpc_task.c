@@ -13,6 +13,7 @@
 #include "daemon/pools.h"
 #include "daemon/rpc_private.h"
 #include "proto/descriptors.h"
+#include "proto/sealed.h"
 
 #define DEFAULT_POOL "default"
 #define DEFAULT_TTL  (300 * CORE_SECOND)
@@ -184,38 +185,44 @@ static int make_spec(struct rpc_call *call, const struct option_value *options, 
 
 /* -- arguments -- */
 
-/* Values in memfds and shared objects are later parts of the protocol. */
-static bool holds_only_open_files(const struct rpc_param *param)
-{
-        struct reader reader = reader_over(param->data, param->size_bytes);
-        struct value value;
+static const char args_too_large[] = "the arguments are larger than a worker takes";
 
-        while (reader_next(&reader, &value) == 0)
-                if (value.type == VALUE_EXT && value.ext_type == EXT_DESCRIPTOR &&
-                    value.as.data[0] != DESCRIPTOR_OPEN)
-                        return false;
+/* Whether all descriptors of the message are its arguments', and what they should be; how much lies in
+ * memfds. False: the connection is ended. */
+static bool check_descriptors(struct rpc_call *call, const struct rpc_param *param,
+                              uint64_t *ret_sealed_bytes)
+{
+        const char *why = "a descriptor that is not among the arguments";
+
+        if (param->n_descriptors == call->n_fds)
+                why = sealed_check(param->data, param->size_bytes, call->fds, call->n_fds,
+                                   1u << DESCRIPTOR_VALUE | 1u << DESCRIPTOR_OPEN, ret_sealed_bytes);
+        if (why) {
+                call->answered = true;
+                connection_protocol_error(call->connection, why);
+                return false;
+        }
         return true;
 }
-
-static const char args_too_large[] = "the arguments are larger than a worker takes";
 
 /* Makes parameter i a payload, which takes the message's descriptors over. 0, or < 0: answered. */
 static int take_args(struct rpc_call *call, uint32_t i, bool are_items, struct core_spec *spec)
 {
         const struct rpc_param *param = &call->params[i];
         struct payload_table *payloads = call->daemon->payloads;
-        uint64_t bad = 0;
+        uint64_t bad = 0, sealed_bytes;
         int r;
 
-        if (param->n_descriptors != call->n_fds || (call->n_fds > 0 && !holds_only_open_files(param))) {
-                call->answered = true;
-                connection_protocol_error(call->connection,
-                                          "a descriptor that is no open file among the arguments");
+        if (!check_descriptors(call, param, &sealed_bytes))
                 return -EBADMSG;
-        }
         if (param->size_bytes > LIMIT_ARGS_BYTES) {
                 rpc_error(call, ERROR_TOO_LARGE, "%s: %zu bytes, of %u", args_too_large, param->size_bytes,
                           LIMIT_ARGS_BYTES);
+                return -EMSGSIZE;
+        }
+        if (sealed_bytes > LIMIT_SEALED_BYTES) {
+                rpc_error(call, ERROR_TOO_LARGE, "%s: %llu bytes in memfds, of %llu", args_too_large,
+                          (unsigned long long)sealed_bytes, (unsigned long long)LIMIT_SEALED_BYTES);
                 return -EMSGSIZE;
         }
         r = are_items ? payload_new_items(payloads, param->data, param->size_bytes, call->fds, call->n_fds,
@@ -232,7 +239,7 @@ static int take_args(struct rpc_call *call, uint32_t i, bool are_items, struct c
                 return r;
         payload_set_rights(payloads, spec->args, call->connection->rights);
         spec->n_descriptors = call->n_fds;
-        spec->args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds);
+        spec->args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds) + sealed_bytes;
         call->n_fds = 0;
         return 0;
 }
@@ -405,7 +412,7 @@ void rpc_end_map(struct rpc_call *call, enum error_code code, const char *messag
                 end_map(call, request, code, message, r);
 }
 
-static int feed_items(struct rpc_call *call, struct core_request request, bool last)
+static int feed_items(struct rpc_call *call, struct core_request request, bool last, uint64_t sealed_bytes)
 {
         struct daemon *daemon = call->daemon;
         uint32_t n = n_elements(&call->params[1]);
@@ -414,7 +421,7 @@ static int feed_items(struct rpc_call *call, struct core_request request, bool l
 
         if (n > 0) {
                 const struct rpc_param *param = &call->params[1];
-                if (param->size_bytes > LIMIT_ARGS_BYTES) {
+                if (param->size_bytes > LIMIT_ARGS_BYTES || sealed_bytes > LIMIT_SEALED_BYTES) {
                         end_map(call, request, ERROR_TOO_LARGE, args_too_large, 0);
                         return -EMSGSIZE;
                 }
@@ -429,7 +436,7 @@ static int feed_items(struct rpc_call *call, struct core_request request, bool l
                         return r;
                 payload_set_rights(daemon->payloads, spec.args, call->connection->rights);
                 spec.n_descriptors = call->n_fds;
-                spec.args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds);
+                spec.args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds) + sealed_bytes;
                 call->n_fds = 0;
         }
         int r = core_feed(daemon->core, request, spec.args, spec.args_size_bytes, n, spec.n_descriptors, last,
@@ -445,6 +452,7 @@ void rpc_on_FEED(struct rpc_call *call)
 {
         struct core_request request;
         struct reader reader = rpc_param(call, 2);
+        uint64_t sealed_bytes;
         bool last = false;
 
         if (!find_map(call, &request))
@@ -453,13 +461,8 @@ void rpc_on_FEED(struct rpc_call *call)
                 end_map(call, request, ERROR_INVALID_PARAMS, "`last` of feed must be true or false", 0);
                 return;
         }
-        if (call->params[1].n_descriptors != call->n_fds ||
-            (call->n_fds > 0 && !holds_only_open_files(&call->params[1]))) {
-                connection_protocol_error(call->connection,
-                                          "a descriptor that is no open file among the arguments");
-                return;
-        }
-        feed_items(call, request, last);
+        if (check_descriptors(call, &call->params[1], &sealed_bytes))
+                feed_items(call, request, last, sealed_bytes);
 }
 
 void rpc_on_MORE(struct rpc_call *call)

@@ -15,8 +15,10 @@
                                                */
 #define LIMIT_MESSAGE_FLOOR_BYTES (64u << 10) /* the least that max_message may be */
 #define LIMIT_DESCRIPTORS         16          /* that ride with one message */
-#define LIMIT_RECV_DESCRIPTORS    253         /* the kernel's SCM_MAX_FD: room for what a rude peer sends */
-#define LIMIT_NAME_BYTES          255         /* functions, pools, labels' units of naming */
+#define LIMIT_LARGE_BYTES         (256u << 10) /* of a bin: from here on it goes beside the message, in a memfd */
+#define LIMIT_SEALED_BYTES        (UINT64_C(1) << 30) /* in memfds, of one message */
+#define LIMIT_RECV_DESCRIPTORS    253 /* the kernel's SCM_MAX_FD: room for what a rude peer sends */
+#define LIMIT_NAME_BYTES          255 /* functions, pools, labels' units of naming */
 #define LIMIT_LABEL_BYTES         1024
 #define LIMIT_WAIT_IDS            65536       /* ids in one wait or cancel */
 #define LIMIT_ITEMS               65536       /* put into a queue, or got, by one request */

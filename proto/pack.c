@@ -5,6 +5,7 @@
  */
 #include "proto/pack.h"
 
+#include <endian.h>
 #include <errno.h>
 
 #include "proto/descriptors.h"
@@ -113,12 +114,19 @@ void pack_raw(struct packer *p, const void *data, size_t size_bytes)
         packer_on_write(p, data, size_bytes);
 }
 
+void pack_descriptor(struct packer *p, unsigned kind, uint64_t size_bytes)
+{
+        uint8_t body[EXT_DESCRIPTOR_SIZE_BYTES] = {(uint8_t)kind};
+        uint64_t size = htobe64(size_bytes);
+
+        memcpy(body + 1, &size, sizeof size);
+        msgpack_pack_ext(&p->pk, sizeof body, EXT_DESCRIPTOR);
+        msgpack_pack_ext_body(&p->pk, body, sizeof body);
+}
+
 void pack_fd(struct packer *p)
 {
-        const uint8_t payload[EXT_DESCRIPTOR_SIZE_BYTES] = {DESCRIPTOR_OPEN}; /* and size 0 */
-
-        msgpack_pack_ext(&p->pk, sizeof payload, EXT_DESCRIPTOR);
-        msgpack_pack_ext_body(&p->pk, payload, sizeof payload);
+        pack_descriptor(p, DESCRIPTOR_OPEN, 0);
 }
 
 void pack_response(struct packer *p, uint32_t msgid)

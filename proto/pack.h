@@ -36,8 +36,9 @@ void pack_array(struct packer *p, size_t n);
 void pack_map(struct packer *p, size_t n);
 /* One whole MessagePack value, as bytes. */
 void pack_raw(struct packer *p, const void *data, size_t size_bytes);
-/* The ext value of a descriptor that rides with the message (kind 2). */
-void pack_fd(struct packer *p);
+/* The ext value of a descriptor that rides with the message: enum descriptor_kind. */
+void pack_descriptor(struct packer *p, unsigned kind, uint64_t size_bytes);
+void pack_fd(struct packer *p); /* of one of kind 2 */
 
 /* [1, msgid, nil, …: the result is to be packed next. */
 void pack_response(struct packer *p, uint32_t msgid);

@@ -6,6 +6,7 @@
  */
 #include "proto/reader.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -304,4 +305,17 @@ const char *value_type_name(enum value_type type)
                 [VALUE_EXT] = "an extension value",
         };
         return names[type];
+}
+
+bool value_is_descriptor(const struct value *value, unsigned *ret_kind, uint64_t *ret_size_bytes)
+{
+        uint64_t size;
+
+        if (value->type != VALUE_EXT || value->ext_type != EXT_DESCRIPTOR ||
+            value->size != EXT_DESCRIPTOR_SIZE_BYTES)
+                return false;
+        memcpy(&size, value->as.data + 1, sizeof size);
+        *ret_kind = value->as.data[0];
+        *ret_size_bytes = be64toh(size);
+        return true;
 }

@@ -69,6 +69,8 @@ bool reader_nil(struct reader *r);
 
 /* The name of a value's type, for messages: "a string", "an integer". */
 const char *value_type_name(enum value_type type);
+/* Whether the value claims a descriptor; then of which kind (enum descriptor_kind), and the size it says. */
+bool value_is_descriptor(const struct value *, unsigned *ret_kind, uint64_t *ret_size_bytes);
 /* Whether the bytes are valid UTF-8 (no surrogates, no overlong forms). */
 bool utf8_valid(const uint8_t *data, size_t size_bytes);
 

@@ -7,12 +7,16 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "daemon/worker/crash.h"
 #include "daemon/worker/worker.h"
 #include "proto/scan.h"
+#include "proto/sealed.h"
 
 #define ARRAY_OF_ONE 0x91
 
@@ -25,11 +29,132 @@ enum { OUTER_RESULT = 2, OUTER_ITEM = 4, OUTER_MOST = OUTER_ITEM + 1 };
 
 enum { KEEP_RESULT_BYTES = 256 << 10 };
 
+static size_t answer_size(const struct run *run)
+{
+        size_t held = buffer_size(&run->worker->result);
+
+        return held > OUTER_MOST ? held - OUTER_MOST : 0;
+}
+
+/* -- large values beside the message -- */
+
+static void drop_parts(struct worker *worker)
+{
+        while (worker->n_parts > 0) {
+                struct part *part = &worker->parts[--worker->n_parts];
+                if (part->address)
+                        munmap(part->address, part->size_bytes);
+                close(part->fd);
+        }
+}
+
+static bool takes_part(const struct run *run, size_t size_bytes)
+{
+        const struct worker *worker = run->worker;
+        uint64_t sum = size_bytes;
+
+        if (run->is_item || size_bytes < LIMIT_LARGE_BYTES || worker->n_parts == LIMIT_DESCRIPTORS)
+                return false;
+        for (uint32_t i = 0; i < worker->n_parts; i++)
+                sum += worker->parts[i].size_bytes;
+        return sum <= LIMIT_SEALED_BYTES;
+}
+
+static void add_part(struct run *run, const struct part *part)
+{
+        run->worker->parts[run->worker->n_parts++] = *part;
+        pack_descriptor(&run->packer, DESCRIPTOR_VALUE, part->size_bytes);
+}
+
+void *answer_put_part(struct run *run, size_t size_bytes)
+{
+        struct part part = {.size_bytes = size_bytes};
+
+        if (!takes_part(run, size_bytes) || sealed_new(size_bytes, &part.fd, &part.address) < 0)
+                return NULL;
+        add_part(run, &part);
+        return run->packer.error == 0 ? part.address : NULL;
+}
+
+bool answer_put_sealed(struct run *run, int fd, size_t size_bytes)
+{
+        struct part part = {.size_bytes = size_bytes};
+
+        if (!takes_part(run, size_bytes))
+                return false;
+        part.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (part.fd < 0)
+                return false;
+        add_part(run, &part);
+        return true;
+}
+
+/* 0 or -errno. */
+static int seal_parts(struct worker *worker)
+{
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < worker->n_parts; i++) {
+                struct part *part = &worker->parts[i];
+                if (part->address)
+                        r = sealed_finish(part->fd, part->address, part->size_bytes);
+                part->address = NULL;
+        }
+        return r;
+}
+
+static void pack_part(struct packer *packer, const struct part *part)
+{
+        const void *content = part->address;
+
+        if (!content && sealed_map(part->fd, part->size_bytes, &content) < 0) {
+                packer->error = -ENOMEM;
+                return;
+        }
+        pack_bin(packer, content, part->size_bytes);
+        if (!part->address)
+                sealed_unmap(content, part->size_bytes);
+}
+
+/* What is told of a failure carries no descriptors: its detail has all of it in place. */
+static void take_parts_in(struct run *run)
+{
+        struct worker *worker = run->worker;
+        struct buffer whole = BUFFER_INIT;
+        struct reader reader = reader_over(buffer_at(&worker->result) + OUTER_MOST, answer_size(run));
+        struct packer packer;
+        uint32_t n = 0;
+
+        if (buffer_append(&whole, buffer_at(&worker->result), OUTER_MOST) < 0) {
+                run->has_detail = false;
+                return;
+        }
+        pack_begin(&packer, &whole);
+        while (!reader_at_end(&reader) && n <= worker->n_parts) {
+                const uint8_t *at = reader.at;
+                struct value value;
+                if (reader_next(&reader, &value) < 0)
+                        break;
+                if (value.type == VALUE_EXT && value.ext_type == EXT_DESCRIPTOR && n < worker->n_parts) {
+                        pack_part(&packer, &worker->parts[n++]);
+                } else
+                        pack_raw(&packer, at, (size_t)(reader.at - at));
+        }
+        if (packer.error < 0 || buffer_size(&whole) - OUTER_MOST > RESULT_MOST_BYTES)
+                run->has_detail = false;
+        buffer_deinit(&worker->result);
+        worker->result = whole;
+        drop_parts(worker);
+}
+
+/* -- the result -- */
+
 void answer_begin(struct run *run)
 {
         static const uint8_t outer[OUTER_MOST] = {[0 ... OUTER_MOST - 1] = ARRAY_OF_ONE};
         struct buffer *result = &run->worker->result;
 
+        drop_parts(run->worker);
         buffer_truncate(result, 0);
         buffer_trim(result, KEEP_RESULT_BYTES);
         if (buffer_append(result, outer, sizeof(outer)) == 0) {
@@ -38,13 +163,6 @@ void answer_begin(struct run *run)
         }
         pack_begin(&run->packer, result);
         run->packer.error = -ENOMEM;
-}
-
-static size_t answer_size(const struct run *run)
-{
-        size_t held = buffer_size(&run->worker->result);
-
-        return held > OUTER_MOST ? held - OUTER_MOST : 0;
 }
 
 int answer_reserve(struct run *run, size_t size_bytes)
@@ -76,10 +194,15 @@ static void answer_check(struct run *run, unsigned outer)
         int error = run->packer.error;
 
         if (run->failed) {
+                if (run->has_detail && run->worker->n_parts > 0)
+                        take_parts_in(run);
                 run->has_detail = run->has_detail && answer_is_whole(run, outer + 1);
+                drop_parts(run->worker);
                 return;
         }
-        if (answer_is_whole(run, outer))
+        if (error == 0)
+                error = seal_parts(run->worker);
+        if (error == 0 && answer_is_whole(run, outer))
                 return;
         answer_begin(run);
         if (error == -EMSGSIZE)
@@ -99,6 +222,8 @@ static int send_parts(struct worker *worker, struct packer *head, const void *va
 {
         static const char nil = '\xc0';
         struct iovec iov[3];
+        int fds[LIMIT_DESCRIPTORS];
+        uint32_t n_fds = 0;
         size_t n = 1;
         int r = pack_end(head);
 
@@ -109,8 +234,10 @@ static int send_parts(struct worker *worker, struct packer *head, const void *va
                 iov[n++] = (struct iovec){(void *)value, value_size};
         if (nil_last)
                 iov[n++] = (struct iovec){(void *)&nil, 1};
+        for (uint32_t i = 0; value_size > 0 && i < worker->n_parts; i++)
+                fds[n_fds++] = worker->parts[i].fd;
         crash_hold_channel(true);
-        r = send_all(worker->channel, iov, n);
+        r = send_all(worker->channel, iov, n, fds, n_fds);
         crash_hold_channel(false);
         buffer_truncate(&worker->head, 0);
         return r;
@@ -130,9 +257,11 @@ static void pack_failure(struct packer *p, const struct run *run)
 static int send_result(struct run *run, struct packer *p)
 {
         bool with_value = !run->failed || run->has_detail;
+        int r = send_parts(run->worker, p, buffer_at(&run->worker->result) + OUTER_MOST,
+                           with_value ? answer_size(run) : 0, run->failed);
 
-        return send_parts(run->worker, p, buffer_at(&run->worker->result) + OUTER_MOST,
-                          with_value ? answer_size(run) : 0, run->failed);
+        drop_parts(run->worker);
+        return r;
 }
 
 int answer_send(struct run *run)

@@ -20,9 +20,30 @@
 enum { HEAD_BYTES = 9 /* the most that any value but a str or bin takes, and their heads */ };
 
 /* The next of the descriptors that came with it is that of a value which claims one. */
-static int from_value(const struct value *value, const int *fds, uint32_t n_fds, uint32_t *next_fd,
-                      struct ganger_value *ret)
+static int from_descriptor(unsigned kind, uint64_t size_bytes, int fd, struct mapped **mapped,
+                           struct ganger_value *ret)
 {
+        const void *address = NULL;
+        int r;
+
+        if (kind != DESCRIPTOR_VALUE) {
+                ret->type = GANGER_FD;
+                ret->as.fd = fd;
+                return 0;
+        }
+        r = size_bytes > 0 ? mapped_get(mapped, fd, size_bytes, &address) : 0;
+        ret->type = GANGER_BIN;
+        ret->data = address;
+        ret->size_bytes = size_bytes;
+        return r;
+}
+
+static int from_value(const struct value *value, const int *fds, uint32_t n_fds, uint32_t *next_fd,
+                      struct mapped **mapped, struct ganger_value *ret)
+{
+        uint64_t size_bytes;
+        unsigned kind;
+
         *ret = (struct ganger_value){.type = GANGER_NIL};
         switch (value->type) {
         case VALUE_NIL:
@@ -59,13 +80,11 @@ static int from_value(const struct value *value, const int *fds, uint32_t n_fds,
         }
         ret->data = (const char *)value->as.data;
         ret->size_bytes = value->size;
-        if (value->type != VALUE_EXT || value->ext_type != EXT_DESCRIPTOR)
+        if (!value_is_descriptor(value, &kind, &size_bytes))
                 return 0;
         if (*next_fd >= n_fds)
                 return -EBADF;
-        ret->type = GANGER_FD;
-        ret->as.fd = fds[(*next_fd)++];
-        return 0;
+        return from_descriptor(kind, size_bytes, fds[(*next_fd)++], mapped, ret);
 }
 
 static int api_peek(struct ganger_task *task, struct ganger_value *ret)
@@ -76,7 +95,7 @@ static int api_peek(struct ganger_task *task, struct ganger_value *ret)
         struct value value;
         int r = reader_next(&args, &value);
 
-        return r < 0 ? r : from_value(&value, run->fds, run->n_fds, &next_fd, ret);
+        return r < 0 ? r : from_value(&value, run->fds, run->n_fds, &next_fd, &run->mapped, ret);
 }
 
 static int api_next(struct ganger_task *task, struct ganger_value *ret)
@@ -85,7 +104,7 @@ static int api_next(struct ganger_task *task, struct ganger_value *ret)
         struct value value;
         int r = reader_next(&run->args, &value);
 
-        return r < 0 ? r : from_value(&value, run->fds, run->n_fds, &run->next_fd, ret);
+        return r < 0 ? r : from_value(&value, run->fds, run->n_fds, &run->next_fd, &run->mapped, ret);
 }
 
 static int api_skip(struct ganger_task *task)
@@ -173,15 +192,31 @@ static int api_put_str(struct ganger_task *task, const char *data, size_t size_b
         return run->put->error;
 }
 
-static int api_put_bin(struct ganger_task *task, const void *data, size_t size_bytes)
+/* Beside the message, if that is worth it and can be. */
+static void *put_part(struct run *run, size_t size_bytes)
 {
-        struct run *run = run_of(task);
-        int r = put_begin(run, size_bytes);
+        if (run->failed || run->put != &run->packer || put_begin(run, 0) < 0)
+                return NULL;
+        return answer_put_part(run, size_bytes);
+}
+
+static int put_bin(struct run *run, const void *data, size_t size_bytes)
+{
+        void *part = put_part(run, size_bytes);
+        int r = part ? 0 : put_begin(run, size_bytes);
 
         if (r < 0)
                 return r;
-        pack_bin(run->put, data, size_bytes);
+        if (part)
+                memcpy(part, data, size_bytes);
+        else
+                pack_bin(run->put, data, size_bytes);
         return run->put->error;
+}
+
+static int api_put_bin(struct ganger_task *task, const void *data, size_t size_bytes)
+{
+        return put_bin(run_of(task), data, size_bytes);
 }
 
 static int api_put_array(struct ganger_task *task, uint32_t n)
@@ -206,38 +241,80 @@ static int api_put_map(struct ganger_task *task, uint32_t n)
         return run->put->error;
 }
 
-/* Copies the next whole value. */
-static int put_next(struct run *run, struct reader *reader)
+/* What is read, and the descriptors that its values claim. */
+struct source {
+        struct reader *reader;
+        const int *fds;
+        uint32_t n_fds, *next_fd;
+        struct mapped **mapped;
+};
+
+static int put_raw(struct run *run, const void *data, size_t size_bytes)
 {
-        struct reader behind = *reader;
+        int r = put_begin(run, size_bytes);
+
+        if (r < 0)
+                return r;
+        pack_raw(run->put, data, size_bytes);
+        return run->put->error;
+}
+
+/* A value in a memfd is handed on as it is where that can be. */
+static int put_claimed(struct run *run, const struct source *source, const struct value *value)
+{
+        struct ganger_value large;
+        uint32_t at = *source->next_fd;
+        int r = from_value(value, source->fds, source->n_fds, source->next_fd, source->mapped, &large);
+
+        if (r < 0)
+                return r;
+        if (large.type != GANGER_BIN) /* neither a result nor a request carries an open file */
+                return -EBADF;
+        if (!run->failed && run->put == &run->packer &&
+            answer_put_sealed(run, source->fds[at], large.size_bytes))
+                return run->put->error;
+        return put_bin(run, large.data, large.size_bytes);
+}
+
+/* Copies the next whole value. */
+static int put_next(struct run *run, const struct source *source)
+{
+        struct reader *reader = source->reader, behind = *reader;
         const uint8_t *data;
         size_t size_bytes;
         uint32_t n_fds;
         int r = reader_skip(&behind, &data, &size_bytes, &n_fds);
 
-        if (r < 0)
-                return r;
-        if (n_fds > 0) /* neither a result nor a request carries any */
-                return -EBADF;
-        r = put_begin(run, size_bytes);
-        if (r < 0)
-                return r;
-        pack_raw(run->put, data, size_bytes);
-        *reader = behind;
-        return run->put->error;
+        if (r == 0 && n_fds == 0) {
+                *reader = behind;
+                return put_raw(run, data, size_bytes);
+        }
+        while (r == 0 && reader->at < behind.at) {
+                const uint8_t *at = reader->at;
+                struct value value;
+                r = reader_next(reader, &value);
+                if (r == 0 && value.type == VALUE_EXT && value.ext_type == EXT_DESCRIPTOR)
+                        r = put_claimed(run, source, &value);
+                else if (r == 0)
+                        r = put_raw(run, at, (size_t)(reader->at - at));
+        }
+        return r;
 }
 
 static int api_put_value(struct ganger_task *task)
 {
         struct run *run = run_of(task);
-        return put_next(run, &run->args);
+        return put_next(run, &(struct source){&run->args, run->fds, run->n_fds, &run->next_fd, &run->mapped});
 }
 
 static void *api_put_buffer(struct ganger_task *task, size_t size_bytes)
 {
         struct run *run = run_of(task);
         struct buffer *bytes = run->put->buffer;
+        void *part = put_part(run, size_bytes);
 
+        if (part)
+                return part;
         if (put_begin(run, size_bytes) < 0)
                 return NULL;
         msgpack_pack_bin(&run->put->pk, size_bytes);
@@ -343,14 +420,13 @@ static int api_request_end(struct ganger_task *task)
         return request_end(run_of(task));
 }
 
-static int reply_read(const struct run *run, struct reader *reply, uint32_t *next_fd,
-                      struct ganger_value *ret)
+static int reply_read(struct run *run, struct reader *reply, uint32_t *next_fd, struct ganger_value *ret)
 {
         const struct taken *message = &run->worker->reply;
         struct value value;
         int r = reader_next(reply, &value);
 
-        return r < 0 ? r : from_value(&value, message->fds, message->n_fds, next_fd, ret);
+        return r < 0 ? r : from_value(&value, message->fds, message->n_fds, next_fd, &run->reply_mapped, ret);
 }
 
 static int api_reply_next(struct ganger_task *task, struct ganger_value *ret)
@@ -361,7 +437,7 @@ static int api_reply_next(struct ganger_task *task, struct ganger_value *ret)
 
 static int api_reply_peek(struct ganger_task *task, struct ganger_value *ret)
 {
-        const struct run *run = run_of(task);
+        struct run *run = run_of(task);
         struct reader reply = run->reply;
         uint32_t next_fd = run->next_reply_fd;
         return reply_read(run, &reply, &next_fd, ret);
@@ -380,7 +456,9 @@ static int api_reply_skip(struct ganger_task *task)
 static int api_put_reply(struct ganger_task *task)
 {
         struct run *run = run_of(task);
-        return put_next(run, &run->reply);
+        const struct taken *reply = &run->worker->reply;
+        return put_next(run, &(struct source){&run->reply, reply->fds, reply->n_fds, &run->next_reply_fd,
+                                              &run->reply_mapped});
 }
 
 static const char *api_reply_code(struct ganger_task *task)

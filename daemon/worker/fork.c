@@ -174,7 +174,7 @@ static int report(int control, const char *what, uint64_t id, int64_t number)
         r = pack_end(&p);
         if (r == 0) {
                 iov = (struct iovec){buffer_at(&bytes), buffer_size(&bytes)};
-                r = send_all(control, &iov, 1);
+                r = send_all(control, &iov, 1, NULL, 0);
         }
         buffer_deinit(&bytes);
         return r;

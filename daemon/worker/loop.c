@@ -123,6 +123,7 @@ static void run_function(struct run *run)
         for (size_t i = 0; i < run->n_opened; i++)
                 close(run->opened[i]);
         run->n_opened = 0;
+        mapped_free(&run->mapped);
         if (!strays_end()) {
                 /* Nobody can kill them; when we are gone they are gangerd's, which says so. */
                 fprintf(stderr, "ganger-zygote: task %llu left processes behind that cannot be killed\n",
@@ -238,6 +239,7 @@ static int run_message(struct worker *worker, struct message *message, bool is_c
         run.credit_bytes = LIMIT_STREAM_CREDIT_BYTES;
         run.fds = message->fds;
         run.n_fds = message->n_fds;
+        run.is_item = is_chunk;
         r = run_parse(&run, &params);
         if (r == 0)
                 r = args_parse(&run, &params, is_chunk, &n, &first);

@@ -24,6 +24,7 @@ void request_forget(struct run *run)
         run->reply = reader_over(NULL, 0);
         run->was_refused = false;
         run->next_reply_fd = 0;
+        mapped_free(&run->reply_mapped);
         taken_reset(&worker->reply);
         buffer_trim(&worker->reply.bytes, KEEP_REQUEST_BYTES);
 }
@@ -73,7 +74,7 @@ static int send_request(struct worker *worker)
         int r;
 
         crash_hold_channel(true);
-        r = send_all(worker->channel, &iov, 1);
+        r = send_all(worker->channel, &iov, 1, NULL, 0);
         crash_hold_channel(false);
         return r;
 }

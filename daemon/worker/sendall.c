@@ -5,14 +5,30 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "daemon/worker/worker.h"
+#include "proto/limits.h"
 
-int send_all(int fd, struct iovec *iov, size_t n)
+int send_all(int fd, struct iovec *iov, size_t n, const int *fds, uint32_t n_fds)
 {
+        union {
+                struct cmsghdr align;
+                char bytes[CMSG_SPACE(LIMIT_DESCRIPTORS * sizeof(int))];
+        } control;
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = n};
+
+        if (n_fds > 0) {
+                memset(&control, 0, sizeof(control));
+                message.msg_control = control.bytes;
+                message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+                control.align = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+                                                 .cmsg_type = SCM_RIGHTS,
+                                                 .cmsg_len = CMSG_LEN(n_fds * sizeof(int))};
+                memcpy(CMSG_DATA(&control.align), fds, n_fds * sizeof(int));
+        }
 
         while (message.msg_iovlen > 0) {
                 ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
@@ -26,6 +42,8 @@ int send_all(int fd, struct iovec *iov, size_t n)
                         continue;
                 if (sent < 0)
                         return -errno;
+                message.msg_control = NULL; /* they are gone with the first byte */
+                message.msg_controllen = 0;
                 while (message.msg_iovlen > 0 && (size_t)sent >= message.msg_iov->iov_len) {
                         sent -= (ssize_t)message.msg_iov->iov_len;
                         message.msg_iov++;

@@ -15,6 +15,7 @@
 #include "daemon/worker/ganger_module.h"
 #include "daemon/worker/inbox.h"
 #include "daemon/worker/load.h"
+#include "daemon/worker/mapped.h"
 #include "proto/area.h"
 #include "proto/buffer.h"
 #include "proto/pack.h"
@@ -35,14 +36,23 @@ struct refusal {
         char message[RUN_MESSAGE_BYTES];
 };
 
+/* A large value of the result, in a memfd. */
+struct part {
+        int fd;
+        void *address; /* NULL: it is sealed */
+        size_t size_bytes;
+};
+
 struct worker {
         const struct pool *pool;
         pid_t pid;
         int channel;
         struct area *area;
         struct inbox inbox;
-        struct buffer head;    /* of the message being sent; reused */
-        struct buffer result;  /* of the task; reused */
+        struct buffer head;   /* of the message being sent; reused */
+        struct buffer result; /* of the task; reused */
+        struct part parts[LIMIT_DESCRIPTORS];
+        uint32_t n_parts;      /* that the result claims, in this order */
         struct buffer request; /* what the task asks */
         struct taken reply;    /* the whole message of the answer */
         uint32_t last_msgid;   /* of what was asked */
@@ -64,7 +74,8 @@ struct run {
         struct reader args; /* over the elements of the args array */
         const int *fds;     /* that the arguments claim */
         uint32_t n_fds, next_fd;
-        int *opened; /* by open_input(), closed when the run ends */
+        struct mapped *mapped; /* of them, those that are values */
+        int *opened;           /* by open_input(), closed when the run ends */
         size_t n_opened;
 
         struct packer packer;  /* into worker->result */
@@ -72,7 +83,9 @@ struct run {
         struct packer *put;    /* that one of these two into which is put */
         struct reader reply;   /* over the answer: its result, or its error if it … */
         bool was_refused;
-        uint32_t next_reply_fd; /* of worker->reply */
+        uint32_t next_reply_fd;      /* of worker->reply */
+        struct mapped *reply_mapped; /* of its descriptors */
+        bool is_item;                /* of a map */
         bool failed;
         bool has_detail; /* worker->result holds one */
         char code[RUN_CODE_BYTES];
@@ -128,6 +141,11 @@ int shared_open(struct run *run, struct ganger_shared *ret, const char *name,
 void answer_begin(struct run *run);
 /* What the put functions call before they pack so many bytes more: 0 or -EMSGSIZE. */
 int answer_reserve(struct run *run, size_t size_bytes);
+/* Puts a bin that is large enough to go beside the message, and returns where to write it; NULL: it is to be
+ * put as others are. */
+void *answer_put_part(struct run *run, size_t size_bytes);
+/* The same for one that is in a sealed memfd already, which stays the caller's: whether it was put. */
+bool answer_put_sealed(struct run *run, int fd, size_t size_bytes);
 /* Whether what was put is one whole value that fits into `outer` arrays and maps. */
 bool answer_is_whole(const struct run *run, unsigned outer);
 /* Answers for the task; one send. */
@@ -140,8 +158,9 @@ int stream_send_progress(struct run *run, double done, const char *text);
 int stream_send_log(struct run *run, int level, const char *file, int line, const char *text);
 int hello_send(struct worker *worker);
 
-/* Sends all of it, waiting as long as it takes; sendall.c. 0 or -errno. */
-int send_all(int fd, struct iovec *iov, size_t n);
+/* Sends all of it, waiting as long as it takes, the descriptors with its first byte; sendall.c. 0 or -errno.
+ */
+int send_all(int fd, struct iovec *iov, size_t n, const int *fds, uint32_t n_fds);
 
 /* Cuts text to what a MessagePack str may hold: bytes that are no UTF-8 become '?'. */
 void text_mend(char *text);

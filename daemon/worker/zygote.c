@@ -38,7 +38,7 @@ static int zygote_send(struct zygote *z, struct packer *p)
 
         if (r == 0) {
                 struct iovec iov = {buffer_at(&z->out), buffer_size(&z->out)};
-                r = send_all(CONTROL_FD, &iov, 1);
+                r = send_all(CONTROL_FD, &iov, 1, NULL, 0);
         }
         buffer_truncate(&z->out, 0);
         return r;

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/sealed.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/descriptors.h"
+#include "proto/reader.h"
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
+int sealed_new(size_t size_bytes, int *ret_fd, void **ret_address)
+{
+        void *address;
+        int r, fd = memfd_create("ganger value", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        assert(size_bytes > 0);
+        if (fd < 0)
+                return -errno;
+        if (ftruncate(fd, (off_t)size_bytes) < 0) {
+                r = -errno;
+                close(fd);
+                return r;
+        }
+        address = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (address == MAP_FAILED) {
+                r = -errno;
+                close(fd);
+                return r;
+        }
+        *ret_fd = fd;
+        *ret_address = address;
+        return 0;
+}
+
+int sealed_finish(int fd, void *address, size_t size_bytes)
+{
+        munmap(address, size_bytes);
+        return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
+}
+
+int sealed_copy(const void *data, size_t size_bytes, int *ret_fd)
+{
+        void *address;
+        int fd, r = sealed_new(size_bytes, &fd, &address);
+
+        if (r < 0)
+                return r;
+        memcpy(address, data, size_bytes);
+        r = sealed_finish(fd, address, size_bytes);
+        if (r < 0)
+                close(fd);
+        else
+                *ret_fd = fd;
+        return r;
+}
+
+bool sealed_is(int fd, uint64_t size_bytes)
+{
+        struct stat status;
+        int seals = fcntl(fd, F_GET_SEALS);
+
+        return seals >= 0 && (seals & SEALS) == SEALS && fstat(fd, &status) == 0 && status.st_size >= 0 &&
+               (uint64_t)status.st_size == size_bytes;
+}
+
+int sealed_map(int fd, size_t size_bytes, const void **ret)
+{
+        void *address = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, fd, 0);
+
+        if (address == MAP_FAILED)
+                return -errno;
+        *ret = address;
+        return 0;
+}
+
+void sealed_unmap(const void *address, size_t size_bytes)
+{
+        munmap((void *)(uintptr_t)address, size_bytes);
+}
+
+const char *sealed_check(const void *data, size_t size_bytes, const int *fds, uint32_t n_fds,
+                         unsigned allowed, uint64_t *ret_sealed_bytes)
+{
+        struct reader reader = reader_over(data, size_bytes);
+        uint64_t size, sum = 0;
+        struct value value;
+        uint32_t n = 0;
+        unsigned kind;
+
+        while (n < n_fds && reader_next(&reader, &value) == 0) {
+                if (!value_is_descriptor(&value, &kind, &size))
+                        continue;
+                if (kind > DESCRIPTOR_OPEN || !(allowed >> kind & 1))
+                        return "a descriptor of a kind that cannot be here";
+                if (kind == DESCRIPTOR_VALUE && !sealed_is(fds[n], size))
+                        return "a value in a memfd that is not sealed (SHRINK, GROW, WRITE, SEAL), or has "
+                               "another size";
+                if (kind == DESCRIPTOR_VALUE)
+                        sum = size > UINT64_MAX - sum ? UINT64_MAX : sum + size;
+                n++;
+        }
+        *ret_sealed_bytes = sum;
+        return NULL;
+}
