@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "proto/descriptors.h"
 #include "proto/reader.h"
 #include "proto/scan.h"
+#include "proto/sealed.h"
 
 /* A va_list that nested functions advance in common, which a va_list parameter itself does not promise. */
 struct arguments {
@@ -72,6 +74,7 @@ void writer_begin(struct ganger_writer *w, struct buffer *buffer)
         pack_begin(&w->packer, buffer);
         w->error = 0;
         w->n_fds = 0;
+        w->large_beside = false;
 }
 
 static void writer_fail(struct ganger_writer *w, int error)
@@ -170,6 +173,20 @@ static void writer_raw_with_fds(struct ganger_writer *w, const void *data, size_
                 writer_keep_fd(w, fds[i]);
 }
 
+/* Large ones beside the message where that is allowed and can be; else in it. */
+static void writer_bytes(struct ganger_writer *w, const void *data, size_t size_bytes)
+{
+        int fd;
+
+        if (!w->large_beside || size_bytes < LIMIT_LARGE_BYTES || w->n_fds == LIMIT_DESCRIPTORS ||
+            sealed_copy(data, size_bytes, &fd) < 0) {
+                pack_bin(&w->packer, data, size_bytes);
+                return;
+        }
+        w->fds[w->n_fds++] = fd;
+        pack_descriptor(&w->packer, DESCRIPTOR_VALUE, size_bytes);
+}
+
 static void writer_letter(struct ganger_writer *w, char letter, struct arguments *arguments)
 {
         const void *data;
@@ -182,7 +199,7 @@ static void writer_letter(struct ganger_writer *w, char letter, struct arguments
                 return;
         case 'y':
                 data = va_arg(arguments->list, const void *);
-                pack_bin(&w->packer, data, va_arg(arguments->list, size_t));
+                writer_bytes(w, data, va_arg(arguments->list, size_t));
                 return;
         case 'n':
                 pack_nil(&w->packer);

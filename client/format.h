@@ -8,6 +8,7 @@
 #define CLIENT_FORMAT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "client/ganger.h"
@@ -16,7 +17,8 @@
 
 struct ganger_writer {
         struct packer packer;
-        int error; /* -errno: the first failure; nothing is written after it */
+        int error;         /* -errno: the first failure; nothing is written after it */
+        bool large_beside; /* large bytes go into a memfd: the writer's owner says so after writer_begin() */
         uint32_t n_fds;
         int fds[LIMIT_DESCRIPTORS]; /* the writer's own duplicates, until writer_take_fds() */
 };

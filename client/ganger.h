@@ -239,7 +239,8 @@ GANGER_API int ganger_read_key(const struct ganger_reply *, const char *key, con
 GANGER_API int64_t ganger_count(const struct ganger_reply *);
 /* Reads one element of an array, as ganger_read() with that value: -ENOENT behind the last one. */
 GANGER_API int ganger_read_item(const struct ganger_reply *, uint64_t index, const char *format, ...);
-/* The result, or the error record, whole, as MessagePack. */
+/* The result, or the error record, whole, as MessagePack. NULL: there is no memory for bytes that lie beside
+ * it (which y reads where they are). */
 GANGER_API const void *ganger_data(const struct ganger_reply *, size_t *ret_size_bytes);
 /* The error's sentence, code, and the code's name as it is on the wire. "", 0 and "" for a success. */
 GANGER_API const char *ganger_message(const struct ganger_reply *);

@@ -262,6 +262,7 @@ static int map_fetch(struct map *m)
 
         buffer_truncate(&m->item, 0);
         writer_begin(w, &m->item);
+        w->large_beside = true;
         r = m->next_item(m->userdata, w);
         if (r <= 0) {
                 writer_abort(w, -ECANCELED);

@@ -11,10 +11,19 @@
 #include "client/format.h"
 #include "proto/descriptors.h"
 #include "proto/errors.h"
+#include "proto/pack.h"
+#include "proto/sealed.h"
 
 struct reply_text {
         struct reply_text *next;
         char text[];
+};
+
+struct reply_map {
+        struct reply_map *next;
+        const uint8_t *at; /* of the ext value */
+        const void *address;
+        size_t size_bytes;
 };
 
 struct reply_fds {
@@ -96,6 +105,12 @@ void reply_deinit(struct ganger_reply *reply)
                 reply->texts = text->next;
                 free(text);
         }
+        while (reply->maps != NULL) {
+                struct reply_map *map = reply->maps;
+                reply->maps = map->next;
+                sealed_unmap(map->address, map->size_bytes);
+                free(map);
+        }
         buffer_deinit(&reply->bytes);
 }
 
@@ -144,53 +159,150 @@ static int read_text(const struct ganger_reply *reply, struct reader *reader, co
         return *ret != NULL ? 0 : -ENOMEM;
 }
 
-static int read_bytes(struct reader *reader, const void **ret, size_t *ret_size_bytes)
-{
-        struct reader ahead = *reader;
-        struct value value;
-        int r = reader_next(&ahead, &value);
-
-        if (r < 0)
-                return r;
-        if (value.type != VALUE_BIN && value.type != VALUE_STR)
-                return -EINVAL;
-        *ret = value.as.data;
-        *ret_size_bytes = value.size;
-        *reader = ahead;
-        return 0;
-}
-
 static bool is_descriptor(const struct value *value)
 {
         return value->type == VALUE_EXT && value->ext_type == EXT_DESCRIPTOR;
 }
 
-/* Which of the reply's descriptors it is: as many as stand before it. */
-static int read_fd(const struct ganger_reply *reply, struct reader *reader, int *ret)
+/* The descriptor that the ext value at `at` claims: as many as stand before it; -1: it did not come. */
+static int reply_fd(const struct ganger_reply *reply, const uint8_t *at)
 {
-        struct reader before = reader_over(reply->data, (size_t)(reader->at - reply->data));
-        struct reader ahead = *reader;
+        struct reader before = reader_over(reply->data, (size_t)(at - reply->data));
         struct value value;
         uint32_t n = 0;
+
+        while (reader_next(&before, &value) == 0)
+                n += is_descriptor(&value);
+        return reply->fds == NULL || n >= reply->fds->n ? -1 : reply->fds->fds[n];
+}
+
+static int read_fd(const struct ganger_reply *reply, struct reader *reader, int *ret)
+{
+        struct reader ahead = *reader;
+        struct value value;
+        int fd, r = reader_next(&ahead, &value);
+
+        if (r < 0)
+                return r;
+        fd = is_descriptor(&value) ? reply_fd(reply, reader->at) : -1;
+        if (fd < 0)
+                return -EINVAL;
+        *ret = fd;
+        *reader = ahead;
+        return 0;
+}
+
+/* A value in a memfd, mapped for as long as the reply lives. */
+static int reply_map_value(const struct ganger_reply *reply, const uint8_t *at, size_t size_bytes,
+                           const void **ret)
+{
+        struct ganger_reply *keeper = (struct ganger_reply *)(uintptr_t)reply;
+        struct reply_map *map = keeper->maps;
+        int fd, r;
+
+        while (map != NULL && map->at != at)
+                map = map->next;
+        if (map != NULL || size_bytes == 0) {
+                *ret = map != NULL ? map->address : "";
+                return 0;
+        }
+        fd = reply_fd(reply, at);
+        if (fd < 0)
+                return -EINVAL;
+        map = malloc(sizeof *map);
+        if (map == NULL)
+                return -ENOMEM;
+        *map = (struct reply_map){.next = keeper->maps, .at = at, .size_bytes = size_bytes};
+        r = sealed_map(fd, size_bytes, &map->address);
+        if (r < 0) {
+                free(map);
+                return r;
+        }
+        keeper->maps = map;
+        *ret = map->address;
+        return 0;
+}
+
+/* Whether the value is one in a memfd. */
+static bool is_beside(const struct value *value, uint64_t *ret_size_bytes)
+{
+        unsigned kind;
+        return value_is_descriptor(value, &kind, ret_size_bytes) && kind == DESCRIPTOR_VALUE;
+}
+
+static int read_bytes(const struct ganger_reply *reply, struct reader *reader, const void **ret,
+                      size_t *ret_size_bytes)
+{
+        struct reader ahead = *reader;
+        struct value value;
+        uint64_t size_bytes;
         int r = reader_next(&ahead, &value);
 
         if (r < 0)
                 return r;
-        if (!is_descriptor(&value))
-                return -EINVAL;
-        while (reader_next(&before, &value) == 0)
-                n += is_descriptor(&value);
-        if (reply->fds == NULL || n >= reply->fds->n)
-                return -EINVAL;
-        *ret = reply->fds->fds[n];
+        if (is_beside(&value, &size_bytes)) {
+                r = reply_map_value(reply, reader->at, size_bytes, ret);
+        } else if (value.type == VALUE_BIN || value.type == VALUE_STR) {
+                *ret = value.as.data;
+                size_bytes = value.size;
+        } else {
+                r = -EINVAL;
+        }
+        if (r < 0)
+                return r;
+        *ret_size_bytes = size_bytes;
         *reader = ahead;
         return 0;
+}
+
+/* The next value whole, with all bytes in it; what lay beside it is copied into the reply's keeping. */
+static int read_whole(const struct ganger_reply *reply, struct reader *reader, const void **ret,
+                      size_t *ret_size_bytes)
+{
+        struct ganger_reply *keeper = (struct ganger_reply *)(uintptr_t)reply;
+        struct reader at = *reader;
+        const uint8_t *data;
+        uint64_t size_bytes;
+        uint32_t n_descriptors;
+        struct buffer whole = BUFFER_INIT;
+        struct packer packer;
+        struct reply_text *kept;
+        int r = reader_skip(reader, &data, ret_size_bytes, &n_descriptors);
+
+        *ret = data;
+        if (r < 0 || n_descriptors == 0 || reply->fds == NULL)
+                return r;
+        pack_begin(&packer, &whole);
+        while (r == 0 && at.at < reader->at) {
+                const uint8_t *begin = at.at;
+                struct value value;
+                const void *bytes;
+
+                r = reader_next(&at, &value);
+                if (r == 0 && is_beside(&value, &size_bytes)) {
+                        r = reply_map_value(reply, begin, size_bytes, &bytes);
+                        if (r == 0)
+                                pack_bin(&packer, bytes, size_bytes);
+                } else if (r == 0) {
+                        pack_raw(&packer, begin, (size_t)(at.at - begin));
+                }
+        }
+        r = r < 0 ? r : packer.error;
+        kept = r == 0 ? malloc(sizeof *kept + buffer_size(&whole)) : NULL;
+        if (kept != NULL) {
+                memcpy(kept->text, buffer_at(&whole), buffer_size(&whole));
+                kept->next = keeper->texts;
+                keeper->texts = kept;
+                *ret = kept->text;
+                *ret_size_bytes = buffer_size(&whole);
+        }
+        buffer_deinit(&whole);
+        return r == 0 && kept == NULL ? -ENOMEM : r;
 }
 
 static int read_letter(const struct ganger_reply *reply, struct reader *reader, char letter, va_list *list)
 {
         const void **ret_data;
-        const uint8_t *raw;
         bool boolean = false;
         int r;
 
@@ -199,7 +311,7 @@ static int read_letter(const struct ganger_reply *reply, struct reader *reader, 
                 return read_text(reply, reader, va_arg(*list, const char **));
         case 'y':
                 ret_data = va_arg(*list, const void **);
-                return read_bytes(reader, ret_data, va_arg(*list, size_t *));
+                return read_bytes(reply, reader, ret_data, va_arg(*list, size_t *));
         case 'n':
                 return reader_nil(reader) ? 0 : -EINVAL;
         case 'i':
@@ -215,10 +327,7 @@ static int read_letter(const struct ganger_reply *reply, struct reader *reader, 
                 return r;
         case 'm':
                 ret_data = va_arg(*list, const void **);
-                r = reader_skip(reader, &raw, va_arg(*list, size_t *), NULL);
-                if (r == 0)
-                        *ret_data = raw;
-                return r;
+                return read_whole(reply, reader, ret_data, va_arg(*list, size_t *));
         case 'h':
                 return read_fd(reply, reader, va_arg(*list, int *));
         default:
@@ -353,8 +462,14 @@ int ganger_read_item(const struct ganger_reply *reply, uint64_t index, const cha
 
 const void *ganger_data(const struct ganger_reply *reply, size_t *ret_size_bytes)
 {
-        *ret_size_bytes = reply->size_bytes;
-        return reply->data;
+        struct reader reader = reply_reader(reply);
+        const void *data;
+
+        if (reply->fds == NULL) {
+                *ret_size_bytes = reply->size_bytes;
+                return reply->data;
+        }
+        return read_whole(reply, &reader, &data, ret_size_bytes) == 0 ? data : NULL;
 }
 
 /* ---- errors ---- */

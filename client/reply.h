@@ -15,6 +15,7 @@
 
 struct reply_text;
 struct reply_fds;
+struct reply_map;
 
 struct ganger_reply {
         struct buffer bytes; /* that `data` lies in; empty if borrowed */
@@ -22,6 +23,7 @@ struct ganger_reply {
         size_t size_bytes;
         int code;                 /* enum ganger_code; 0: a result */
         struct reply_text *texts; /* strings that were read */
+        struct reply_map *maps;   /* values in memfds that were read */
         struct reply_fds *fds;    /* that came with it, in the order of their values; NULL: none */
         struct reader item;       /* where ganger_read_item() is … */
         uint64_t item_index;      /* … before which element; 0: at none yet */

@@ -5,6 +5,7 @@
  * store is always done at once.
  */
 #include "daemon/backend.h"
+#include "daemon/closer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -35,10 +36,22 @@ int backend_init(struct backend *backend)
         return 0;
 }
 
-void backend_at_hand(struct daemon *daemon, const uint8_t *data, size_t size_bytes)
+void backend_at_hand(struct daemon *daemon, const uint8_t *data, size_t size_bytes, const int *fds,
+                     uint32_t n_fds)
 {
-        daemon->rpc->backend.at_hand = data;
-        daemon->rpc->backend.at_hand_size_bytes = size_bytes;
+        struct backend *backend = &daemon->rpc->backend;
+        backend->at_hand = data;
+        backend->at_hand_size_bytes = size_bytes;
+        backend->at_hand_fds = fds;
+        backend->n_at_hand_fds = n_fds;
+}
+
+const int *backend_payload_fds(const struct daemon *daemon, payload_t payload, uint32_t *ret_n)
+{
+        if (payload != PAYLOAD_CURRENT)
+                return payload_fds(daemon->payloads, payload, ret_n);
+        *ret_n = daemon->rpc->backend.n_at_hand_fds;
+        return daemon->rpc->backend.at_hand_fds;
 }
 
 const uint8_t *backend_payload(const struct daemon *daemon, payload_t payload, size_t *ret_size_bytes)
@@ -116,9 +129,18 @@ static payload_t on_keep(void *ctx, payload_t payload)
         struct daemon *daemon = ctx;
         payload_t kept;
         size_t size_bytes;
+        uint32_t n_fds;
+        int copies[LIMIT_DESCRIPTORS];
         const uint8_t *data = backend_payload(daemon, payload, &size_bytes);
+        const int *fds = backend_payload_fds(daemon, payload, &n_fds);
 
-        return payload_new(daemon->payloads, data, size_bytes, NULL, 0, &kept) < 0 ? PAYLOAD_NONE : kept;
+        if (fds_duplicate(fds, n_fds, copies) < 0)
+                return PAYLOAD_NONE;
+        if (payload_new(daemon->payloads, data, size_bytes, copies, n_fds, &kept) == 0)
+                return kept;
+        for (uint32_t i = 0; i < n_fds; i++)
+                closer_close(copies[i]);
+        return PAYLOAD_NONE;
 }
 
 static void on_drop(void *ctx, payload_t payload)

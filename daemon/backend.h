@@ -31,6 +31,8 @@ struct overruled;
 struct backend {
         const uint8_t *at_hand;
         size_t at_hand_size_bytes;
+        const int *at_hand_fds; /* that its ext values claim */
+        uint32_t n_at_hand_fds;
         struct batch batches[BATCH_PLACES]; /* by connection, modulo */
         struct overruled *overruled;        /* requests that are to be answered with an error of ours */
         struct tails tails;
@@ -40,10 +42,12 @@ struct backend {
 
 int backend_init(struct backend *);
 void backend_deinit(struct backend *);
-/* What PAYLOAD_CURRENT means from now on; NULL, 0: nothing. */
-void backend_at_hand(struct daemon *, const uint8_t *data, size_t size_bytes);
+/* What PAYLOAD_CURRENT means from now on; NULL, 0: nothing. All is borrowed. */
+void backend_at_hand(struct daemon *, const uint8_t *data, size_t size_bytes, const int *fds, uint32_t n_fds);
 /* The bytes of a payload. */
 const uint8_t *backend_payload(const struct daemon *, payload_t, size_t *ret_size_bytes);
+/* The descriptors that it claims, which stay its own. */
+const int *backend_payload_fds(const struct daemon *, payload_t, uint32_t *ret_n);
 /* Whatever the core answers to this request, the client gets this error (a whole value, copied). */
 int backend_overrule(struct daemon *, struct core_request, const uint8_t *error, size_t size_bytes);
 /* The connection is gone. */

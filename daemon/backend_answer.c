@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/answer_value.h"
 #include "daemon/backend_private.h"
 #include "daemon/connection.h"
 #include "daemon/daemon.h"
@@ -103,16 +104,9 @@ void backend_answer_result(void *ctx, struct core_request request, payload_t res
 {
         struct daemon *daemon = ctx;
         struct connection *connection = peer(daemon, request);
-        struct packer packer;
-        size_t size_bytes;
 
-        if (!connection)
-                return;
-        const uint8_t *data = backend_payload(daemon, result, &size_bytes);
-        connection_message_begin(connection, &packer);
-        pack_response(&packer, request.msgid);
-        pack_raw(&packer, data, size_bytes);
-        connection_message_end(connection, &packer);
+        if (connection)
+                answer_value(daemon, connection, request.msgid, result);
 }
 
 void backend_answer_record(void *ctx, struct core_request request, const struct core_record *failed)

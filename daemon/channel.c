@@ -84,18 +84,41 @@ static void end(struct channel *channel)
         channel->callbacks->on_end(channel);
 }
 
+/* Those that the message claims are at hand. */
+static bool claim_descriptors(struct channel *channel, size_t size_bytes)
+{
+        uint32_t n = channel->scan.n_descriptors;
+        uint64_t message_end = channel->stream_at - (buffer_size(&channel->input) - size_bytes);
+
+        if (n == 0 && channel->fds.n == 0)
+                return true;
+        if (!channel->takes_descriptors || n > LIMIT_DESCRIPTORS ||
+            !fd_queue_take(&channel->fds, n, channel->message_fds))
+                return false;
+        channel->n_message_fds = n;
+        return !fd_queue_left_over(&channel->fds, message_end);
+}
+
+static void close_claimed(struct channel *channel)
+{
+        while (channel->n_message_fds > 0) {
+                int fd = channel->message_fds[--channel->n_message_fds];
+                if (fd >= 0)
+                        channel->fds.close_fd(fd);
+        }
+}
+
 /* One whole message of `size_bytes` at the input's beginning. */
 static const char *take_message(struct channel *channel, size_t size_bytes)
 {
         struct envelope envelope;
-        const char *why;
+        const char *why = "it sent descriptors that do not belong to a message";
 
-        if (channel->scan.n_descriptors > 0 || channel->fds.n > 0)
-                return "it sent a descriptor";
-        if (envelope_parse(&envelope, buffer_at(&channel->input), size_bytes, &why) < 0)
-                return why;
-        /* cppcheck-suppress returnDanglingLifetime ; what comes back is a literal */
-        return channel->callbacks->on_message(channel, &envelope);
+        if (claim_descriptors(channel, size_bytes) &&
+            envelope_parse(&envelope, buffer_at(&channel->input), size_bytes, &why) == 0)
+                why = channel->callbacks->on_message(channel, &envelope);
+        close_claimed(channel);
+        return why;
 }
 
 static void flush_later(struct channel *channel)

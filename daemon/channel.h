@@ -49,6 +49,9 @@ struct channel {
         struct scan scan;
         uint64_t stream_at; /* bytes received in all */
         struct fd_queue fds;
+        bool takes_descriptors;             /* false: who sends one is bad */
+        int message_fds[LIMIT_DESCRIPTORS]; /* of the message at hand; who takes one puts -1 in its place */
+        uint32_t n_message_fds;
         struct output output;
         TAILQ_ENTRY(channel) link; /* *flush */
 };

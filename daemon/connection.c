@@ -36,14 +36,14 @@ void connection_message_begin(struct connection *c, struct packer *p)
 }
 
 /* Of a task it leaves with all else that its channel is given. */
-static int end_message(struct connection *c, struct packer *p, int fd)
+static int end_message(struct connection *c, struct packer *p, const int *fds, uint32_t n_fds,
+                       uint64_t values_bytes)
 {
-        uint32_t n_fds = fd < 0 ? 0 : 1;
         int r;
 
         if (c->channel != NULL) {
                 size_t size_bytes = output_size(&c->channel->output) - p->start;
-                r = channel_message_end(c->channel, p, &fd, n_fds);
+                r = channel_message_end(c->channel, p, fds, n_fds);
                 c->owed_bytes += r == 0 ? size_bytes : 0;
                 return r;
         }
@@ -53,7 +53,8 @@ static int end_message(struct connection *c, struct packer *p, int fd)
                 return n_fds > 0 ? -EPIPE : 0;
         }
         if (r == 0)
-                r = output_mark(&c->output, output_size(&c->output) - p->start, &fd, n_fds);
+                r = output_mark_values(&c->output, output_size(&c->output) - p->start, fds, n_fds,
+                                       values_bytes);
         if (r < 0)
                 buffer_truncate(&c->output.bytes, p->start);
         return r;
@@ -61,7 +62,7 @@ static int end_message(struct connection *c, struct packer *p, int fd)
 
 int connection_message_end(struct connection *c, struct packer *p)
 {
-        return connection_message_end_with(c, p, -1);
+        return connection_message_end_with(c, p, NULL, 0, 0);
 }
 
 static int tell_fds(struct connection *c, uint32_t n)
@@ -77,12 +78,19 @@ int connection_admit_descriptor(struct connection *c)
         return tell_fds(c, c->unsent_fds + 1);
 }
 
-int connection_message_end_with(struct connection *c, struct packer *p, int fd)
+void connection_break(struct connection *c)
 {
-        int r = end_message(c, p, fd);
+        c->broken = true;
+        connection_flush_later(c);
+}
 
-        if (r < 0 && fd >= 0)
-                close(fd);
+int connection_message_end_with(struct connection *c, struct packer *p, const int *fds, uint32_t n_fds,
+                                uint64_t values_bytes)
+{
+        int r = end_message(c, p, fds, n_fds, values_bytes);
+
+        for (uint32_t i = 0; r < 0 && i < n_fds; i++)
+                closer_close(fds[i]);
 
         if (r == -ENOMEM)
                 c->broken = true; /* not closed here: the core may be in the middle of something */
@@ -186,7 +194,7 @@ void connection_update_events(struct connection *c)
                 return;
         blocked = !c->closing && core_connection_blocked(c->owner->daemon->core, c->index);
         set_event(&c->read_event, !c->closing && !c->half_closed && !c->unread && !blocked);
-        set_event(&c->write_event, c->half_closed || output_size(&c->output) > 0);
+        set_event(&c->write_event, c->half_closed || output_waiting(&c->output) > 0);
 }
 
 static bool hung_up(const struct connection *c)
@@ -207,7 +215,7 @@ void connection_on_writable(int fd, short events, void *arg)
                 connection_flush_later(c);
 }
 
-void connection_tell_output(struct connection *c, size_t left)
+void connection_tell_output(struct connection *c, uint64_t left)
 {
         struct daemon *daemon = c->owner->daemon;
         bool blocked = core_connection_blocked(daemon->core, c->index);
@@ -228,7 +236,7 @@ void connection_tell_output(struct connection *c, size_t left)
 }
 
 /* Notes since when its output stands still. */
-static void note_progress(struct connection *c, bool moved, size_t left)
+static void note_progress(struct connection *c, bool moved, uint64_t left)
 {
         struct daemon *daemon = c->owner->daemon;
 
@@ -244,7 +252,7 @@ static void note_progress(struct connection *c, bool moved, size_t left)
 /* Nothing more can come of it: all is said, and all answers are out. */
 static bool is_done(const struct connection *c)
 {
-        if (output_size(&c->output) > 0)
+        if (output_waiting(&c->output) > 0)
                 return false;
         if (c->closing)
                 return true;
@@ -255,7 +263,7 @@ static bool is_done(const struct connection *c)
 static void flush_one(struct connection *c)
 {
         static struct log_limit limit;
-        size_t before = output_size(&c->output), left;
+        uint64_t before = output_waiting(&c->output), left;
 
         if (c->channel != NULL) {
                 c->channel->callbacks->on_bad(c->channel, "there is no memory for an answer to it");
@@ -271,7 +279,7 @@ static void flush_one(struct connection *c)
                 connection_close(c); /* the peer is gone: no news */
                 return;
         }
-        left = output_size(&c->output);
+        left = output_waiting(&c->output);
         note_progress(c, left < before, left);
         buffer_trim(&c->output.bytes, 0);
         if (c->announced)

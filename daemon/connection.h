@@ -60,6 +60,7 @@ struct connection {
         uint64_t stream_at; /* bytes received in all */
         struct fd_queue fds;
         struct output output;                /* a client's */
+        uint64_t relayed_bytes;              /* in memfds, since all that was sent had been read */
         uint32_t unsent_fds;                 /* of answers to it, as the core was told */
         uint64_t owed_bytes;                 /* a task's: at most so much of its channel's output is for it */
         uint64_t charged_input, told_output; /* what the core was last told */
@@ -107,9 +108,12 @@ void connection_message_begin(struct connection *, struct packer *);
 int connection_message_end(struct connection *, struct packer *);
 /* Whether one more descriptor may be on its way to the peer: 0, or CORE_QUOTA. */
 int connection_admit_descriptor(struct connection *);
-/* The same as connection_message_end(), with a descriptor that rides with it, the output's from here on (-1:
- * none). */
-int connection_message_end_with(struct connection *, struct packer *, int fd);
+/* The same as connection_message_end(), with descriptors that ride with it, the output's from here on; those
+ * that are values in memfds have so many bytes in all, which wait as the message does. */
+int connection_message_end_with(struct connection *, struct packer *, const int *fds, uint32_t n_fds,
+                                uint64_t values_bytes);
+/* The answer cannot be given whole: the connection is closed at the loop's end, for it would miss it. */
+void connection_break(struct connection *);
 
 /* Where it is packed. */
 static inline struct output *connection_output(struct connection *c)

@@ -144,7 +144,7 @@ static bool may_go_on(const struct connection *c)
         const struct daemon *daemon = c->owner->daemon;
 
         return !c->closing && !c->closed && !core_connection_blocked(daemon->core, c->index) &&
-               output_size(&c->output) <= daemon->config->output_limit_bytes;
+               output_waiting(&c->output) <= daemon->config->output_limit_bytes;
 }
 
 /* What there is of an unfinished message is charged; without room the rest is passed over. */

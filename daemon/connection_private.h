@@ -34,7 +34,7 @@ void connection_on_writable(int fd, short events, void *arg);
 /* Puts it on the list of those that connections_flush() looks at. */
 void connection_flush_later(struct connection *);
 /* Tells the core how much of its output is left; when that ends a block, what waits goes on. */
-void connection_tell_output(struct connection *, size_t left);
+void connection_tell_output(struct connection *, uint64_t left);
 /* Sets the events by what the connection is at. */
 void connection_update_events(struct connection *);
 /* Ends it: notification `error`, what waits is sent, then it is closed. The core hears of its end now. */

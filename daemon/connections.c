@@ -210,7 +210,7 @@ bool connections_have_output(const struct connections *cs)
         const struct connection *c;
 
         TAILQ_FOREACH (c, &cs->open, link)
-                if (output_size(&c->output) > 0)
+                if (output_waiting(&c->output) > 0)
                         return true;
         return false;
 }

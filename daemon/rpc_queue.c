@@ -119,7 +119,7 @@ static void answer_pipe(struct rpc_call *call, unsigned end, int fd)
         pack_uint(&packer, end);
         pack_str(&packer, "pipe");
         pack_fd(&packer);
-        connection_message_end_with(call->connection, &packer, fd);
+        connection_message_end_with(call->connection, &packer, &fd, 1, 0);
 }
 
 /* The first one's end is his at once; the other one waits here. */

@@ -65,10 +65,10 @@ int rpc_answer_object(struct daemon *daemon, struct core_request request, const 
         if (fd >= 0) {
                 pack_str(&packer, "object");
                 pack_descriptor(&packer, DESCRIPTOR_SHARED,
-                                    memory_size_bytes((unsigned)object->values[PROPERTY_TYPE],
-                                                      object->values[PROPERTY_LENGTH]));
+                                memory_size_bytes((unsigned)object->values[PROPERTY_TYPE],
+                                                  object->values[PROPERTY_LENGTH]));
         }
-        connection_message_end_with(connection, &packer, fd);
+        connection_message_end_with(connection, &packer, &fd, fd >= 0 ? 1 : 0, 0);
         return 0;
 }
 

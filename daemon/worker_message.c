@@ -24,6 +24,7 @@
 #include "daemon/zygote.h"
 #include "proto/methods.h"
 #include "proto/options.h"
+#include "proto/sealed.h"
 
 #define REQUESTS_A_TURN 64
 #define REFUSED_MOST    8 /* lines that one hello is worth */
@@ -49,7 +50,7 @@ static const char *verdict(int r)
                        : NULL;
 }
 
-/* One whole value becomes what is at hand (PAYLOAD_CURRENT). */
+/* One whole value without descriptors becomes what is at hand (PAYLOAD_CURRENT). */
 static int take_value(struct daemon *daemon, struct reader *reader, struct core_result *ret)
 {
         const uint8_t *data;
@@ -57,9 +58,33 @@ static int take_value(struct daemon *daemon, struct reader *reader, struct core_
         int r = reader_skip(reader, &data, &size_bytes, NULL);
         if (r < 0)
                 return r;
-        backend_at_hand(daemon, data, size_bytes);
+        backend_at_hand(daemon, data, size_bytes, NULL, 0);
         ret->size_bytes = size_bytes;
         return 0;
+}
+
+/* The same of a result, whose large values came in memfds. NULL, or why it is bad. */
+static const char *take_result(struct worker *worker, struct reader *reader, struct core_result *ret)
+{
+        const struct channel *channel = &worker->channel;
+        uint64_t values_bytes = 0;
+        const uint8_t *data;
+        size_t size_bytes;
+
+        if (reader_skip(reader, &data, &size_bytes, NULL) < 0)
+                return NO_SENSE;
+        if (channel->n_message_fds > 0) {
+                const char *why = sealed_check(data, size_bytes, channel->message_fds, channel->n_message_fds,
+                                               1u << DESCRIPTOR_VALUE, &values_bytes);
+                if (why)
+                        return why;
+        }
+        if (values_bytes > LIMIT_SEALED_BYTES)
+                return "its result is too large";
+        backend_at_hand(worker->owner->daemon, data, size_bytes, channel->message_fds,
+                        channel->n_message_fds);
+        ret->size_bytes = size_bytes + values_bytes;
+        return NULL;
 }
 
 static const char *on_result(struct worker *worker, const struct envelope *envelope)
@@ -71,8 +96,11 @@ static const char *on_result(struct worker *worker, const struct envelope *envel
         uint64_t task;
 
         if (reader_array(&reader, &n) < 0 || n != 3 || reader_uint(&reader, &task) < 0 ||
-            uint32_next(&reader, &attempt) < 0 || take_value(daemon, &reader, &result) < 0)
+            uint32_next(&reader, &attempt) < 0)
                 return "an answer is not [task, attempt, result]";
+        const char *why = take_result(worker, &reader, &result);
+        if (why)
+                return why;
         task_log_output_ends(worker);
         return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
                                           &result, daemon->now));
@@ -338,8 +366,13 @@ static const char *dispatch(struct worker *worker, const struct envelope *envelo
                 return "its first message is no hello";
         if (envelope->type == ENVELOPE_RESPONSE) {
                 struct reader error = envelope->error;
-                return reader_nil(&error) ? on_result(worker, envelope) : on_failure(worker, envelope);
+                if (reader_nil(&error))
+                        return on_result(worker, envelope);
         }
+        if (worker->channel.n_message_fds > 0)
+                return "it sent a descriptor that is no value of a result";
+        if (envelope->type == ENVELOPE_RESPONSE)
+                return on_failure(worker, envelope);
         if (envelope->type == ENVELOPE_REQUEST)
                 return on_request(worker, envelope);
         if (is("item", envelope->method, envelope->method_size_bytes))
@@ -357,6 +390,6 @@ const char *worker_on_message(struct worker *worker, const struct envelope *enve
         workers->speaking = worker;
         const char *why = dispatch(worker, envelope);
         workers->speaking = NULL;
-        backend_at_hand(workers->daemon, NULL, 0);
+        backend_at_hand(workers->daemon, NULL, 0, NULL, 0);
         return why;
 }

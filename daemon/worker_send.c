@@ -24,21 +24,6 @@
 #define FLAG_WANT_STREAMS 1u
 #define FLAG_WANT_STDERR  2u
 
-/* The descriptors stay with the payload, which may be sent again: the message gets copies. */
-static int copy_fds(const int *fds, uint32_t n, int *ret)
-{
-        for (uint32_t i = 0; i < n; i++) {
-                ret[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-                if (ret[i] < 0) {
-                        int r = -errno;
-                        while (i-- > 0)
-                                close(ret[i]);
-                        return r;
-                }
-        }
-        return 0;
-}
-
 static void pack_args(struct packer *packer, struct payload_table *payloads,
                       const struct core_dispatch *dispatch, const int **ret_fds, uint32_t *ret_n_fds)
 {
@@ -79,7 +64,8 @@ static int pack_dispatch(struct worker *worker, const struct core_dispatch *disp
         if (dispatch->is_chunk)
                 pack_uint(&packer, dispatch->first);
         assert(n_fds <= LIMIT_DESCRIPTORS);
-        int r = copy_fds(fds, n_fds, copies);
+        /* They stay with the payload, which may be sent again. */
+        int r = fds_duplicate(fds, n_fds, copies);
         if (r < 0) {
                 buffer_truncate(&worker->channel.output.bytes, packer.start);
                 return r;

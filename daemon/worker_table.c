@@ -87,6 +87,7 @@ static int channel_pair(struct worker *worker, int *ret_peer)
                 close(pair[1]);
                 return r;
         }
+        worker->channel.takes_descriptors = true;
         *ret_peer = pair[1];
         return 0;
 }

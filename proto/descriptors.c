@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -138,4 +139,18 @@ void fd_queue_deinit(struct fd_queue *q)
         free(q->items);
         q->items = NULL;
         q->n = q->capacity = 0;
+}
+
+int fds_duplicate(const int *fds, uint32_t n, int *ret)
+{
+        for (uint32_t i = 0; i < n; i++) {
+                ret[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+                if (ret[i] < 0) {
+                        int r = -errno;
+                        while (i-- > 0)
+                                close(ret[i]);
+                        return r;
+                }
+        }
+        return 0;
 }

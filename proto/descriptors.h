@@ -48,6 +48,8 @@ enum receive_result {
 struct ucred;
 int fds_receive(int fd, struct buffer *b, uint64_t *stream_at, struct fd_queue *queue, size_t *ret,
                 struct ucred *ret_ucred);
+/* Duplicates of all of them, or -errno and none. */
+int fds_duplicate(const int *fds, uint32_t n, int *ret);
 /* Takes the n oldest into ret; false: there are fewer (nothing taken). */
 bool fd_queue_take(struct fd_queue *q, uint32_t n, int *ret);
 /* The same for a message that is taken ahead of others, which claim the `n_before` oldest. */
@@ -62,22 +64,31 @@ void fd_queue_deinit(struct fd_queue *q);
 struct output {
         struct buffer bytes;
         uint64_t sent;                    /* position in the stream of bytes.begin */
+        uint64_t beside_bytes;            /* that marks hold: files to be sent, and values that ride along */
         STAILQ_HEAD(, output_mark) marks; /* in order of position */
         void (*close_fd)(int fd);         /* for what was sent (a close may block); NULL: close(2) */
 };
 struct output_mark {
         STAILQ_ENTRY(output_mark) link; /* output.marks */
         uint64_t at, end;               /* positions of the message's first byte and behind its last one */
+        uint64_t beside_bytes;
+        bool is_file;       /* the content of fds[0] is sent at `at` … */
+        uint64_t file_sent; /* … of which so much is gone */
         uint32_t n_fds;
         int fds[];
 };
 
 void output_init(struct output *o);
 void output_deinit(struct output *o);
-/* Bytes that wait. */
+/* Bytes that wait in the buffer, which positions count. */
 static inline size_t output_size(const struct output *o)
 {
         return buffer_size(&o->bytes);
+}
+/* Bytes that wait in all, what lies in descriptors too. */
+static inline uint64_t output_waiting(const struct output *o)
+{
+        return buffer_size(&o->bytes) + o->beside_bytes;
 }
 /* Descriptors that wait. */
 uint32_t output_fds(const struct output *o);
@@ -85,6 +96,12 @@ uint32_t output_fds(const struct output *o);
  * (at most LIMIT_DESCRIPTORS; none: no mark). To be said before any of it is flushed. On success they belong
  * to the output; -ENOMEM: they stay the caller's. */
 int output_mark(struct output *o, size_t message_bytes, const int *fds, uint32_t n_fds);
+/* The same for descriptors that are values in memfds, of so many bytes in all. */
+int output_mark_values(struct output *o, size_t message_bytes, const int *fds, uint32_t n_fds,
+                       uint64_t values_bytes);
+/* The content of a sealed memfd of that size (> 0) is sent where the buffer ends now. On success the
+ * descriptor belongs to the output; -ENOMEM: it stays the caller's. */
+int output_file(struct output *o, int fd, uint64_t size_bytes);
 /* Sends what can be sent without blocking (MSG_NOSIGNAL). 0: all gone; 1: something is left (wait until
  * writable); -errno: the connection is lost. */
 int output_flush(struct output *o, int fd);

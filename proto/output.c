@@ -17,15 +17,19 @@ void output_init(struct output *o)
 {
         o->bytes = BUFFER_INIT;
         o->sent = 0;
+        o->beside_bytes = 0;
         o->close_fd = NULL;
         STAILQ_INIT(&o->marks);
 }
+
+#define PIECE_BYTES (64u << 10)
 
 static void output_drop_mark(struct output *o)
 {
         struct output_mark *mark = STAILQ_FIRST(&o->marks);
 
         STAILQ_REMOVE_HEAD(&o->marks, link);
+        o->beside_bytes -= mark->beside_bytes;
         for (uint32_t i = 0; i < mark->n_fds; i++) {
                 if (o->close_fd != NULL)
                         o->close_fd(mark->fds[i]);
@@ -52,23 +56,46 @@ uint32_t output_fds(const struct output *o)
         return n;
 }
 
-int output_mark(struct output *o, size_t message_bytes, const int *fds, uint32_t n_fds)
+static int output_add_mark(struct output *o, const struct output_mark *its, const int *fds)
 {
-        struct output_mark *mark;
+        struct output_mark *mark = malloc(sizeof *mark + its->n_fds * sizeof *fds);
+
+        if (mark == NULL)
+                return -ENOMEM;
+        *mark = *its;
+        memcpy(mark->fds, fds, its->n_fds * sizeof *fds);
+        o->beside_bytes += mark->beside_bytes;
+        STAILQ_INSERT_TAIL(&o->marks, mark, link);
+        return 0;
+}
+
+int output_mark_values(struct output *o, size_t message_bytes, const int *fds, uint32_t n_fds,
+                       uint64_t values_bytes)
+{
+        struct output_mark mark = {
+                .end = o->sent + output_size(o), .beside_bytes = values_bytes, .n_fds = n_fds};
 
         if (n_fds == 0)
                 return 0;
         assert(n_fds <= LIMIT_DESCRIPTORS);
         assert(message_bytes > 0 && message_bytes <= output_size(o));
-        mark = malloc(sizeof *mark + n_fds * sizeof *fds);
-        if (mark == NULL)
-                return -ENOMEM;
-        mark->end = o->sent + output_size(o);
-        mark->at = mark->end - message_bytes;
-        mark->n_fds = n_fds;
-        memcpy(mark->fds, fds, n_fds * sizeof *fds);
-        STAILQ_INSERT_TAIL(&o->marks, mark, link);
-        return 0;
+        mark.at = mark.end - message_bytes;
+        return output_add_mark(o, &mark, fds);
+}
+
+int output_mark(struct output *o, size_t message_bytes, const int *fds, uint32_t n_fds)
+{
+        return output_mark_values(o, message_bytes, fds, n_fds, 0);
+}
+
+int output_file(struct output *o, int fd, uint64_t size_bytes)
+{
+        uint64_t at = o->sent + output_size(o);
+        const struct output_mark mark = {
+                .at = at, .end = at, .beside_bytes = size_bytes, .is_file = true, .n_fds = 1};
+
+        assert(size_bytes > 0);
+        return output_add_mark(o, &mark, &fd);
 }
 
 static ssize_t send_with_descriptors(int fd, const void *data, size_t size_bytes,
@@ -91,10 +118,37 @@ static ssize_t send_with_descriptors(int fd, const void *data, size_t size_bytes
         return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* One piece of the file's content. As output_flush(). */
+static int output_send_file(struct output *o, struct output_mark *mark, int fd)
+{
+        char piece[PIECE_BYTES];
+        ssize_t n = pread(mark->fds[0], piece, sizeof piece, (off_t)mark->file_sent), sent;
+
+        if (n <= 0)
+                return n < 0 ? -errno : -EIO;
+        sent = send(fd, piece, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EINTR)
+                return 0;
+        if (sent < 0)
+                return errno == EAGAIN ? 1 : -errno;
+        mark->file_sent += (uint64_t)sent;
+        mark->beside_bytes -= (uint64_t)sent;
+        o->beside_bytes -= (uint64_t)sent;
+        if (mark->beside_bytes == 0)
+                output_drop_mark(o);
+        return sent < n;
+}
+
 int output_flush(struct output *o, int fd)
 {
-        while (output_size(o) > 0) {
-                const struct output_mark *mark = STAILQ_FIRST(&o->marks);
+        while (output_waiting(o) > 0) {
+                struct output_mark *mark = STAILQ_FIRST(&o->marks);
+                if (mark != NULL && mark->is_file && mark->at == o->sent) {
+                        int r = output_send_file(o, mark, fd);
+                        if (r != 0)
+                                return r;
+                        continue;
+                }
                 bool with_descriptors = mark != NULL && mark->at == o->sent;
                 size_t size_bytes = output_size(o);
                 ssize_t sent;
