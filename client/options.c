@@ -5,6 +5,8 @@
  */
 #include "client/options.h"
 
+#include "proto/reader.h"
+
 #include <errno.h>
 
 /* w NULL: only counts. */
@@ -126,4 +128,21 @@ void options_write(struct ganger_writer *w, const struct ganger_options *options
                 return;
         pack_map(&w->packer, count.n);
         pairs_walk(&write, options, feed);
+}
+
+bool options_have_key(const struct ganger_options *options)
+{
+        struct reader reader = reader_over(options->more, options->more_size_bytes);
+        const char *name;
+        size_t size_bytes;
+
+        for (unsigned i = 0; i < options->n_more; i++) {
+                if (reader_str(&reader, &name, &size_bytes) < 0)
+                        return false;
+                if (size_bytes == 3 && memcmp(name, "key", 3) == 0)
+                        return true;
+                if (reader_skip(&reader, NULL, NULL, NULL) < 0)
+                        return false;
+        }
+        return false;
 }

@@ -12,6 +12,8 @@
  * gives the defaults. -EINVAL: not initialised; -E2BIG: a newer struct that asks for what this library does
  * not know. */
 int options_import(struct ganger_options *ret, const struct ganger_options *);
+/* Whether the further pairs have a `key`. */
+bool options_have_key(const struct ganger_options *);
 /* Writes the map of what is set as the last of a request's parameters, `feed` among it if asked for. Nothing
  * is written when nothing is set: options_are_default() tells before, since the array's header counts it. */
 bool options_are_default(const struct ganger_options *);

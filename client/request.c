@@ -202,7 +202,7 @@ int request_start_task(struct ganger *g, const char *method, const struct ganger
                 return r;
         pack_array(&m.writer.packer, options_are_default(&options) ? 2 : 3);
         pack_str(&m.writer.packer, function);
-        m.writer.large_beside = options.key == NULL; /* with a key arguments are compared as bytes */
+        m.writer.large_beside = !options_have_key(&options); /* such arguments are compared as bytes */
         writer_format_array(&m.writer, format, list);
         m.writer.large_beside = false;
         options_write(&m.writer, &options, false);

@@ -2,9 +2,7 @@
 #include "daemon/answer_value.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdbool.h>
-#include <sys/ioctl.h>
 
 #include "daemon/backend.h"
 #include "daemon/closer.h"
@@ -15,9 +13,6 @@
 #include "proto/pack.h"
 #include "proto/reader.h"
 #include "proto/sealed.h"
-
-/* What a peer may leave unread in memfds: his account does not see any more what was sent. */
-#define UNREAD_BYTES (256u << 20)
 
 struct value_parts {
         const uint8_t *data;
@@ -40,28 +35,15 @@ static uint64_t count_values(const struct value_parts *parts)
         return sum;
 }
 
-static bool may_relay(struct connection *c, const struct value_parts *parts)
-{
-        int unread = 0;
-
-        if (!c->takes_descriptors)
-                return false;
-        if (c->channel)
-                return true;
-        if (ioctl(c->fd, SIOCOUTQ, &unread) == 0 && unread == 0 && output_waiting(&c->output) == 0)
-                c->relayed_bytes = 0;
-        return c->relayed_bytes + parts->values_bytes <= UNREAD_BYTES;
-}
-
 /* False: nothing was packed. */
 static bool relay(struct connection *c, struct packer *packer, const struct value_parts *parts)
 {
         int copies[LIMIT_DESCRIPTORS];
 
-        if (!may_relay(c, parts) || fds_duplicate(parts->fds, parts->n_fds, copies) < 0)
+        if (!c->takes_descriptors || fds_duplicate(parts->fds, parts->n_fds, copies) < 0)
                 return false;
         pack_raw(packer, parts->data, parts->size_bytes);
-        c->relayed_bytes += parts->values_bytes;
+        c->pinned.bytes += c->channel ? 0 : parts->values_bytes;
         connection_message_end_with(c, packer, copies, parts->n_fds, parts->values_bytes);
         return true;
 }

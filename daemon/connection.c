@@ -161,6 +161,7 @@ void connection_close(struct connection *c)
         if (c->flush_listed)
                 TAILQ_REMOVE(&cs->flush, c, flush_link);
         c->flush_listed = false;
+        connection_forget_unread(c);
         event_del(&c->read_event);
         event_del(&c->write_event);
         say_closed(c);
@@ -283,7 +284,7 @@ static void flush_one(struct connection *c)
         note_progress(c, left < before, left);
         buffer_trim(&c->output.bytes, 0);
         if (c->announced)
-                connection_tell_output(c, left);
+                connection_tell_output(c, connection_pending_bytes(c));
         if (is_done(c)) {
                 connection_close(c);
                 return;

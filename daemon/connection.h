@@ -29,6 +29,15 @@ struct connections;
 struct daemon;
 struct rights;
 
+/* What a peer that takes descriptors has not read yet pins memory as output that waits does: it is charged
+ * until the socket holds nothing unread; connection_unread.c. */
+struct pinned {
+        uint64_t bytes; /* in memfds, given to it since all that was sent had been read */
+        int64_t look_at, pause;
+        bool listed;
+        TAILQ_ENTRY(connection) link; /* connections.pinned */
+};
+
 struct connection {
         struct connections *owner;
         uint32_t index;          /* the core's number for it */
@@ -60,7 +69,7 @@ struct connection {
         uint64_t stream_at; /* bytes received in all */
         struct fd_queue fds;
         struct output output;                /* a client's */
-        uint64_t relayed_bytes;              /* in memfds, since all that was sent had been read */
+        struct pinned pinned;                /* values in memfds that it was sent */
         uint32_t unsent_fds;                 /* of answers to it, as the core was told */
         uint64_t owed_bytes;                 /* a task's: at most so much of its channel's output is for it */
         uint64_t charged_input, told_output; /* what the core was last told */

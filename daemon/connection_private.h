@@ -17,7 +17,8 @@ struct connections {
         void *userdata;
         struct identity_rules rules;
         struct connection_list open, graveyard;
-        struct connection_list flush; /* by flush_link: something may be to be sent, or to be closed */
+        struct connection_list flush;  /* by flush_link: something may be to be sent, or to be closed */
+        struct connection_list pinned; /* by pinned.link */
         struct connection **by_index;
         uint32_t n_indices, n, n_tasks; /* n_tasks: of the n, those of tasks */
         int64_t next_expiry;            /* no deadline lies before it; CORE_NEVER: none at all */
@@ -35,6 +36,12 @@ void connection_on_writable(int fd, short events, void *arg);
 void connection_flush_later(struct connection *);
 /* Tells the core how much of its output is left; when that ends a block, what waits goes on. */
 void connection_tell_output(struct connection *, uint64_t left);
+/* What waits for the peer, sent or not: for its account. */
+uint64_t connection_pending_bytes(struct connection *);
+/* It is gone. */
+void connection_forget_unread(struct connection *);
+/* Looks again at those whose time has come; returns when the next one's comes. */
+int64_t connections_look_unread(struct connections *, int64_t now);
 /* Sets the events by what the connection is at. */
 void connection_update_events(struct connection *);
 /* Ends it: notification `error`, what waits is sent, then it is closed. The core hears of its end now. */

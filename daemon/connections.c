@@ -49,6 +49,7 @@ int connections_new(struct daemon *daemon, const struct connection_callbacks *ca
         TAILQ_INIT(&cs->open);
         TAILQ_INIT(&cs->graveyard);
         TAILQ_INIT(&cs->flush);
+        TAILQ_INIT(&cs->pinned);
         *ret = cs;
         return 0;
 }
@@ -279,8 +280,10 @@ int64_t connections_expire(struct connections *cs, int64_t now)
 {
         struct connection *c, *next;
 
+        int64_t look_at = connections_look_unread(cs, now);
+
         if (now < cs->next_expiry)
-                return cs->next_expiry;
+                return earlier(look_at, cs->next_expiry);
         cs->next_expiry = CORE_NEVER;
         for (c = TAILQ_FIRST(&cs->open); c != NULL; c = next) {
                 next = TAILQ_NEXT(c, link);
@@ -292,5 +295,5 @@ int64_t connections_expire(struct connections *cs, int64_t now)
         /* One look at all of them a second is enough, whatever they do. */
         if (cs->next_expiry < now + CORE_SECOND)
                 cs->next_expiry = now + CORE_SECOND;
-        return cs->next_expiry;
+        return earlier(look_at, cs->next_expiry);
 }

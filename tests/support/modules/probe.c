@@ -45,6 +45,30 @@ static int fds(struct ganger_task *task)
 }
 
 /* [path or descriptor] -> its first bytes; leaves the descriptor open */
+/* Every byte turned over: all that came is read, all that goes is written. */
+static int turned(struct ganger_task *task)
+{
+        struct ganger_value value;
+        int r = ganger_next(task, &value);
+
+        if (r < 0 || value.type != GANGER_BIN)
+                return r < 0 ? r : -EINVAL;
+        char *to = ganger_put_buffer(task, value.size_bytes);
+        if (!to)
+                return ganger_fail(task, "no room");
+        const char *data = value.data;
+        for (size_t i = 0; i < value.size_bytes; i++)
+                to[i] = (char)~data[i];
+        return 0;
+}
+
+/* Fails with all that it got as the detail. */
+static int fail_with(struct ganger_task *task)
+{
+        int r = task->api->put_value(task);
+        return r < 0 ? r : ganger_fail(task, "as it was told to");
+}
+
 static int head(struct ganger_task *task)
 {
         struct ganger_value value;
@@ -251,14 +275,23 @@ static void stop(void *its_state)
 }
 
 static const struct ganger_function functions[] = {
-        {.name = "fds", .run = fds},         {.name = "head", .run = head},
-        {.name = "nothing", .run = nothing}, {.name = "two", .run = two},
-        {.name = "half", .run = half},       {.name = "big", .run = big, .summary = "[size] -> bin"},
-        {.name = "deep", .run = deep},       {.name = "fail", .run = fail},
-        {.name = "silent", .run = silent},   {.name = "news", .run = news},
-        {.name = "strays", .run = strays},   {.name = "loop", .run = loop},
-        {.name = "words", .run = words},     {.name = "state", .run = state},
+        {.name = "fds", .run = fds},
+        {.name = "head", .run = head},
+        {.name = "nothing", .run = nothing},
+        {.name = "two", .run = two},
+        {.name = "half", .run = half},
+        {.name = "big", .run = big, .summary = "[size] -> bin"},
+        {.name = "deep", .run = deep},
+        {.name = "fail", .run = fail},
+        {.name = "silent", .run = silent},
+        {.name = "news", .run = news},
+        {.name = "strays", .run = strays},
+        {.name = "loop", .run = loop},
+        {.name = "words", .run = words},
+        {.name = "state", .run = state},
         {.name = "counted", .run = counted},
+        {.name = "turned", .run = turned},
+        {.name = "fail_with", .run = fail_with},
 };
 
 GANGER_MODULE(.name = "probe", .functions = functions,

@@ -66,7 +66,7 @@ struct job {
         struct ganger *g;
         uint64_t n, next;
         uint64_t n_ok, n_failed, sum;
-        const char *padding;
+        const char *padding, *text;
         size_t padding_bytes;
         bool with_fd;
         uint64_t fail_at, stop_at; /* next_item gives up; on_item does */
@@ -83,6 +83,8 @@ static int next_item(void *userdata, struct ganger_writer *w)
                 return -EXDEV;
         if (job->with_fd)
                 return ganger_write(w, "[uhh]", job->next, 0, 1) < 0 ? -EIO : 1;
+        if (job->text)
+                return ganger_write(w, "[us]", job->next, job->text) < 0 ? -EIO : 1;
         return ganger_write(w, "[uy]", job->next, job->padding, job->padding_bytes) < 0 ? -EIO : 1;
 }
 
@@ -157,13 +159,14 @@ static void test_map_with_descriptors(void **state)
 
 static void test_map_given_up(void **state)
 {
-        static char padding[1 << 20];
+        static char text[1 << 20];
         struct fake_totals totals;
         struct job early = {.n = 100, .fail_at = 5};
         struct job late = {.n = 100000, .fail_at = 50000};
         struct job enough = {.n = 100000, .stop_at = 100};
-        struct job large = {.n = 5, .padding = padding, .padding_bytes = sizeof padding};
+        struct job large = {.n = 5, .text = text};
 
+        memset(text, 't', sizeof text - 1);
         assert_int_equal(run_map(&early, &totals), -EXDEV); /* before anything was sent */
         assert_false(totals.cancelled);
         assert_int_equal(run_map(&late, &totals), -EXDEV);

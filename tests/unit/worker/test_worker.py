@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+import struct
 import unittest
 
 import msgpack
@@ -112,8 +113,11 @@ class Run(Case):
         self.failed("task_failed", "not exactly one value of at most 30 levels", "probe.deep", 31)
 
     def test_result_too_large(self):
-        self.assertEqual(len(self.worker.call("probe.big", 8 << 20)[1]), 8 << 20)
-        self.failed("too_large", "larger than", "probe.big", 64 << 20)
+        self.assertEqual(self.worker.call("probe.big", (256 << 10) - 1)[1], b"x" * ((256 << 10) - 1))
+        for size in (256 << 10, 64 << 20, 1 << 30):  # beside the message
+            value = self.worker.call("probe.big", size)[1]
+            self.assertEqual((value.code, value.data), (71, struct.pack(">BQ", 0, size)))
+        self.failed("too_large", "larger than", "probe.big", (1 << 30) + 1)
         self.failed("too_large", "larger than", "probe.big", 1 << 40)
         self.assertEqual(self.worker.call("probe.big", 3), (None, b"xxx"))
 

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""Values beside the message: sealed memfds both ways, in place for clients that take none, and what is wrong with some."""
+import fcntl
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from gangerd import CLI, Gangerd, eventually, main  # noqa: E402
+from wire import Closed, Refused, descriptor  # noqa: E402
+
+MIB = 1 << 20
+LARGE = 256 << 10
+POOL = {"modules": "probe nest", "exec": "yes"}
+SHRINK, GROW, WRITE, SEAL = fcntl.F_SEAL_SHRINK, fcntl.F_SEAL_GROW, fcntl.F_SEAL_WRITE, fcntl.F_SEAL_SEAL
+ALL = SHRINK | GROW | WRITE | SEAL
+
+
+def memfd(data, seals=ALL):
+    fd = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, len(data))
+    os.pwrite(fd, data, 0)
+    if seals:
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    return fd
+
+
+def content(fd, size):
+    """Of a received value: what it holds, once it is sure that it is sealed and of that size."""
+    try:
+        assert fcntl.fcntl(fd, fcntl.F_GET_SEALS) & ALL == ALL
+        assert os.fstat(fd).st_size == size, (os.fstat(fd).st_size, size)
+        with mmap.mmap(fd, size, prot=mmap.PROT_READ) as mapped:
+            return bytes(mapped)
+    finally:
+        os.close(fd)
+
+
+def turned(data):
+    return bytes(255 - byte for byte in data[:64]), len(data)
+
+
+class LargeValues(unittest.TestCase):
+    def call(self, client, function, data, **options):
+        """With the argument in a memfd; the result, wherever it lies."""
+        fd = memfd(data)
+        msgid = client.start("call", function, [descriptor(0, len(data))], options, fds=[fd])
+        os.close(fd)
+        return self.result(client, msgid)
+
+    @staticmethod
+    def result(client, msgid):
+        value = client.finish(msgid)
+        if msgid not in client.fds:
+            return value
+        fd, = client.fds.pop(msgid)
+        return content(fd, int.from_bytes(value.data[1:], "big"))
+
+    def test_both_ways(self):
+        """64 MiB, through a function that touches all, and through one that hands on what it got"""
+        data = os.urandom(MIB) * 64
+        with Gangerd(pool=POOL) as g, g.connect(descriptors=True) as client:
+            result = self.call(client, "probe.turned", data)
+            self.assertEqual((result[:64], len(result)), turned(data))
+            self.assertEqual(self.call(client, "echo", data), data)
+            self.assertEqual(self.call(client, "probe.turned", b""), b"")
+            eventually(lambda: memfds(g.process.pid) == 0)
+
+    def test_where_it_begins(self):
+        with Gangerd(pool=POOL) as g, g.connect(descriptors=True) as client:
+            self.assertEqual(client.call("probe.big", LARGE - 1), b"x" * (LARGE - 1))
+            msgid = client.start("call", "probe.big", [LARGE], {})
+            self.assertEqual(client.finish(msgid).code, 71)
+            self.assertEqual(content(client.fds.pop(msgid)[0], LARGE), b"x" * LARGE)
+
+    def test_in_place(self):
+        """For a client that takes no descriptors; also one that reads slowly, beside another one that is served"""
+        with Gangerd(pool=POOL) as g, g.connect() as plain, g.connect() as other:
+            self.assertEqual(plain.call("probe.big", 20 * MIB), b"x" * (20 * MIB))
+            before = rss(g.process.pid)
+            msgids = [plain.start("call", "probe.big", [20 * MIB], {}) for _ in range(3)]
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                other.ask("ping")
+            print(f"gangerd's memory with 3 answers of 20 MiB unread: {(rss(g.process.pid) - before) >> 10} KiB more")
+            self.assertLess(rss(g.process.pid) - before, 8 * MIB)
+            for msgid in msgids:
+                self.assertEqual(len(plain.finish(msgid)), 20 * MIB)
+            self.assertEqual(plain.ask("ping"), "pong")
+            with self.assertRaises(Refused) as refused:
+                plain.call("probe.big", 100 * MIB)
+            self.assertEqual(refused.exception.code, "too_large")
+            self.assertIn("take descriptors", str(refused.exception))
+            self.assertEqual(plain.ask("ping"), "pong")
+
+    def test_kept(self):
+        """The result of a submit, asked for more than once, by clients of both kinds"""
+        with Gangerd(pool=POOL) as g, g.connect(descriptors=True) as client, g.connect() as plain:
+            task = client.submit("probe.big", MIB)
+            for _ in range(2):
+                self.assertEqual(self.result(client, client.start("result", task, {"keep": True})), b"x" * MIB)
+                self.assertEqual(plain.ask("result", task, {"keep": True}), b"x" * MIB)
+            self.assertEqual(client.ask("task", task)["result_size"] >= MIB, True)
+            self.assertEqual(plain.ask("result", task), b"x" * MIB)
+            eventually(lambda: memfds(g.process.pid) == 0)
+
+    def test_tried_again(self):
+        """The argument is there for the next attempt too"""
+        with Gangerd(pool=POOL) as g, g.connect(descriptors=True) as client:
+            data = os.urandom(MIB)
+            fd = memfd(data)
+            task = client.ask("submit", "exec", [["/bin/sleep", "0.5"]], {"retries": 1})
+            eventually(lambda: client.ask("task", task)["state"] == "running")
+            msgid = client.start("call", "probe.turned", [descriptor(0, len(data))], {"retries": 2, "delay": 0.2}, fds=[fd])
+            os.close(fd)
+            for worker in client.ask("status")["workers"]:
+                os.kill(worker["pid"], signal.SIGKILL)
+            result = self.result(client, msgid)
+            self.assertEqual((result[:64], len(result)), turned(data))
+            self.assertEqual(client.ask("result", task)["status"], 0)
+
+    def test_failure_with_much(self):
+        """What a failure says holds all of it in place"""
+        with Gangerd(pool=POOL) as g, g.connect(descriptors=True) as client:
+            with self.assertRaises(Refused) as refused:
+                client.call("exec", ["/bin/sh", "-c", "head -c 600000 /dev/zero; exit 3"])
+            self.assertEqual(refused.exception.error["detail"]["stdout"], bytes(600000))
+            with self.assertRaises(Refused) as refused:
+                self.call(client, "probe.fail_with", bytes(600000))
+            self.assertEqual(refused.exception.error["detail"], bytes(600000))
+
+    def test_items(self):
+        """Of a map: items may hold some; their results come in place"""
+        with Gangerd(pool=POOL) as g, g.connect(descriptors=True) as client:
+            datas = [os.urandom(LARGE + n) for n in range(5)]
+            fds = [memfd(data) for data in datas]
+            msgid = client.start("map", "probe.turned", [[descriptor(0, len(data))] for data in datas], {}, fds=fds)
+            for fd in fds:
+                os.close(fd)
+            self.assertEqual(client.finish(msgid)["succeeded"], 5)
+            items = {index: value for batch in client.streamed(msgid, "items") for index, _, value in batch}
+            self.assertEqual([(items[n][:64], len(items[n])) for n in range(5)], [turned(data) for data in datas])
+
+    def test_bad_ones(self):
+        """Unsealed, sealed in part, of another size, no memfd: the connection ends, and says why; no other notices"""
+        with Gangerd(pool=POOL) as g, g.connect() as other:
+            data = os.urandom(LARGE)
+            pipe, file = os.pipe(), tempfile.TemporaryFile()
+            file.write(data)
+            file.flush()
+            cases = [(memfd(data, 0), 0, LARGE), (memfd(data, ALL & ~WRITE), 0, LARGE), (memfd(data, ALL & ~SHRINK), 0, LARGE),
+                     (memfd(data, ALL & ~SEAL), 0, LARGE), (memfd(data), 0, LARGE - 1), (memfd(data), 0, LARGE + 1), (memfd(data), 0, 1 << 63),
+                     (os.dup(pipe[0]), 0, 0), (os.dup(file.fileno()), 0, LARGE), (os.open("/", os.O_RDONLY), 0, LARGE), (memfd(data), 1, LARGE),
+                     (memfd(data), 3, LARGE)]
+            for fd, kind, size in cases:
+                with g.connect(descriptors=True) as client:
+                    client.start("call", "echo", [descriptor(kind, size)], {}, fds=[fd])
+                    os.close(fd)
+                    with self.assertRaises(Closed):
+                        while True:
+                            client.receive()
+                    self.assertEqual([error["code"] for error in client.errors], ["protocol_error"], (kind, size))
+                self.assertEqual(other.ask("ping"), "pong")
+            os.close(pipe[0])
+            os.close(pipe[1])
+            file.close()
+
+    def test_accounts(self):
+        """What lies in memfds counts in user_memory, as arguments and as results, until it is gone"""
+        with Gangerd(daemon={"user_memory": "8M", "max_message": "1M"}, pool={**POOL, "workers": 1}) as g, g.connect(descriptors=True) as client:
+            data = bytes(3 * MIB)
+            holding = client.submit("sleep", 60)
+            fds = [memfd(data) for _ in range(3)]
+            tasks = [client.ask("submit", "echo", [descriptor(0, len(data))], {}, fds=[fd]) for fd in fds[:2]]
+            with self.assertRaises(Refused) as refused:
+                client.ask("submit", "echo", [descriptor(0, len(data))], {}, fds=[fds[2]])
+            self.assertEqual((refused.exception.code, refused.exception.error["what"]), ("quota_exceeded", "user_memory"))
+            client.ask("cancel", [holding])
+            client.ask("wait", tasks, {})
+            self.assertEqual(self.result(client, client.start("result", tasks[0])), data)
+            task = client.ask("submit", "echo", [descriptor(0, len(data))], {}, fds=[fds[2]])
+            self.assertEqual(self.result(client, client.start("result", task)), data)
+            for fd in fds:
+                os.close(fd)
+
+    def test_larger_than_may_be(self):
+        with Gangerd(daemon={"user_memory": "8G", "memory_limit": "8G"}, pool=POOL) as g, g.connect(descriptors=True) as client:
+            fd = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            size = (1 << 30) + 1
+            os.ftruncate(fd, size)  # takes no memory: nobody has written
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, ALL)
+            with self.assertRaises(Refused) as refused:
+                client.ask("call", "echo", [descriptor(0, size)], {}, fds=[fd])
+            os.close(fd)
+            self.assertEqual(refused.exception.code, "too_large")
+            self.assertEqual(client.ask("ping"), "pong")
+
+    def test_left_unread(self):
+        """A client that takes descriptors and reads nothing does not pin memory without bound"""
+        with Gangerd(daemon={"user_memory": "100M"}, pool=POOL) as g, g.connect(descriptors=True) as client, g.connect() as other:
+            msgids = [client.start("call", "probe.big", [64 * MIB], {}) for _ in range(12)]
+
+            def still():
+                before = other.ask("status")["totals"]["succeeded"]
+                time.sleep(0.5)  # what is still must be looked at twice
+                return other.ask("status")["totals"]["succeeded"] == before
+            eventually(still, 30)
+            done = other.ask("status")["totals"]["succeeded"]
+            print(f"with nothing read: {done} of 12 results of 64 MiB made")
+            self.assertLess(done, 12)
+            for msgid in msgids:
+                self.assertEqual(len(self.result(client, msgid)), 64 * MIB)
+
+    def test_command_line(self):
+        """Nobody at a shell sees how it came"""
+        with Gangerd(pool=POOL) as g:
+            def ganger(*words):
+                return subprocess.run([CLI, "--socket", g.socket, *words], capture_output=True, check=True, timeout=60).stdout
+            self.assertEqual(ganger("call", "--raw", "probe.big", "1000000"), b"x" * 1000000)
+            self.assertEqual(ganger("call", "probe.big", "1000000"), b'"' + b"x" * 1000000 + b'"\n')
+            task = ganger("submit", "probe.big", "1000000").decode().strip()
+            self.assertEqual(ganger("result", "--raw", task), b"x" * 1000000)
+
+
+def memfds(pid):
+    """How many the process has open."""
+    n = 0
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            n += os.readlink(f"/proc/{pid}/fd/{fd}").startswith("/memfd:")
+        except FileNotFoundError:
+            pass
+    return n
+
+
+def rss(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * mmap.PAGESIZE
+
+
+if __name__ == "__main__":
+    main()
