@@ -42,6 +42,8 @@ static inline struct reader reply_reader(const struct ganger_reply *reply)
 {
         return reader_over(reply->data, reply->size_bytes);
 }
+/* A copy that lives as long as the reply, with a 0 byte behind it; NULL: no memory. */
+const char *reply_keep(const struct ganger_reply *, const void *data, size_t size_bytes);
 /* Puts the reader on the value of this key of the map that is next: 0, -ENOENT, -EINVAL if it is no map. */
 int reader_find_key(struct reader *, const char *key);
 

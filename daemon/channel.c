@@ -118,6 +118,7 @@ static const char *take_message(struct channel *channel, size_t size_bytes)
             envelope_parse(&envelope, buffer_at(&channel->input), size_bytes, &why) == 0)
                 why = channel->callbacks->on_message(channel, &envelope);
         close_claimed(channel);
+        /* cppcheck-suppress returnDanglingLifetime ; what comes back is a literal */
         return why;
 }
 

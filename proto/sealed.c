@@ -46,7 +46,7 @@ int sealed_finish(int fd, void *address, size_t size_bytes)
 
 int sealed_copy(const void *data, size_t size_bytes, int *ret_fd)
 {
-        void *address;
+        void *address = NULL;
         int fd, r = sealed_new(size_bytes, &fd, &address);
 
         if (r < 0)

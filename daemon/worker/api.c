@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a module calls: struct ganger_api over proto's reader and packer. The arguments are read where they
- * lie in the inbox, the result is written where it is sent from; nothing is copied but what the module
- * copies.
+ * lie, in the inbox or in a memfd; the put functions are in api_put.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,13 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/worker/api_put.h"
 #include "daemon/worker/worker.h"
 #include "proto/descriptors.h"
 
 /* Progress more often than this is of no use to anybody, and a flood to gangerd. */
 #define PROGRESS_PAUSE_NS INT64_C(20000000)
-
-enum { HEAD_BYTES = 9 /* the most that any value but a str or bin takes, and their heads */ };
 
 /* The next of the descriptors that came with it is that of a value which claims one. */
 static int from_descriptor(unsigned kind, uint64_t size_bytes, int fd, struct mapped **mapped,
@@ -38,8 +36,8 @@ static int from_descriptor(unsigned kind, uint64_t size_bytes, int fd, struct ma
         return r;
 }
 
-static int from_value(const struct value *value, const int *fds, uint32_t n_fds, uint32_t *next_fd,
-                      struct mapped **mapped, struct ganger_value *ret)
+int value_from(const struct value *value, const int *fds, uint32_t n_fds, uint32_t *next_fd,
+               struct mapped **mapped, struct ganger_value *ret)
 {
         uint64_t size_bytes;
         unsigned kind;
@@ -95,7 +93,7 @@ static int api_peek(struct ganger_task *task, struct ganger_value *ret)
         struct value value;
         int r = reader_next(&args, &value);
 
-        return r < 0 ? r : from_value(&value, run->fds, run->n_fds, &next_fd, &run->mapped, ret);
+        return r < 0 ? r : value_from(&value, run->fds, run->n_fds, &next_fd, &run->mapped, ret);
 }
 
 static int api_next(struct ganger_task *task, struct ganger_value *ret)
@@ -104,7 +102,7 @@ static int api_next(struct ganger_task *task, struct ganger_value *ret)
         struct value value;
         int r = reader_next(&run->args, &value);
 
-        return r < 0 ? r : from_value(&value, run->fds, run->n_fds, &run->next_fd, &run->mapped, ret);
+        return r < 0 ? r : value_from(&value, run->fds, run->n_fds, &run->next_fd, &run->mapped, ret);
 }
 
 static int api_skip(struct ganger_task *task)
@@ -115,215 +113,6 @@ static int api_skip(struct ganger_task *task)
 
         run->next_fd += n_fds;
         return r;
-}
-
-/* Whether that much more may be put. */
-static int put_begin(struct run *run, size_t size_bytes)
-{
-        if (run->failed)
-                return -EPERM;
-        return run->put == &run->packer ? answer_reserve(run, size_bytes + HEAD_BYTES)
-                                        : request_reserve(run, size_bytes + HEAD_BYTES);
-}
-
-static int api_put_nil(struct ganger_task *task)
-{
-        struct run *run = run_of(task);
-        int r = put_begin(run, 0);
-
-        if (r < 0)
-                return r;
-        pack_nil(run->put);
-        return run->put->error;
-}
-
-static int api_put_bool(struct ganger_task *task, int value)
-{
-        struct run *run = run_of(task);
-        int r = put_begin(run, 0);
-
-        if (r < 0)
-                return r;
-        pack_bool(run->put, value != 0);
-        return run->put->error;
-}
-
-static int api_put_int(struct ganger_task *task, int64_t value)
-{
-        struct run *run = run_of(task);
-        int r = put_begin(run, 0);
-
-        if (r < 0)
-                return r;
-        pack_int(run->put, value);
-        return run->put->error;
-}
-
-static int api_put_uint(struct ganger_task *task, uint64_t value)
-{
-        struct run *run = run_of(task);
-        int r = put_begin(run, 0);
-
-        if (r < 0)
-                return r;
-        pack_uint(run->put, value);
-        return run->put->error;
-}
-
-static int api_put_double(struct ganger_task *task, double value)
-{
-        struct run *run = run_of(task);
-        int r = put_begin(run, 0);
-
-        if (r < 0)
-                return r;
-        pack_double(run->put, value);
-        return run->put->error;
-}
-
-static int api_put_str(struct ganger_task *task, const char *data, size_t size_bytes)
-{
-        struct run *run = run_of(task);
-        int r = put_begin(run, size_bytes);
-
-        if (r < 0)
-                return r;
-        pack_str_n(run->put, data, size_bytes);
-        return run->put->error;
-}
-
-/* Beside the message, if that is worth it and can be. */
-static void *put_part(struct run *run, size_t size_bytes)
-{
-        if (run->failed || run->put != &run->packer || put_begin(run, 0) < 0)
-                return NULL;
-        return answer_put_part(run, size_bytes);
-}
-
-static int put_bin(struct run *run, const void *data, size_t size_bytes)
-{
-        void *part = put_part(run, size_bytes);
-        int r = part ? 0 : put_begin(run, size_bytes);
-
-        if (r < 0)
-                return r;
-        if (part)
-                memcpy(part, data, size_bytes);
-        else
-                pack_bin(run->put, data, size_bytes);
-        return run->put->error;
-}
-
-static int api_put_bin(struct ganger_task *task, const void *data, size_t size_bytes)
-{
-        return put_bin(run_of(task), data, size_bytes);
-}
-
-static int api_put_array(struct ganger_task *task, uint32_t n)
-{
-        struct run *run = run_of(task);
-        int r = put_begin(run, 0);
-
-        if (r < 0)
-                return r;
-        pack_array(run->put, n);
-        return run->put->error;
-}
-
-static int api_put_map(struct ganger_task *task, uint32_t n)
-{
-        struct run *run = run_of(task);
-        int r = put_begin(run, 0);
-
-        if (r < 0)
-                return r;
-        pack_map(run->put, n);
-        return run->put->error;
-}
-
-/* What is read, and the descriptors that its values claim. */
-struct source {
-        struct reader *reader;
-        const int *fds;
-        uint32_t n_fds, *next_fd;
-        struct mapped **mapped;
-};
-
-static int put_raw(struct run *run, const void *data, size_t size_bytes)
-{
-        int r = put_begin(run, size_bytes);
-
-        if (r < 0)
-                return r;
-        pack_raw(run->put, data, size_bytes);
-        return run->put->error;
-}
-
-/* A value in a memfd is handed on as it is where that can be. */
-static int put_claimed(struct run *run, const struct source *source, const struct value *value)
-{
-        struct ganger_value large;
-        uint32_t at = *source->next_fd;
-        int r = from_value(value, source->fds, source->n_fds, source->next_fd, source->mapped, &large);
-
-        if (r < 0)
-                return r;
-        if (large.type != GANGER_BIN) /* neither a result nor a request carries an open file */
-                return -EBADF;
-        if (!run->failed && run->put == &run->packer &&
-            answer_put_sealed(run, source->fds[at], large.size_bytes))
-                return run->put->error;
-        return put_bin(run, large.data, large.size_bytes);
-}
-
-/* Copies the next whole value. */
-static int put_next(struct run *run, const struct source *source)
-{
-        struct reader *reader = source->reader, behind = *reader;
-        const uint8_t *data;
-        size_t size_bytes;
-        uint32_t n_fds;
-        int r = reader_skip(&behind, &data, &size_bytes, &n_fds);
-
-        if (r == 0 && n_fds == 0) {
-                *reader = behind;
-                return put_raw(run, data, size_bytes);
-        }
-        while (r == 0 && reader->at < behind.at) {
-                const uint8_t *at = reader->at;
-                struct value value;
-                r = reader_next(reader, &value);
-                if (r == 0 && value.type == VALUE_EXT && value.ext_type == EXT_DESCRIPTOR)
-                        r = put_claimed(run, source, &value);
-                else if (r == 0)
-                        r = put_raw(run, at, (size_t)(reader->at - at));
-        }
-        return r;
-}
-
-static int api_put_value(struct ganger_task *task)
-{
-        struct run *run = run_of(task);
-        return put_next(run, &(struct source){&run->args, run->fds, run->n_fds, &run->next_fd, &run->mapped});
-}
-
-static void *api_put_buffer(struct ganger_task *task, size_t size_bytes)
-{
-        struct run *run = run_of(task);
-        struct buffer *bytes = run->put->buffer;
-        void *part = put_part(run, size_bytes);
-
-        if (part)
-                return part;
-        if (put_begin(run, size_bytes) < 0)
-                return NULL;
-        msgpack_pack_bin(&run->put->pk, size_bytes);
-        if (run->put->error == 0)
-                run->put->error = buffer_reserve(bytes, size_bytes);
-        if (run->put->error < 0)
-                return NULL;
-        bytes->end += size_bytes;
-        return bytes->data + bytes->end - size_bytes;
 }
 
 static void api_progress(struct ganger_task *task, double done, const char *text)
@@ -426,7 +215,7 @@ static int reply_read(struct run *run, struct reader *reply, uint32_t *next_fd, 
         struct value value;
         int r = reader_next(reply, &value);
 
-        return r < 0 ? r : from_value(&value, message->fds, message->n_fds, next_fd, &run->reply_mapped, ret);
+        return r < 0 ? r : value_from(&value, message->fds, message->n_fds, next_fd, &run->reply_mapped, ret);
 }
 
 static int api_reply_next(struct ganger_task *task, struct ganger_value *ret)
