@@ -195,7 +195,9 @@ static void print_sentence(struct reader record, struct reader error, bool is_ba
                 printf("succeeded");
         else
                 printf("has not ended: it is %.*s", LOOK(state));
-        if (retries > 0 && attempt > 0)
+        if (attempt > retries + 1) /* some were made before this task was submitted */
+                printf(", on its %" PRIu64 "%s attempt", attempt, ordinal_ending(attempt));
+        else if (retries > 0 && attempt > 0)
                 printf(", on its %" PRIu64 "%s of %" PRIu64 " attempts", attempt, ordinal_ending(attempt),
                        retries + 1);
         struct look_text message = look_text(error, "message");
