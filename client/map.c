@@ -322,6 +322,7 @@ static int map_begin(struct map *m, struct message *message, bool last)
 
         if (r < 0)
                 return r;
+        message->method = N_METHODS; /* what of it is sent again is decided here */
         pack_array(packer, with_options ? 3 : 2);
         pack_str(packer, m->function);
         map_write_items(m, &message->writer);
