@@ -38,15 +38,26 @@ struct reconnect {
         int64_t next_try_ms;      /* waiting */
         int64_t next_deadline_ms; /* a request's */
         int64_t pause_ms;         /* the last one; 0: this daemon has answered something */
+        uint64_t n_links;         /* that were up, but the first */
         /* of the connection at hand: */
         uint64_t n_held; /* locks and leased items */
         bool used_objects;
         bool objects_are_stale; /* of one before it */
 };
 
-static bool is_down(const struct ganger *g)
+bool reconnect_is_waiting(const struct ganger *g)
 {
         return g->reconnect != NULL && g->reconnect->state != LINK_UP;
+}
+
+bool reconnect_is_on(const struct ganger *g)
+{
+        return g->reconnect != NULL && g->reconnect->patience_ms != 0;
+}
+
+uint64_t reconnect_link(const struct ganger *g)
+{
+        return g->reconnect != NULL ? g->reconnect->n_links : 0;
 }
 
 static int64_t after_ms(int64_t now_ms, int64_t patience_ms)
@@ -133,7 +144,7 @@ int64_t reconnect_timeout_ms(const struct ganger *g, int64_t timeout_ms)
         const struct reconnect *rc = g->reconnect;
         int64_t at_ms, left_ms;
 
-        if (!is_down(g))
+        if (!reconnect_is_waiting(g))
                 return timeout_ms;
         at_ms = rc->give_up_ms < rc->next_deadline_ms ? rc->give_up_ms : rc->next_deadline_ms;
         if (rc->state == LINK_WAITING && rc->next_try_ms < at_ms)
@@ -209,28 +220,12 @@ int reconnect_on_message(struct message *m, const uint8_t *data, size_t size_byt
         return keep(m, data, size_bytes);
 }
 
-/* Of queue.get: with `ack` each item has a token, without it is nil. */
-static uint64_t leased(struct reader value)
+static void note_held(struct reconnect *rc, int64_t n)
 {
-        uint64_t token;
-        uint32_t n, n_pair;
-
-        if (reader_array(&value, &n) < 0 || n == 0 || reader_array(&value, &n_pair) < 0 || n_pair == 0)
-                return 0;
-        return reader_uint(&value, &token) == 0 ? n : 0;
-}
-
-static void note_held(struct reconnect *rc, enum method method, struct reader value)
-{
-        uint64_t n = 1;
-
-        if (method == METHOD_LOCK_ACQUIRE)
-                rc->n_held++;
-        else if (method == METHOD_QUEUE_GET)
-                rc->n_held += leased(value);
-        else if (method == METHOD_LOCK_RELEASE ||
-                 (method == METHOD_QUEUE_TASK_DONE && reader_uint(&value, &n) == 0))
-                rc->n_held -= n < rc->n_held ? n : rc->n_held;
+        if (n >= 0 || (uint64_t)-n <= rc->n_held)
+                rc->n_held += (uint64_t)n;
+        else
+                rc->n_held = 0; /* an unlinked object's was given back */
 }
 
 static bool is_refused_by_end(struct reader value)
@@ -249,8 +244,8 @@ bool reconnect_on_answer(struct ganger *g, const struct request *request, struct
         if (rc == NULL || connection_is_hello(request))
                 return false;
         if (!is_error)
-                note_held(rc, request->method, value);
-        else if (rc->patience_ms != 0 && kept != NULL && kept->resend == RESEND_TASK && !request->given_up &&
+                note_held(rc, held_by_answer(request->method, value));
+        else if (reconnect_is_on(g) && kept != NULL && kept->resend == RESEND_TASK && !request->given_up &&
                  is_refused_by_end(value)) {
                 kept->n_sent--; /* that was no attempt */
                 return true;
@@ -329,7 +324,7 @@ bool reconnect_begin(struct ganger *g)
         int error = g->failed;
         int64_t now_ms;
 
-        if (rc == NULL || rc->patience_ms == 0 || rc->n_held > 0 || !is_loss(error))
+        if (!reconnect_is_on(g) || rc->n_held > 0 || !is_loss(error))
                 return false;
         now_ms = clock_ms();
         drop_socket(g);
@@ -394,7 +389,7 @@ void reconnect_turn(struct ganger *g)
         struct reconnect *rc = g->reconnect;
         int64_t now_ms;
 
-        if (!is_down(g))
+        if (!reconnect_is_waiting(g))
                 return;
         now_ms = clock_ms();
         if (rc->next_deadline_ms <= now_ms)
@@ -437,12 +432,13 @@ void reconnect_on_hello(struct ganger *g)
         struct request *request, *next, *last;
         int64_t now_ms;
 
-        if (!is_down(g))
+        if (!reconnect_is_waiting(g))
                 return;
         assert(g->reconnect->state == LINK_GREETING);
         now_ms = clock_ms();
         tell_late(g, now_ms);
         g->reconnect->state = LINK_UP;
+        g->reconnect->n_links++;
         /* What callbacks start from here on stands behind the last one, and is sent already. */
         last = TAILQ_LAST(&g->requests.open, request_list);
         for (request = TAILQ_FIRST(&g->requests.open); request != NULL; request = next) {

@@ -14,6 +14,12 @@
 #include "proto/reader.h"
 
 struct reconnect *reconnect_free(struct reconnect *);
+/* Whether the connection will be made anew when it is lost. */
+bool reconnect_is_on(const struct ganger *);
+/* Whether there is no connection for the moment that requests could be sent on. */
+bool reconnect_is_waiting(const struct ganger *);
+/* A number that the connection at hand has alone among this handle's. */
+uint64_t reconnect_link(const struct ganger *);
 /* The connection has failed, g->failed says how. True: it is waited for, and those whose requests are not
  * sent again have been told; false: it stays lost. */
 bool reconnect_begin(struct ganger *);

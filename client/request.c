@@ -237,7 +237,7 @@ int request_start_task(struct ganger *g, const char *method, const struct ganger
         pack_array(&m.writer.packer, options_are_default(&options) ? 2 : 3);
         pack_str(&m.writer.packer, function);
         writer_format_array(&m.writer, format, list);
-        options_write(&m.writer, &options, false);
+        options_write(&m.writer, &options, false, 0);
         return message_end(&m, NULL);
 }
 

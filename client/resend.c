@@ -10,7 +10,6 @@
 
 #include "proto/envelope.h"
 #include "proto/options.h"
-#include "proto/reader.h"
 
 /* What is not named is never sent again: hello is each connection's own; feed, more and cancel_request are
  * about another request of it. */
@@ -72,6 +71,32 @@ static const enum resend resend_table[N_METHODS] = {
 enum resend resend_of(enum method method)
 {
         return method < N_METHODS ? resend_table[method] : RESEND_NEVER;
+}
+
+/* Of queue.get: with `ack` each item has a token, without it is nil. */
+static uint32_t leased(struct reader items)
+{
+        uint64_t token;
+        uint32_t n, n_pair;
+
+        if (reader_array(&items, &n) < 0 || n == 0 || reader_array(&items, &n_pair) < 0 || n_pair == 0)
+                return 0;
+        return reader_uint(&items, &token) == 0 ? n : 0;
+}
+
+int64_t held_by_answer(enum method method, struct reader result)
+{
+        uint64_t n_done;
+
+        if (method == METHOD_LOCK_ACQUIRE)
+                return 1;
+        if (method == METHOD_LOCK_RELEASE)
+                return -1;
+        if (method == METHOD_QUEUE_GET)
+                return leased(result);
+        if (method == METHOD_QUEUE_TASK_DONE && reader_uint(&result, &n_done) == 0 && n_done <= LIMIT_ITEMS)
+                return -(int64_t)n_done;
+        return 0;
 }
 
 /* ---- the parts of a request ---- */

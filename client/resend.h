@@ -12,6 +12,7 @@
 
 #include "client/format.h"
 #include "proto/methods.h"
+#include "proto/reader.h"
 
 enum resend {
         RESEND_NEVER = 0, /* whoever waits is told that the connection was lost; also a method unknown here */
@@ -20,6 +21,9 @@ enum resend {
         RESEND_OBJECT,    /* about a shared object, or held by the connection: never, and it was let go of */
 };
 enum resend resend_of(enum method);
+
+/* How many more locks and leased items a connection holds after this answer, or fewer. */
+int64_t held_by_answer(enum method, struct reader result);
 
 struct kept {
         enum method method;

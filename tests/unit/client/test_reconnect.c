@@ -15,6 +15,7 @@
 
 #include "client/clock.h"
 #include "client/connection.h"
+#include "client/map.h"
 #include "client/reply.h"
 #include "tests/support/open_fds.h"
 #include "tests/unit/client/fake_daemon.h"
@@ -357,6 +358,111 @@ static void test_refused_by_the_end_waits(void **state)
         world_close(&w);
 }
 
+/* ---- maps ---- */
+
+struct items {
+        int n_given, n_ended, seen[8];
+};
+
+static int next_item(void *userdata, struct ganger_writer *w)
+{
+        struct items *items = userdata;
+
+        if (items->n_given == 5)
+                return 0;
+        return ganger_write(w, "[ih]", (int64_t)items->n_given++, 0) < 0 ? -EIO : 1;
+}
+
+static int on_item(void *userdata, uint64_t index, int code, const struct ganger_reply *reply)
+{
+        struct items *items = userdata;
+        int64_t value = -1;
+
+        assert_int_equal(code, 0);
+        assert_int_equal(ganger_read(reply, "i", &value), 0);
+        assert_int_equal(value, index);
+        items->seen[index]++;
+        items->n_ended++;
+        return 0;
+}
+
+static void send_item(struct world *w, uint32_t msgid, uint64_t place, int64_t value)
+{
+        assert_true(fake_send(&w->daemon, "[us[us[[uni]]]]", (uint64_t)2, "stream", (uint64_t)msgid, "items",
+                              place, value));
+}
+
+static void until_ended(struct world *w, struct map *map, const struct items *items, int n)
+{
+        while (items->n_ended < n) {
+                assert_true(turn(w->g) >= 0);
+                assert_int_equal(map_advance(map), 0);
+        }
+        assert_int_equal(items->n_ended, n);
+}
+
+/* Of five items two end with the first daemon, one with the second, and the rest with the third. */
+static void test_map_goes_on_with_the_rest(void **state)
+{
+        int before = open_fds();
+        struct world w = world_open(PATIENCE_MS);
+        struct items items = {0};
+        struct map *map;
+        uint32_t msgid;
+
+        assert_int_equal(map_new(w.g, NULL, "f", next_item, on_item, &items, &map), 0);
+        assert_int_equal(map_advance(map), 0);
+        assert_true(ganger_dispatch(w.g) >= 0);
+        msgid = take(&w, "map", NULL);
+        assert_int_equal(w.daemon.n_message_fds, 5);
+        send_item(&w, msgid, 3, 3);
+        send_item(&w, msgid, 1, 1);
+        until_ended(&w, map, &items, 2);
+        world_restart(&w);
+        assert_int_equal(map_advance(map), 0);
+        assert_true(ganger_dispatch(w.g) >= 0);
+        msgid = take(&w, "map", NULL);
+        assert_int_equal(w.daemon.n_message_fds, 3);
+        send_item(&w, msgid, 1, 2);
+        until_ended(&w, map, &items, 3);
+        world_restart(&w);
+        assert_int_equal(map_advance(map), 0);
+        assert_true(ganger_dispatch(w.g) >= 0);
+        msgid = take(&w, "map", NULL);
+        assert_int_equal(w.daemon.n_message_fds, 2);
+        send_item(&w, msgid, 1, 4);
+        send_item(&w, msgid, 0, 0);
+        until_ended(&w, map, &items, 5);
+        answer(&w, msgid);
+        while (!map_has_ended(map))
+                assert_true(turn(w.g) >= 0);
+        assert_int_equal(map_result(map), 0);
+        for (int i = 0; i < 5; i++)
+                assert_int_equal(items.seen[i], 1);
+        map_free(map);
+        world_close(&w);
+        assert_int_equal(open_fds(), before);
+}
+
+static void test_map_whose_daemon_stays_away(void **state)
+{
+        struct world w = world_open(100);
+        struct items items = {0};
+        struct map *map;
+
+        assert_int_equal(map_new(w.g, NULL, "f", next_item, on_item, &items, &map), 0);
+        assert_int_equal(map_advance(map), 0);
+        assert_true(ganger_dispatch(w.g) >= 0);
+        world_die(&w);
+        while (!map_has_ended(map)) {
+                turn(w.g);
+                map_advance(map);
+        }
+        assert_int_equal(map_result(map), -ETIMEDOUT);
+        map_free(map);
+        ganger_close(w.g);
+}
+
 /* ---- what is not ---- */
 
 static void test_told_instead(void **state)
@@ -646,6 +752,8 @@ int main(void)
                 cmocka_unit_test(test_times_run_on),
                 cmocka_unit_test(test_descriptors_go_along_again),
                 cmocka_unit_test(test_refused_by_the_end_waits),
+                cmocka_unit_test(test_map_goes_on_with_the_rest),
+                cmocka_unit_test(test_map_whose_daemon_stays_away),
                 cmocka_unit_test(test_told_instead),
                 cmocka_unit_test(test_objects_stay_stale),
                 cmocka_unit_test(test_first_object_of_a_new_daemon),
