@@ -124,7 +124,9 @@ GANGER_API struct ganger *ganger_close(struct ganger *);
  * - what only asks or sets something (_result(), _wait(), _cancel(), …) is asked again. A new daemon knows no
  *   tasks of the one before: GANGER_UNKNOWN_TASK, of _wait() the state "unknown".
  * - times run on meanwhile: a timeout to wait for, `expires` and `delay`. One that is over: -ETIMEDOUT.
- * - a task that the daemon refuses because it is about to end (GANGER_SHUTTING_DOWN) waits for the next one.
+ * - a task that the daemon refuses because it is about to end (GANGER_SHUTTING_DOWN) waits for the next one;
+ *   one that it had taken and ends itself then (GANGER_CANCELLED, `ended_by` "shutdown") is answered with
+ * that.
  *
  * Never sent again:
  *
