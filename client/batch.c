@@ -107,8 +107,9 @@ static int copy_items(const struct batch *batch, struct batch_copy *rest)
 
 static int copy_rest(const struct batch *batch, struct batch_copy **ret)
 {
+        const struct buffer none = BUFFER_INIT;
         struct batch_copy *rest;
-        int r = batch_copy_new(&(struct buffer)BUFFER_INIT, NULL, 0, &rest);
+        int r = batch_copy_new(&none, NULL, 0, &rest);
 
         if (r < 0)
                 return r;
