@@ -130,9 +130,10 @@ GANGER_API struct ganger *ganger_close(struct ganger *);
  *
  * Never sent again:
  *
- * - what has streamed something, what is fed (`feed`, `more`), methods that this library does not know, and
- *   what was sent 100 times: told the loss, -ECONNRESET or the like. What was given up by cancel_request:
- *   -ECANCELED. Notifications are sent once at most; made while there is no connection: -ENOTCONN.
+ * - what has streamed something, `subscribe`, what is fed (`feed`, `more`), methods that this library does
+ * not know, and what was sent 100 times: told the loss, -ECONNRESET or the like. What was given up by
+ * cancel_request: -ECANCELED. Notifications are sent once at most; made while there is no connection:
+ * -ENOTCONN.
  * - requests about shared objects (shared.…, lock.…, condition.…, event.…, barrier.…, queue.…, pipe.…,
  * dict.…, list.…): the objects were the daemon's. Whoever waits gets -ESTALE, and so does each further one on
  * a handle that had made such a request before the loss: open another handle for the new daemon's objects.

@@ -12,7 +12,7 @@
 #include "proto/options.h"
 
 /* What is not named is never sent again: hello is each connection's own; feed, more and cancel_request are
- * about another request of it. */
+ * about another request of it; who subscribes anew says after which event. */
 static const enum resend resend_table[N_METHODS] = {
         [METHOD_PING] = RESEND_SAME,
         [METHOD_CALL] = RESEND_TASK,
@@ -26,6 +26,7 @@ static const enum resend resend_table[N_METHODS] = {
         [METHOD_TASKS] = RESEND_SAME,
         [METHOD_FUNCTIONS] = RESEND_SAME,
         [METHOD_STATUS] = RESEND_SAME,
+        [METHOD_METRICS] = RESEND_SAME,
         [METHOD_RELOAD] = RESEND_SAME,
         [METHOD_LOG_LEVEL] = RESEND_SAME,
         [METHOD_POOL_SCALE] = RESEND_SAME,

@@ -8,6 +8,7 @@
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/pools.h"
 #include "daemon/reload.h"
@@ -89,6 +90,7 @@ void rpc_on_POOL_SCALE(struct rpc_call *call)
                  LOG_FIELDS(.uid = &call->connection->uid, .pool = pools_name(daemon->pools, pool)),
                  "scaled to %" PRIu64 " workers, as process %d asks", n, (int)call->connection->pid);
         core_pool_scale(daemon->core, pool, (uint32_t)n, daemon->now);
+        events_note_pool(daemon->events, EVENT_KIND_POOL_SCALED, pool);
         reply_nil(call);
 }
 
@@ -101,6 +103,7 @@ static void pause(struct rpc_call *call, bool paused)
                 return;
         log_by(call, pool, paused ? "paused" : "resumed");
         core_pool_pause(daemon->core, pool, paused, daemon->now);
+        events_note_pool(daemon->events, paused ? EVENT_KIND_POOL_PAUSED : EVENT_KIND_POOL_RESUMED, pool);
         reply_nil(call);
 }
 
@@ -128,6 +131,7 @@ void rpc_on_POOL_DRAIN(struct rpc_call *call)
         if (rpc_options(call, drain_rules, N_DRAIN_OPTIONS, options) < 0 || pool_param(call, &pool) < 0)
                 return;
         log_by(call, pool, "paused until it is drained");
+        events_note_pool(daemon->events, EVENT_KIND_POOL_PAUSED, pool);
         if (call->is_notification) {
                 core_pool_pause(daemon->core, pool, true, daemon->now);
                 return;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the rpc layer share: rpc.c (dispatch), rpc_reply.c (answers and errors), rpc_options.c
- * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c, rpc_admin.c and, of shared objects, rpc_shared.c,
- * rpc_lock.c, rpc_queue.c, rpc_dict.c, rpc_dict_add.c,
- * rpc_list.c (handlers), backend.c and encode.c.
+ * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c, rpc_watch.c, rpc_admin.c and, of shared objects,
+ * rpc_shared.c, rpc_lock.c, rpc_queue.c, rpc_dict.c, rpc_dict_add.c, rpc_list.c (handlers), backend.c and
+ * encode.c.
  */
 #ifndef DAEMON_RPC_PRIVATE_H
 #define DAEMON_RPC_PRIVATE_H

@@ -485,10 +485,18 @@ static inline int ganger_shared_wait(const struct ganger_shared *s, uint64_t fir
         static inline int ganger_shared_wait_##T(const struct ganger_shared *s, uint64_t index, C old,       \
                                                  C *ret, int64_t timeout_ms)                                 \
         {                                                                                                    \
-                C now;                                                                                       \
+                union {                                                                                      \
+                        C value;                                                                             \
+                        char largest[8]; /* of all types: what is copied is as large as s says */            \
+                } before, now;                                                                               \
+                int r;                                                                                       \
                 if (s->address != NULL && s->type != TYPE)                                                   \
                         return -EINVAL;                                                                      \
-                return ganger_shared_wait(s, index, 1, &old, ret != NULL ? ret : &now, timeout_ms);          \
+                before.value = now.value = old;                                                              \
+                r = ganger_shared_wait(s, index, 1, &before, &now, timeout_ms);                              \
+                if (ret != NULL && (r == 0 || r == -ETIMEDOUT))                                              \
+                        *ret = now.value;                                                                    \
+                return r;                                                                                    \
         }
 
 #define GANGER_SHARED_ADD_INTEGER_(T, C, U, TYPE)                                                            \

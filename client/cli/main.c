@@ -128,6 +128,20 @@ const struct verb verbs[] = {
          .run = verb_status,
          .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded, paused or without "
                  "workers\n"},
+        {.name = "events",
+         .arguments = "[OPTIONS] [KIND...]",
+         .summary = "print what happens, as it happens",
+         .run = verb_events,
+         .help = "Without a KIND all are shown: task_succeeded, task_failed, task_cancelled, task_expired,\n"
+                 "user_over, worker_started, worker_lost, worker_stuck, pool_degraded, pool_recovered,\n"
+                 "pool_paused, pool_resumed, pool_scaled, reloaded, reload_failed, stopping. Of tasks one's\n"
+                 "own are shown, to admins all. \"lost\" says that some are not kept any more.\n"
+                 "  --after SEQ           begin after the event of this number, as far as they are kept\n"
+                 "  -n, --limit N         end after N events\n"},
+        {.name = "metrics",
+         .arguments = "",
+         .summary = "print the daemon's figures in Prometheus' text format",
+         .run = verb_metrics},
         {.name = "functions", .arguments = "", .summary = "list what can be called", .run = verb_functions},
         {.name = "ping", .arguments = "", .summary = "ask whether the daemon is there", .run = verb_ping},
         {.name = "pool",

@@ -120,6 +120,7 @@ struct ganger_api {
 
         /* News for whoever attached: 0...1 done, and a text that may be NULL. */
         void (*progress)(struct ganger_task *, double done, const char *text);
+        /* A message in gangerd's log, with the task's fields. */
         void (*log)(struct ganger_task *, enum ganger_level, const char *file, int line, const char *format,
                     va_list ap);
 

@@ -26,6 +26,7 @@ enum {
 };
 
 #define RUN_FLAG_STREAMS UINT64_C(1) /* what programs write is wanted as streams */
+#define RUN_FLAG_STDERR  UINT64_C(2) /* what goes to standard error is wanted as a stream, if nothing else */
 
 /* The last answer that was an error, as text. */
 struct refusal {

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""bench_shared.py PROGRAM ROUNDS: ganger's shared objects (PROGRAM is bench_shared, with libganger) beside Python's multiprocessing, which
-does the same work with as many processes. One round of each after the other; medians, and how they compare. Judges nothing."""
+"""Shared objects: ganger's, by the C program bench_shared, and Python's multiprocessing, which does the same work with as many processes."""
 import multiprocessing
-import platform
-import statistics
 import subprocess
 import sys
 import time
@@ -28,7 +25,7 @@ def by_processes(*works):
     for process in processes:
         process.join()
         if process.exitcode != 0:
-            sys.exit("bench_shared.py: a process failed")
+            sys.exit("bench: a process failed")
     return max(times[1::2]) - min(times[::2])
 
 
@@ -95,42 +92,24 @@ def manager_queue(_, n):
         return passed(manager.Queue(), n)
 
 
-# What is done: ganger's works, and Python's with the same number of processes. Each with so many operations of a process.
+def ours(place, address, work, n_processes, n):
+    line = [place.programs / "bench_shared", work, str(n_processes), str(n)]
+    return float(subprocess.run(line, check=True, stdout=subprocess.PIPE, env={"GANGER_SOCKET": str(address)}).stdout)
+
+
+# What is done: ganger's works, and Python's with the same number of processes. Each with so many operations of a process; and how many times
+# of what ganger's is to reach.
+VALUE, QUEUE = "Value, its lock", "Queue"
 TABLE = [
     ("add to a value, 1 process", 1, {"under its lock": ("value-lock", 1000000), "atomically": ("value-atomic", 1000000)},
-     {"Value, its lock": (value, 50000), "Manager().Value, Lock": (manager_value, 500)}),
+     {VALUE: (value, 50000), "Manager().Value, Lock": (manager_value, 500)}, {"under its lock": (3, VALUE), "atomically": (20, VALUE)}),
     ("add to a value, 8 processes", 8, {"under its lock": ("value-lock", 100000), "atomically": ("value-atomic", 100000)},
-     {"Value, its lock": (value, 20000), "Manager().Value, Lock": (manager_value, 50)}),
+     {VALUE: (value, 20000), "Manager().Value, Lock": (manager_value, 50)}, {"under its lock": (3, VALUE), "atomically": (20, VALUE)}),
     ("acquire and release a lock, 1 process", 1, {"lock by name": ("lock", 5000), "a value's own": ("memory-lock", 1000000)},
-     {"Lock": (lock, 100000), "Manager().Lock": (manager_lock, 1000)}),
+     {"Lock": (lock, 100000), "Manager().Lock": (manager_lock, 1000)}, {}),
     ("acquire and release a lock, 8 processes", 8, {"lock by name": ("lock", 1000), "a value's own": ("memory-lock", 100000)},
-     {"Lock": (lock, 20000), "Manager().Lock": (manager_lock, 100)}),
+     {"Lock": (lock, 20000), "Manager().Lock": (manager_lock, 100)}, {}),
     ("pass items of 64 bytes, one process to one", 2, {"each put, each got, waited for": ("queue-each", 5000),
                                                         "each put, 256 on the way": ("queue-ahead", 100000), "256 a put": ("queue-batch", 200000)},
-     {"Queue": (queue, 50000), "Manager().Queue": (manager_queue, 2000)}),
+     {QUEUE: (queue, 50000), "Manager().Queue": (manager_queue, 2000)}, {"each put, 256 on the way": (1.5, QUEUE)}),
 ]
-
-
-def main():
-    program, rounds = sys.argv[1], int(sys.argv[2])
-    print(f"shared objects, by C programs, beside multiprocessing of Python {platform.python_version()}: operations a second, medians of {rounds} "
-          "interleaved rounds")
-    for what, n_processes, ours, theirs in TABLE:
-        found = {name: [] for name in [*ours, *theirs]}
-        for _ in range(rounds):
-            for name, (work, n) in ours.items():
-                line = [program, work, str(n_processes), str(n)]
-                found[name].append(float(subprocess.run(line, check=True, stdout=subprocess.PIPE).stdout))
-            for name, (function, n) in theirs.items():
-                found[name].append(function(n_processes, n))
-        medians = {name: statistics.median(rates) for name, rates in found.items()}
-        print(what)
-        for name in theirs:
-            print(f"  {name:34}{medians[name]:>13,.0f}")
-        for name in ours:
-            ratios = ", ".join(f"{medians[name] / medians[other]:.2f} x {other}" for other in theirs)
-            print(f"  ganger: {name:26}{medians[name]:>13,.0f}   {ratios}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The work through ganger, by libganger.
+ *
+ *      peer_ganger SOCKET one SECONDS
+ *      peer_ganger SOCKET many SECONDS OUTSTANDING [MILLISECONDS]      tasks that sleep for so long instead
+ *      peer_ganger SOCKET map N payloads|numbers
+ */
+/*
+ * The work through ganger, by libganger.
+ *
+ *      peer_ganger SOCKET one SECONDS [FUNCTION SLEEP]
+ *      peer_ganger SOCKET many SECONDS OUTSTANDING
+ *      peer_ganger SOCKET map N payload|number
+ *      peer_ganger SOCKET sleeps SECONDS OUTSTANDING MILLISECONDS      a flood of such tasks, until it is
+ * killed or the time is over
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/ganger.h"
+#include "tests/bench/measure.h"
+
+struct client {
+        struct ganger *ganger;
+        struct numbers numbers;
+        int64_t end;
+        int outstanding;
+        double sleep_seconds; /* 0: echo */
+};
+
+static void check(const char *what, int r)
+{
+        if (r != 0)
+                die(what, r < 0 ? strerror(-r) : "refused");
+}
+
+static void take(struct client *client, const struct ganger_reply *reply)
+{
+        const void *data;
+        size_t size_bytes;
+
+        check("read", ganger_read(reply, "y", &data, &size_bytes));
+        numbers_back(&client->numbers, data, size_bytes);
+}
+
+static void round_trip(void *userdata)
+{
+        struct client *client = userdata;
+        struct ganger_reply *reply = NULL;
+        char payload[PAYLOAD_BYTES];
+
+        numbers_send(&client->numbers, payload);
+        check("call", ganger_call(client->ganger, &reply, NULL, "echo", "[y]", payload, sizeof(payload)));
+        take(client, reply);
+        ganger_reply_free(reply);
+}
+
+static void start_one(struct client *client);
+
+static void on_reply(void *userdata, int r, struct ganger_reply *reply)
+{
+        struct client *client = userdata;
+
+        check("call", r);
+        if (client->sleep_seconds > 0)
+                client->numbers.n_back++;
+        else
+                take(client, reply);
+        ganger_reply_free(reply);
+        client->outstanding--;
+        if (client->end != 0 && ((client->numbers.n_back & 15) != 0 || now_ns() < client->end))
+                start_one(client);
+        else
+                client->end = 0;
+}
+
+static void start_one(struct client *client)
+{
+        char payload[PAYLOAD_BYTES];
+        int r;
+
+        if (client->sleep_seconds > 0) {
+                client->numbers.n_sent++;
+                r = ganger_start(client->ganger, NULL, "sleep", on_reply, client, "[d]",
+                                 client->sleep_seconds);
+        } else {
+                numbers_send(&client->numbers, payload);
+                r = ganger_start(client->ganger, NULL, "echo", on_reply, client, "[y]", payload,
+                                 sizeof(payload));
+        }
+        check("start", r);
+        client->outstanding++;
+}
+
+static void flood(struct client *client, double seconds, int outstanding)
+{
+        int64_t begin = now_ns(), over_at = 0;
+        uint64_t n_done = 0;
+
+        client->end = begin + (int64_t)(seconds * 1e9);
+        for (int i = 0; i < outstanding; i++)
+                start_one(client);
+        while (client->outstanding > 0) {
+                struct pollfd p = {.fd = ganger_fd(client->ganger),
+                                   .events = (short)ganger_events(client->ganger)};
+                poll(&p, 1, (int)ganger_timeout_ms(client->ganger));
+                int r = ganger_dispatch(client->ganger);
+                if (r < 0)
+                        check("dispatch", r);
+                if (client->end == 0 && over_at == 0) {
+                        over_at = now_ns();
+                        n_done = client->numbers.n_back;
+                }
+        }
+        print_rate(n_done, over_at - begin);
+}
+
+/* -- map -- */
+
+struct items {
+        uint64_t n;
+        bool as_payloads;
+        struct numbers numbers;
+};
+
+static int next_item(void *userdata, struct ganger_writer *writer)
+{
+        struct items *items = userdata;
+        char payload[PAYLOAD_BYTES];
+        int r;
+
+        if (items->numbers.n_sent == items->n)
+                return 0;
+        numbers_send(&items->numbers, payload);
+        r = items->as_payloads ? ganger_write(writer, "[y]", payload, sizeof(payload))
+                               : ganger_write(writer, "[u]", items->numbers.n_sent);
+        return r < 0 ? r : 1;
+}
+
+static int on_item(void *userdata, uint64_t index, int code, const struct ganger_reply *reply)
+{
+        struct items *items = userdata;
+        const void *data;
+        size_t size_bytes;
+        uint64_t number;
+
+        (void)index;
+        check("item", code);
+        if (items->as_payloads) {
+                check("read", ganger_read(reply, "y", &data, &size_bytes));
+                numbers_back(&items->numbers, data, size_bytes);
+        } else {
+                check("read", ganger_read(reply, "u", &number));
+                items->numbers.n_back++;
+                items->numbers.sum_back += number;
+        }
+        return 0;
+}
+
+static void map(struct ganger *ganger, uint64_t n, bool as_payloads)
+{
+        struct items items = {.n = n, .as_payloads = as_payloads};
+        int64_t begin = now_ns();
+
+        check("map", ganger_map(ganger, NULL, "echo", next_item, on_item, &items));
+        print_rate(items.numbers.n_back, now_ns() - begin);
+        numbers_check(&items.numbers);
+}
+
+int main(int argc, char **argv)
+{
+        struct client client = {0};
+
+        if (argc < 4)
+                die("usage",
+                    "peer_ganger SOCKET one SECONDS | many SECONDS OUTSTANDING [MILLISECONDS] | map N KIND");
+        check(argv[1], ganger_open(&client.ganger, argv[1]));
+        if (strcmp(argv[2], "one") == 0)
+                measure_round_trips(atof(argv[3]), round_trip, &client);
+        else if (strcmp(argv[2], "map") == 0)
+                map(client.ganger, strtoull(argv[3], NULL, 10), argc > 4 && strcmp(argv[4], "payloads") == 0);
+        else if (argc > 4) {
+                client.sleep_seconds = argc > 5 ? atof(argv[5]) / 1e3 : 0;
+                flood(&client, atof(argv[3]), atoi(argv[4]));
+        }
+        if (client.sleep_seconds == 0)
+                numbers_check(&client.numbers);
+        ganger_close(client.ganger);
+        return 0;
+}
