@@ -17,7 +17,7 @@
 #include "proto/scan.h"
 
 struct ganger {
-        int fd;
+        int fd;           /* -1: there is none for the moment */
         pid_t pid;        /* the process that may use it */
         int lost;         /* -errno once the connection is lost */
         int failed;       /* -errno: to be lost as soon as the callback or the reading at hand is over */
@@ -33,13 +33,27 @@ struct ganger {
         struct fd_queue fds;
         struct output output;
         struct request_table requests;
-        struct ganger_reply *error; /* what ganger_error() gives */
+        struct ganger_reply *error;             /* what ganger_error() gives */
+        char path[LIMIT_SOCKET_PATH_BYTES + 1]; /* "": it was not connected by one */
+        struct reconnect *reconnect;            /* NULL: a lost connection stays lost */
 };
 
 /* A handle over a connected, non-blocking socket, which it owns, also on failure; says hello. */
 int connection_new(int fd, struct ganger **ret);
 /* ganger_open() for the daemon that the scope names. */
 int connection_open(struct ganger **ret, enum search_scope);
+/* Says hello over a new socket. */
+int connection_hello(struct ganger *);
+/* Whether the request is the handle's own hello. */
+bool connection_is_hello(const struct request *);
+/* Takes the request out and tells whoever waits for it. */
+void connection_tell(struct ganger *, struct request *, int error);
+/* What to poll the socket for. */
+int connection_events(const struct ganger *);
+/* The input begins anew, and is empty. */
+void connection_begin_input(struct ganger *);
+/* Handles every whole message of the input. */
+void connection_deliver(struct ganger *);
 /* Whether the handle can be used here and now: 0, -ECHILD, or the reason why it was lost. */
 int connection_check(const struct ganger *);
 /* The peer, or the machine, has failed: everybody is told within the dispatch at hand, or in the next. */

@@ -139,7 +139,7 @@ void writer_raw(struct ganger_writer *w, const void *data, size_t size_bytes, ui
         writer_values(w, data, size_bytes, n, 0);
 }
 
-static void writer_keep_fd(struct ganger_writer *w, int fd)
+void writer_keep_fd(struct ganger_writer *w, int fd)
 {
         int copy;
 

@@ -35,6 +35,8 @@ void writer_format(struct ganger_writer *, const char *format, va_list);
 void writer_format_array(struct ganger_writer *, const char *format, va_list);
 /* Appends n values that are MessagePack already; they are checked. */
 void writer_raw(struct ganger_writer *, const void *data, size_t size_bytes, uint32_t n);
+/* A duplicate of the descriptor goes with what is written. */
+void writer_keep_fd(struct ganger_writer *, int fd);
 
 /* Whether a format is well formed, and how many values it describes: -EINVAL or their number. */
 int format_count(const char *format);

@@ -19,7 +19,8 @@
  *
  * A handle is used by one thread at a time. After fork() only the parent may use it (the child gets -ECHILD;
  * it calls ganger_close()). The library prints nothing, touches no signal, starts no thread. A connection
- * that was lost stays lost: every call then returns the same negative number.
+ * that was lost stays lost, unless ganger_set_reconnect() says otherwise: every call then returns the same
+ * negative number.
  */
 #ifndef GANGER_H
 #define GANGER_H
@@ -105,6 +106,41 @@ GANGER_API int ganger_open(struct ganger **ret, const char *path);
  * requests are told -ECANCELED (not in the child of a fork). Takes NULL, returns NULL; within a callback of
  * the same handle it does nothing and returns the handle. */
 GANGER_API struct ganger *ganger_close(struct ganger *);
+
+/* Off at first. From now on the handle waits for the daemon when the connection to it is lost: at most
+ * patience_ms from each loss until a daemon at the same path has answered, then it is lost with -ETIMEDOUT;
+ * < 0: as long as it takes; 0: off again. It tries after 10 ms, then after pauses that double up to 1 s. To
+ * be called before ganger_fd() is asked for, which is another one then, and stays the same; before, too, what
+ * is to be sent again is started. -EOPNOTSUPP: the handle was not connected by a path.
+ *
+ * Requests that have no answer, and those that are made meanwhile, wait and are sent again:
+ *
+ * - tasks (ganger_call(), _start(), _submit(), _map(): of a map the items that have not ended) run at least
+ *   once then, maybe several times: what is sent again counts it, as its `attempt` in the task's and the
+ * failure's record. With the option `key` a daemon that lives on joins what is sent again to the task that is
+ * there (and of a call, that was cancelled when its connection was lost, gives that end); a new one runs it
+ * again, once, however many send it. Descriptors go along again: what a program has read from one is not
+ * there a second time.
+ * - what only asks or sets something (_result(), _wait(), _cancel(), …) is asked again. A new daemon knows no
+ *   tasks of the one before: GANGER_UNKNOWN_TASK, of _wait() the state "unknown".
+ * - times run on meanwhile: a timeout to wait for, `expires` and `delay`. One that is over: -ETIMEDOUT.
+ * - a task that the daemon refuses because it is about to end (GANGER_SHUTTING_DOWN) waits for the next one;
+ *   one that it had taken and ends itself then (GANGER_CANCELLED, `ended_by` "shutdown") is answered with
+ * that.
+ *
+ * Never sent again:
+ *
+ * - what has streamed something, `subscribe`, what is fed (`feed`, `more`), methods that this library does
+ * not know, and what was sent 100 times: told the loss, -ECONNRESET or the like. What was given up by
+ * cancel_request: -ECANCELED. Notifications are sent once at most; made while there is no connection:
+ * -ENOTCONN.
+ * - requests about shared objects (shared.…, lock.…, condition.…, event.…, barrier.…, queue.…, pipe.…,
+ * dict.…, list.…): the objects were the daemon's. Whoever waits gets -ESTALE, and so does each further one on
+ * a handle that had made such a request before the loss: open another handle for the new daemon's objects.
+ * What ganger_shared_open() mapped stays, but nobody who opens it by name now shares it.
+ * - anything, where the connection held a lock or leased items when it was lost: the handle is lost with it,
+ *   as without this option, for the program must not go on as if it held them. */
+GANGER_API int ganger_set_reconnect(struct ganger *, int64_t patience_ms);
 
 /* ---- blocking calls ----
  *

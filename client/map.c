@@ -11,22 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "client/batch.h"
 #include "client/options.h"
+#include "client/reconnect.h"
 #include "client/reply.h"
-
-#define BATCH_BYTES       (64u << 10) /* a request's items; one larger item travels alone */
-#define BATCH_ITEMS       2048
-#define AHEAD_BYTES       (2u << 20) /* of batches with unfinished items, but for one larger item */
-#define AHEAD_ITEMS       8192       /* unfinished: well within a user's share of tasks */
-#define AHEAD_BATCHES     1024       /* from the oldest unfinished one to the newest */
-#define AHEAD_DESCRIPTORS 256        /* of batches with unfinished items */
-
-struct batch {
-        uint64_t first; /* index of its first item */
-        uint32_t n, n_unfinished;
-        uint32_t n_fds;
-        size_t size_bytes;
-};
 
 struct map {
         struct ganger *g;
@@ -55,11 +43,11 @@ struct map {
         uint32_t n_batch_fds;
         int batch_fds[LIMIT_DESCRIPTORS];
 
-        uint64_t n_sent, n_ended; /* items */
-        size_t held_bytes;
-        uint32_t held_fds;
-        uint32_t head, n_batches;
-        struct batch batches[AHEAD_BATCHES]; /* a ring, oldest first */
+        bool keeps_items; /* the handle can be connected again */
+        bool is_to_begin; /* again, when … */
+        uint64_t on_link; /* … this connection is over */
+        uint64_t n_begun; /* map requests */
+        struct batches batches;
 };
 
 static void fds_close(int *fds, uint32_t *n)
@@ -82,6 +70,7 @@ int map_new(struct ganger *g, const struct ganger_options *options, const char *
                 return r;
         }
         m->g = g;
+        m->keeps_items = reconnect_is_on(g);
         m->function = function;
         m->next_item = next_item;
         m->on_item = on_item;
@@ -102,76 +91,10 @@ struct map *map_free(struct map *m)
         fds_close(m->batch_fds, &m->n_batch_fds);
         buffer_deinit(&m->item);
         buffer_deinit(&m->batch_items);
+        batches_deinit(&m->batches);
         ganger_reply_free(m->reply);
         free(m);
         return NULL;
-}
-
-/* ---- the ring of batches ---- */
-
-static struct batch *map_batch(struct map *m, uint32_t i)
-{
-        return &m->batches[(m->head + i) % AHEAD_BATCHES];
-}
-
-static bool map_has_room(const struct map *m)
-{
-        return m->n_batches < AHEAD_BATCHES && m->n_sent - m->n_ended < AHEAD_ITEMS &&
-               m->held_bytes < AHEAD_BYTES && m->held_fds < AHEAD_DESCRIPTORS;
-}
-
-static void map_note_batch(struct map *m, uint32_t n, size_t size_bytes, uint32_t n_fds)
-{
-        if (n == 0)
-                return;
-        assert(m->n_batches < AHEAD_BATCHES);
-        *map_batch(m, m->n_batches++) = (struct batch){
-                .first = m->n_sent,
-                .n = n,
-                .n_unfinished = n,
-                .n_fds = n_fds,
-                .size_bytes = size_bytes,
-        };
-        m->n_sent += n;
-        m->held_bytes += size_bytes;
-        m->held_fds += n_fds;
-}
-
-/* The batch that the item came in; NULL: it cannot be unfinished. */
-static struct batch *map_find_batch(struct map *m, uint64_t index)
-{
-        uint32_t low = 0, high = m->n_batches;
-
-        if (index >= m->n_sent || m->n_batches == 0 || index < map_batch(m, 0)->first)
-                return NULL;
-        while (high - low > 1) {
-                uint32_t middle = low + (high - low) / 2;
-                if (map_batch(m, middle)->first <= index)
-                        low = middle;
-                else
-                        high = middle;
-        }
-        return map_batch(m, low);
-}
-
-/* -EPROTO: more items have ended than were unfinished. */
-static int map_item_ended(struct map *m, uint64_t index)
-{
-        struct batch *batch = map_find_batch(m, index);
-
-        if (batch == NULL || batch->n_unfinished == 0)
-                return -EPROTO;
-        m->n_ended++;
-        batch->n_unfinished--;
-        if (batch->n_unfinished > 0)
-                return 0;
-        m->held_bytes -= batch->size_bytes;
-        m->held_fds -= batch->n_fds;
-        while (m->n_batches > 0 && map_batch(m, 0)->n_unfinished == 0) {
-                m->head = (m->head + 1) % AHEAD_BATCHES;
-                m->n_batches--;
-        }
-        return 0;
 }
 
 /* ---- what the daemon says ---- */
@@ -183,16 +106,16 @@ static int map_on_item(struct map *m, struct reader *items)
         struct ganger_reply reply;
         const uint8_t *error, *result;
         size_t error_size_bytes, result_size_bytes;
-        uint64_t index;
+        uint64_t place, index;
         uint32_t n;
         bool failed;
         int r;
 
-        if (reader_array(items, &n) < 0 || n != 3 || reader_uint(items, &index) < 0 ||
+        if (reader_array(items, &n) < 0 || n != 3 || reader_uint(items, &place) < 0 ||
             reader_skip(items, &error, &error_size_bytes, NULL) < 0 ||
             reader_skip(items, &result, &result_size_bytes, NULL) < 0)
                 return -EPROTO;
-        r = map_item_ended(m, index);
+        r = batches_item_ended(&m->batches, place, &index);
         if (r < 0 || m->told_enough || m->on_item == NULL)
                 return r;
         value = reader_over(error, error_size_bytes);
@@ -224,10 +147,28 @@ static void map_on_stream(void *userdata, const char *kind, const struct ganger_
                 connection_fail(m->g, -EPROTO);
 }
 
+/* Whether the connection is lost, or about to be, and what has not ended is sent again on the next one. */
+static bool map_waits_for_daemon(struct map *m, int r)
+{
+        if (!m->keeps_items || m->cancelled)
+                return false;
+        if (r != GANGER_SHUTTING_DOWN && !(r < 0 && reconnect_is_waiting(m->g)))
+                return false;
+        m->started = false;
+        m->last_sent = false;
+        m->is_to_begin = true;
+        m->on_link = reconnect_link(m->g);
+        return true;
+}
+
 static void map_on_reply(void *userdata, int r, struct ganger_reply *reply)
 {
         struct map *m = userdata;
 
+        if (map_waits_for_daemon(m, r)) {
+                ganger_reply_free(reply);
+                return;
+        }
         m->ended = true;
         if (!m->cancelled)
                 m->result = r;
@@ -305,8 +246,12 @@ static int map_add_item(struct map *m)
         return 0;
 }
 
-static void map_write_items(struct map *m, struct ganger_writer *w)
+static void map_write_items(struct map *m, const struct batch *batch, struct ganger_writer *w)
 {
+        if (batch != NULL) {
+                batch_write(batch, w);
+                return;
+        }
         pack_array(&w->packer, m->n_batch_items);
         if (m->n_batch_items > 0)
                 pack_raw(&w->packer, buffer_at(&m->batch_items), buffer_size(&m->batch_items));
@@ -315,22 +260,24 @@ static void map_write_items(struct map *m, struct ganger_writer *w)
         m->n_batch_fds = 0; /* the writer closes them if it fails */
 }
 
-static int map_begin(struct map *m, struct message *message, bool last)
+/* batch NULL: the one at hand. */
+static int map_begin(struct map *m, struct message *message, const struct batch *batch, bool last)
 {
         struct packer *packer = &message->writer.packer;
-        bool with_options = !last || !options_are_default(&m->options);
+        bool with_options = !last || m->n_begun > 0 || !options_are_default(&m->options);
         int r = message_begin_request(message, m->g, "map", map_on_stream, map_on_reply, m);
 
         if (r < 0)
                 return r;
+        message->method = N_METHODS; /* what of it is sent again is decided here */
         pack_array(packer, with_options ? 3 : 2);
         pack_str(packer, m->function);
-        map_write_items(m, &message->writer);
-        options_write(&message->writer, &m->options, !last);
+        map_write_items(m, batch, &message->writer);
+        options_write(&message->writer, &m->options, !last, m->n_begun);
         return 0;
 }
 
-static int map_feed(struct map *m, struct message *message, bool last)
+static int map_feed(struct map *m, struct message *message, const struct batch *batch, bool last)
 {
         struct packer *packer = &message->writer.packer;
         int r = message_begin_notification(message, m->g, "feed");
@@ -339,30 +286,58 @@ static int map_feed(struct map *m, struct message *message, bool last)
                 return r;
         pack_array(packer, 3);
         pack_uint(packer, m->msgid);
-        map_write_items(m, &message->writer);
+        map_write_items(m, batch, &message->writer);
         pack_bool(packer, last);
         return 0;
 }
 
-/* Sends the batch, which may be empty. */
-static int map_send(struct map *m)
+static int map_send_message(struct map *m, const struct batch *batch, bool last)
 {
-        bool last = m->input_ended && !m->have_item;
-        uint32_t n_fds = m->n_batch_fds;
         struct message message;
-        int r = m->started ? map_feed(m, &message, last) : map_begin(m, &message, last);
+        int r = m->started ? map_feed(m, &message, batch, last) : map_begin(m, &message, batch, last);
 
         if (r == 0)
                 r = message_end(&message, m->started ? NULL : &m->msgid);
         if (r < 0)
                 return r;
+        if (!m->started)
+                m->n_begun++;
         m->started = true;
         m->last_sent = last;
-        map_note_batch(m, m->n_batch_items, buffer_size(&m->batch_items), n_fds);
+        return 0;
+}
+
+/* Sends the batch at hand, which may be empty. */
+static int map_send(struct map *m)
+{
+        uint32_t n_fds = m->n_batch_fds;
+        struct batch_copy *copy = NULL;
+        int r = 0;
+
+        if (m->keeps_items && m->n_batch_items > 0)
+                r = batch_copy_new(&m->batch_items, m->batch_fds, n_fds, &copy);
+        if (r == 0)
+                r = map_send_message(m, NULL, m->input_ended && !m->have_item);
+        if (r < 0) {
+                batch_copy_free(copy);
+                return r;
+        }
+        batches_add(&m->batches, m->n_batch_items, buffer_size(&m->batch_items), n_fds, copy);
         m->n_batch_items = 0;
         buffer_truncate(&m->batch_items, 0);
         buffer_trim(&m->batch_items, BATCH_BYTES);
         return 0;
+}
+
+/* Sends what has not ended once more. */
+static int map_send_again(struct map *m)
+{
+        int r = batches_begin_again(&m->batches);
+
+        m->is_to_begin = false;
+        for (uint32_t i = 0; r == 0 && i < m->batches.n; i++)
+                r = map_send_message(m, batches_at(&m->batches, i), false);
+        return r;
 }
 
 bool map_wants_items(const struct map *m)
@@ -392,15 +367,19 @@ static int map_gather(struct map *m)
 
 int map_advance(struct map *m)
 {
-        int r = 0;
+        int r = m->started || m->ended ? 0 : connection_check(m->g); /* nobody else would tell */
 
+        if (r == 0 && (reconnect_is_waiting(m->g) || (m->is_to_begin && m->on_link == reconnect_link(m->g))))
+                return 0;
+        if (r == 0 && m->is_to_begin && !m->ended)
+                r = map_send_again(m);
         while (r == 0 && !m->ended && !m->cancelled && !m->last_sent) {
                 int sent;
 
                 r = map_gather(m);
                 if (r < 0 && r != -EAGAIN)
                         break;
-                if (m->n_batch_items > 0 ? !map_has_room(m) : !m->input_ended)
+                if (m->n_batch_items > 0 ? !batches_have_room(&m->batches) : !m->input_ended)
                         break;
                 sent = map_send(m);
                 if (sent < 0)
@@ -444,10 +423,10 @@ struct ganger_reply *map_take_reply(struct map *m)
 
 uint64_t map_sent(const struct map *m)
 {
-        return m->n_sent;
+        return m->batches.n_items;
 }
 
 uint64_t map_ended(const struct map *m)
 {
-        return m->n_ended;
+        return m->batches.n_ended;
 }

@@ -90,7 +90,8 @@ static void pairs_list(struct pairs *p, const char *key, const char *const *valu
                 pack_str(packer, values[i]);
 }
 
-static void pairs_walk(struct pairs *p, const struct ganger_options *options, bool feed)
+static void pairs_walk(struct pairs *p, const struct ganger_options *options, bool feed,
+                       uint64_t attempts_before)
 {
         pairs_text(p, "pool", options->pool);
         pairs_text(p, "label", options->label);
@@ -109,25 +110,27 @@ static void pairs_walk(struct pairs *p, const struct ganger_options *options, bo
         if (p->w != NULL && options->n_more > 0)
                 writer_raw(p->w, options->more, options->more_size_bytes, options->n_more * 2);
         p->n += options->n_more;
+        pairs_int(p, "attempts_before", (int64_t)attempts_before);
 }
 
 bool options_are_default(const struct ganger_options *options)
 {
         struct pairs count = {0};
 
-        pairs_walk(&count, options, false);
+        pairs_walk(&count, options, false, 0);
         return count.n == 0;
 }
 
-void options_write(struct ganger_writer *w, const struct ganger_options *options, bool feed)
+void options_write(struct ganger_writer *w, const struct ganger_options *options, bool feed,
+                   uint64_t attempts_before)
 {
         struct pairs count = {0}, write = {.w = w};
 
-        pairs_walk(&count, options, feed);
+        pairs_walk(&count, options, feed, attempts_before);
         if (count.n == 0)
                 return;
         pack_map(&w->packer, count.n);
-        pairs_walk(&write, options, feed);
+        pairs_walk(&write, options, feed, attempts_before);
 }
 
 bool options_have_key(const struct ganger_options *options)

@@ -14,9 +14,11 @@
 int options_import(struct ganger_options *ret, const struct ganger_options *);
 /* Whether the further pairs have a `key`. */
 bool options_have_key(const struct ganger_options *);
-/* Writes the map of what is set as the last of a request's parameters, `feed` among it if asked for. Nothing
- * is written when nothing is set: options_are_default() tells before, since the array's header counts it. */
+/* Writes the map of what is set as the last of a request's parameters, `feed` among it if asked for, and
+ * attempts that were made before. Nothing is written when nothing is set: options_are_default() tells before,
+ * since the array's header counts it. */
 bool options_are_default(const struct ganger_options *);
-void options_write(struct ganger_writer *, const struct ganger_options *, bool feed);
+void options_write(struct ganger_writer *, const struct ganger_options *, bool feed,
+                   uint64_t attempts_before);
 
 #endif

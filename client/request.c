@@ -8,9 +8,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/connection.h"
 #include "client/options.h"
+#include "client/reconnect.h"
 #include "proto/envelope.h"
 
 #define CHAINS_AT_FIRST 64
@@ -91,18 +93,38 @@ struct request *request_free(struct request_table *t, struct request *request)
         SLIST_REMOVE(chain_of(t, request->msgid), request, request, chain_link);
         TAILQ_REMOVE(&t->open, request, link);
         t->n--;
+        kept_free(request->kept);
         free(request);
         return NULL;
 }
 
+void request_table_forget(struct request_table *t)
+{
+        struct request *request;
+
+        TAILQ_FOREACH (request, &t->open, link)
+                request->on_reply = NULL;
+}
+
 /* ---- messages ---- */
+
+static int message_begin(struct message *m, struct ganger *g, const char *method)
+{
+        int r = connection_check(g);
+
+        *m = (struct message){.g = g, .method = N_METHODS};
+        if (r == 0 && g->reconnect != NULL) {
+                m->method = method_from_name(method, strlen(method));
+                r = reconnect_may_send(g, m->method);
+        }
+        return r;
+}
 
 int message_begin_request(struct message *m, struct ganger *g, const char *method, ganger_on_stream on_stream,
                           ganger_on_reply on_reply, void *userdata)
 {
-        int r = connection_check(g);
+        int r = message_begin(m, g, method);
 
-        *m = (struct message){.g = g};
         if (r == 0)
                 r = request_new(&g->requests, &m->request);
         if (r != 0)
@@ -120,9 +142,8 @@ int message_begin_request(struct message *m, struct ganger *g, const char *metho
 
 int message_begin_notification(struct message *m, struct ganger *g, const char *method)
 {
-        int r = connection_check(g);
+        int r = message_begin(m, g, method);
 
-        *m = (struct message){.g = g};
         if (r < 0)
                 return r;
         writer_begin(&m->writer, &g->output.bytes);
@@ -145,6 +166,22 @@ static int message_check(const struct ganger *g, const uint8_t *data, size_t siz
         return r == SCAN_DONE && scan.at == size_bytes ? 0 : -EINVAL;
 }
 
+/* The message is whole and stands at the end of the output. */
+static int message_queue(struct message *m, size_t size_bytes)
+{
+        struct output *output = &m->g->output;
+        struct ganger_writer *w = &m->writer;
+        int r = 0;
+
+        if (m->g->reconnect != NULL)
+                r = reconnect_on_message(m, buffer_at(&output->bytes) + w->packer.start, size_bytes);
+        if (r == 0)
+                r = output_mark(output, size_bytes, w->fds, w->n_fds);
+        if (r != 0)
+                writer_abort(w, -ECANCELED);
+        return r < 0 ? r : 0;
+}
+
 int message_end(struct message *m, uint32_t *ret_msgid)
 {
         struct output *output = &m->g->output;
@@ -157,11 +194,8 @@ int message_end(struct message *m, uint32_t *ret_msgid)
                 r = message_check(m->g, buffer_at(&output->bytes) + w->packer.start, size_bytes);
         }
         r = r < 0 ? writer_abort(w, r) : writer_end(w);
-        if (r == 0) {
-                r = output_mark(output, size_bytes, w->fds, w->n_fds);
-                if (r < 0)
-                        writer_abort(w, r);
-        }
+        if (r == 0)
+                r = message_queue(m, size_bytes);
         if (r < 0) {
                 request_free(&m->g->requests, m->request);
                 return r;
@@ -205,7 +239,7 @@ int request_start_task(struct ganger *g, const char *method, const struct ganger
         m.writer.large_beside = !options_have_key(&options); /* such arguments are compared as bytes */
         writer_format_array(&m.writer, format, list);
         m.writer.large_beside = false;
-        options_write(&m.writer, &options, false);
+        options_write(&m.writer, &options, false, 0);
         return message_end(&m, NULL);
 }
 

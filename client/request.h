@@ -12,12 +12,17 @@
 
 #include "client/format.h"
 #include "client/ganger.h"
+#include "client/resend.h"
 
 struct request {
         uint32_t msgid;
         ganger_on_stream on_stream; /* may be NULL */
         ganger_on_reply on_reply;   /* NULL: nobody wants the answer any more */
         void *userdata;
+        enum method method;              /* of a handle that can be connected again */
+        struct kept *kept;               /* NULL: it cannot be sent again */
+        bool streamed;                   /* something of its answer has been given away */
+        bool given_up;                   /* by cancel_request */
         SLIST_ENTRY(request) chain_link; /* request_table.chains[] */
         TAILQ_ENTRY(request) link;       /* request_table.open */
 };
@@ -35,6 +40,8 @@ struct request_table {
 void request_table_init(struct request_table *);
 /* No request may be left. */
 void request_table_deinit(struct request_table *);
+/* Nobody wants any of the answers any more. */
+void request_table_forget(struct request_table *);
 /* A new open request with a msgid of its own; the caller fills in the rest. 0 or -ENOMEM. */
 int request_new(struct request_table *, struct request **ret);
 struct request *request_free(struct request_table *, struct request *);
@@ -46,6 +53,7 @@ struct request *request_find(const struct request_table *, uint32_t msgid);
 struct message {
         struct ganger *g;
         struct request *request; /* NULL: a notification */
+        enum method method;      /* N_METHODS: none that is known, or nobody asks */
         struct ganger_writer writer;
 };
 int message_begin_request(struct message *, struct ganger *, const char *method, ganger_on_stream on_stream,

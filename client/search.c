@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/clock.h"
+
 #define SYSTEM_DIRECTORY     "/run"
 #define SOCKET_NAME          "/ganger/ganger.sock"
 #define CONNECT_PATIENCE_MS  5000 /* with a daemon whose queue of connections is full */
@@ -61,7 +63,7 @@ int search_candidates(enum search_scope scope, char (*ret)[LIMIT_SOCKET_PATH_BYT
         return search_put(ret, n, SYSTEM_DIRECTORY, SOCKET_NAME);
 }
 
-int search_connect(enum search_scope scope, int *ret_fd)
+int search_connect(enum search_scope scope, char *ret_path, int *ret_fd)
 {
         char paths[SEARCH_CANDIDATES][LIMIT_SOCKET_PATH_BYTES + 1];
         int reason = -ENOENT;
@@ -71,27 +73,21 @@ int search_connect(enum search_scope scope, int *ret_fd)
                 return n;
         for (int i = 0; i < n; i++) {
                 int r = search_connect_path(paths[i], ret_fd);
-                if (r == 0)
+                if (r == 0) {
+                        memcpy(ret_path, paths[i], strlen(paths[i]) + 1);
                         return 0;
+                }
                 if (reason == -ENOENT)
                         reason = r;
         }
         return reason;
 }
 
-static int64_t now_ms(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* A Unix socket's connect never is in progress: it succeeds, fails, or says EAGAIN for a full queue, which no
  * poll() announces the end of. */
-static int connect_patiently(int fd, const struct sockaddr_un *address)
+static int connect_patiently(int fd, const struct sockaddr_un *address, int64_t patience_ms)
 {
-        int64_t deadline_ms = now_ms() + CONNECT_PATIENCE_MS;
+        int64_t deadline_ms = clock_ms() + patience_ms;
         long pause_ms = CONNECT_PAUSE_MIN_MS;
 
         while (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0) {
@@ -99,7 +95,7 @@ static int connect_patiently(int fd, const struct sockaddr_un *address)
 
                 if (errno == EINTR)
                         continue;
-                if (errno != EAGAIN || now_ms() >= deadline_ms)
+                if (errno != EAGAIN || clock_ms() >= deadline_ms)
                         return -errno;
                 nanosleep(&pause, NULL);
                 if (pause_ms < CONNECT_PAUSE_MAX_MS)
@@ -108,7 +104,7 @@ static int connect_patiently(int fd, const struct sockaddr_un *address)
         return 0;
 }
 
-int search_connect_path(const char *path, int *ret_fd)
+static int connect_path(const char *path, int64_t patience_ms, int *ret_fd)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         size_t size_bytes = strlen(path);
@@ -122,11 +118,21 @@ int search_connect_path(const char *path, int *ret_fd)
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return -errno;
-        r = connect_patiently(fd, &address);
+        r = connect_patiently(fd, &address, patience_ms);
         if (r < 0) {
                 close(fd);
                 return r;
         }
         *ret_fd = fd;
         return 0;
+}
+
+int search_connect_path(const char *path, int *ret_fd)
+{
+        return connect_path(path, CONNECT_PATIENCE_MS, ret_fd);
+}
+
+int search_try_path(const char *path, int *ret_fd)
+{
+        return connect_path(path, 0, ret_fd);
 }

@@ -22,11 +22,14 @@ enum search_scope {
  * user's own is asked for and XDG_RUNTIME_DIR is not set. -ENAMETOOLONG: one is longer than
  * LIMIT_SOCKET_PATH_BYTES. */
 int search_candidates(enum search_scope, char (*ret)[LIMIT_SOCKET_PATH_BYTES + 1]);
-/* Connects (non-blocking, CLOEXEC) to the first of them on which somebody listens; 0 or -errno: the first
- * reason that is not -ENOENT, if there is one. */
-int search_connect(enum search_scope, int *ret_fd);
+/* Connects (non-blocking, CLOEXEC) to the first of them on which somebody listens, whose path is written to
+ * ret_path[LIMIT_SOCKET_PATH_BYTES + 1]; 0 or -errno: the first reason that is not -ENOENT, if there is one.
+ */
+int search_connect(enum search_scope, char *ret_path, int *ret_fd);
 /* Connects to this path. While the daemon's queue of connections is full it tries again, for at most a few
  * seconds (then -EAGAIN). */
 int search_connect_path(const char *path, int *ret_fd);
+/* The same, but it tries once. */
+int search_try_path(const char *path, int *ret_fd);
 
 #endif

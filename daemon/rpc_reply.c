@@ -90,7 +90,7 @@ static const struct {
         [CORE_UNKNOWN_TASK] =
                 {ERROR_UNKNOWN_TASK,
                  "no such task is known: it never was, its result was taken or its time is over, "
-                 "or it is another user's"},
+                 "the gangerd that had it has ended, or it is another user's"},
         [CORE_UNKNOWN_POOL] = {ERROR_UNKNOWN_POOL, "there is no such pool"},
         [CORE_QUEUE_FULL] = {ERROR_QUEUE_FULL, NULL},
         [CORE_QUOTA] = {ERROR_QUOTA_EXCEEDED, NULL},

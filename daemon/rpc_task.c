@@ -176,6 +176,7 @@ static int make_spec(struct rpc_call *call, const struct option_value *options, 
                                                                 : RETRY_WORKER_LOST,
                 .backoff = options[TASK_OPTION_BACKOFF].given ? options[TASK_OPTION_BACKOFF].duration
                                                               : CORE_SECOND,
+                .attempts_before = (uint32_t)options[TASK_OPTION_ATTEMPTS_BEFORE].count,
                 .pid = call->connection->pid,
         };
         ret->label = terminated(&options[TASK_OPTION_LABEL], texts->label);

@@ -36,6 +36,7 @@ enum option_use {
         X(RETRIES, "retries", RETRIES, ALL, "further attempts after a bad end")                              \
         X(RETRY_ON, "retry_on", ENDS, ALL, "after which ends: worker_lost, timed_out, task_failed")          \
         X(BACKOFF, "backoff", SECONDS, ALL, "pause before the second attempt, then doubling")                \
+        X(ATTEMPTS_BEFORE, "attempts_before", RETRIES, ALL, "attempts that were made before")                \
         X(TTL, "ttl", SECONDS, SINGLE, "time that a result is kept if nobody takes it")                      \
         X(KEY, "key", NAME, SINGLE, "join the task that is known by this name, if there is one")             \
         X(LABEL, "label", TEXT, ALL, "a text for people")                                                    \

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,45 +13,73 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
-int sealed_new(size_t size_bytes, int *ret_fd, void **ret_address)
+static int new_memfd(size_t size_bytes)
 {
-        void *address;
-        int r, fd = memfd_create("ganger value", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        int fd = memfd_create("ganger value", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
         assert(size_bytes > 0);
         if (fd < 0)
                 return -errno;
         if (ftruncate(fd, (off_t)size_bytes) < 0) {
-                r = -errno;
+                int r = -errno;
                 close(fd);
                 return r;
         }
-        address = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (address == MAP_FAILED) {
-                r = -errno;
-                close(fd);
-                return r;
-        }
-        *ret_fd = fd;
-        *ret_address = address;
+        return fd;
+}
+
+static int seal(int fd)
+{
+        return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
+}
+
+/* Pages are mapped all at once: a fault for each of them costs more than what is done with it. */
+static int map_all(int fd, size_t size_bytes, int protection, void **ret)
+{
+        void *address = mmap(NULL, size_bytes, protection, MAP_SHARED | MAP_POPULATE, fd, 0);
+
+        if (address == MAP_FAILED)
+                return -errno;
+        *ret = address;
         return 0;
+}
+
+int sealed_new(size_t size_bytes, int *ret_fd, void **ret_address)
+{
+        int fd = new_memfd(size_bytes), r;
+
+        if (fd < 0)
+                return fd;
+        r = map_all(fd, size_bytes, PROT_READ | PROT_WRITE, ret_address);
+        if (r < 0)
+                close(fd);
+        else
+                *ret_fd = fd;
+        return r;
 }
 
 int sealed_finish(int fd, void *address, size_t size_bytes)
 {
         munmap(address, size_bytes);
-        return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
+        return seal(fd);
 }
 
 int sealed_copy(const void *data, size_t size_bytes, int *ret_fd)
 {
-        void *address = NULL;
-        int fd, r = sealed_new(size_bytes, &fd, &address);
+        int fd = new_memfd(size_bytes), r = 0;
+        size_t n = 0;
 
-        if (r < 0)
-                return r;
-        memcpy(address, data, size_bytes);
-        r = sealed_finish(fd, address, size_bytes);
+        if (fd < 0)
+                return fd;
+        while (r == 0 && n < size_bytes) {
+                ssize_t written = pwrite(fd, (const char *)data + n, size_bytes - n, (off_t)n);
+                if (written > 0)
+                        n += (size_t)written;
+                else if (written == 0 || errno != EINTR)
+                        r = written == 0 ? -ENOSPC : -errno;
+        }
+        if (r == 0)
+                r = seal(fd);
         if (r < 0)
                 close(fd);
         else
@@ -71,12 +98,11 @@ bool sealed_is(int fd, uint64_t size_bytes)
 
 int sealed_map(int fd, size_t size_bytes, const void **ret)
 {
-        void *address = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, fd, 0);
+        void *address = NULL;
+        int r = map_all(fd, size_bytes, PROT_READ, &address);
 
-        if (address == MAP_FAILED)
-                return -errno;
         *ret = address;
-        return 0;
+        return r;
 }
 
 void sealed_unmap(const void *address, size_t size_bytes)

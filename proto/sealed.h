@@ -15,7 +15,7 @@
 int sealed_new(size_t size_bytes, int *ret_fd, void **ret_address);
 /* Its content is there: unmaps and seals it. 0 or -errno; the descriptor stays the caller's. */
 int sealed_finish(int fd, void *address, size_t size_bytes);
-/* The two with a copy in between. */
+/* One with a copy of the data. */
 int sealed_copy(const void *data, size_t size_bytes, int *ret_fd);
 /* Whether the descriptor, from somebody who is not trusted, is such a memfd of exactly that size. Does not
  * block, whatever the descriptor is. */

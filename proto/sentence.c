@@ -120,7 +120,9 @@ void sentence_write(FILE *f, struct reader record)
                 fprintf(f, "succeeded");
         else
                 fprintf(f, "has not ended: it is %.*s", LOOK(state));
-        if (retries > 0 && attempt > 0)
+        if (attempt > retries + 1) /* some were made before this task was submitted */
+                fprintf(f, ", on its %" PRIu64 "%s attempt", attempt, ordinal_ending(attempt));
+        else if (retries > 0 && attempt > 0)
                 fprintf(f, ", on its %" PRIu64 "%s of %" PRIu64 " attempts", attempt, ordinal_ending(attempt),
                         retries + 1);
         struct look_text message = look_text(error, "message");

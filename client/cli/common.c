@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/cli/cli.h"
+#include "client/clock.h"
 #include "client/connection.h"
 #include "proto/limits.h"
 
@@ -231,14 +231,6 @@ void cli_connect(struct cli *cli)
         exit(EXIT_GANGER);
 }
 
-static int64_t now_ms(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool awaits_sign(const struct cli_wait *wait)
 {
         return wait->signal != 0 && !wait->sign.done;
@@ -251,7 +243,7 @@ static int64_t poll_timeout_ms(const struct cli *cli, const struct cli_wait *wai
 
         if (!awaits_sign(wait))
                 return timeout_ms;
-        left_ms = wait->patient_until_ms - now_ms();
+        left_ms = wait->patient_until_ms - clock_ms();
         if (left_ms < 0)
                 left_ms = 0;
         return timeout_ms < 0 || left_ms < timeout_ms ? left_ms : timeout_ms;
@@ -278,7 +270,7 @@ static int poll_with_signals(struct cli *cli, const struct cli_wait *wait, int i
 /* The daemon takes requests in turn: an answer to this one means that it knows of the cancel before. */
 static int ask_for_sign(struct cli *cli, struct cli_wait *wait)
 {
-        wait->patient_until_ms = now_ms() + ANSWER_PATIENCE_MS;
+        wait->patient_until_ms = clock_ms() + ANSWER_PATIENCE_MS;
         return ganger_start_request(cli->g, &wait->sign.msgid, "ping", NULL, cli_on_reply, &wait->sign, "[]");
 }
 
@@ -297,7 +289,7 @@ static int take_signal(struct cli *cli, struct cli_wait *wait)
         bool first = wait->signal == 0;
 
         if (signal_seen == 0) {
-                if (!awaits_sign(wait) || now_ms() < wait->patient_until_ms)
+                if (!awaits_sign(wait) || clock_ms() < wait->patient_until_ms)
                         return 0;
                 cli_say("the daemon does not answer; when it goes on, %s",
                         wait->left ? wait->left : "what it was asked for is cancelled");
@@ -321,7 +313,7 @@ static int wait_turn(struct cli *cli, struct cli_wait *wait, const bool *done, i
                 return r;
         r = ganger_dispatch(cli->g);
         if (r > 0)
-                wait->patient_until_ms = now_ms() + ANSWER_PATIENCE_MS; /* it is at work, and comes to it */
+                wait->patient_until_ms = clock_ms() + ANSWER_PATIENCE_MS; /* it is at work, and comes to it */
         return r < 0 && !*done ? r : 0;
 }
 

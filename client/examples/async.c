@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* async TEXT…: several calls at once in a poll() loop that also waits for something else: standard input. */
+/*
+ * async TEXT…: several calls at once in a poll() loop that also waits for something else: standard input. A
+ * daemon that is restarted meanwhile is waited for.
+ */
 #include <ganger.h>
 #include <poll.h>
 #include <stdio.h>
@@ -46,6 +49,8 @@ int main(int argc, char **argv)
         struct ganger *g = NULL;
         int r = ganger_open(&g, NULL);
 
+        if (r == 0)
+                r = ganger_set_reconnect(g, 10000); /* before ganger_fd() */
         for (int i = 1; r == 0 && i < argc; i++)
                 r = ganger_start(g, NULL, "echo", on_reply, argv[i], "[s]", argv[i]);
         if (r == 0)

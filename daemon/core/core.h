@@ -293,10 +293,11 @@ struct core_spec {
         const char *key;    /* the same; a task of the user with this key that is known is joined */
         uint64_t args_hash; /* with key: equal for equal arguments */
         bool detached;
-        unsigned streams;  /* call: kinds streamed to the request */
-        uint32_t retries;  /* further attempts, of a map: of each item … */
-        unsigned retry_on; /* … after these ends: enum retry_end … */
-        int64_t backoff;   /* … the first after such a pause, doubling */
+        unsigned streams;         /* call: kinds streamed to the request */
+        uint32_t retries;         /* further attempts, of a map: of each item … */
+        unsigned retry_on;        /* … after these ends: enum retry_end … */
+        int64_t backoff;          /* … the first after such a pause, doubling */
+        uint32_t attempts_before; /* the first attempt's number is one more */
         pid_t pid;
 };
 

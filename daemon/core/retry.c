@@ -35,7 +35,8 @@ bool run_may_retry(const struct run *run, enum core_cause cause)
 {
         const struct task *task = run->task;
         const struct task_extra *extra = task->extra;
-        if (!extra || run->attempt > extra->retries || !(extra->retry_on & end_of(cause)))
+        if (!extra || run->attempt - task_first_attempt(task) >= extra->retries ||
+            !(extra->retry_on & end_of(cause)))
                 return false;
 #ifndef SEEDED_BUG_RETRY_WHILE_ALIVE
         if (run->hand->state == WORKER_STUCK)
@@ -49,7 +50,7 @@ bool run_may_retry(const struct run *run, enum core_cause cause)
 static int64_t due_after(struct core *core, const struct task *task, uint32_t attempt)
 {
         int64_t pause = task->extra->backoff;
-        for (uint32_t i = 1; i < attempt && pause > 0 && pause < RETRY_PAUSE_MAX; i++)
+        for (uint32_t i = task_first_attempt(task); i < attempt && pause > 0 && pause < RETRY_PAUSE_MAX; i++)
                 pause = pause < RETRY_PAUSE_MAX / 2 ? pause * 2 : RETRY_PAUSE_MAX;
         return core->now + (int64_t)((double)pause * (0.5 + 0.5 * core->ops.random(core->ctx)));
 }

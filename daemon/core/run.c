@@ -88,7 +88,7 @@ int run_send(struct hand *hand, struct task *task)
                 if (map_reserve_chunk(task->map) < 0)
                         return -ENOMEM;
                 dispatch.is_chunk = true;
-                dispatch.attempt = chunk.again ? chunk.again->attempt : 1;
+                dispatch.attempt = chunk.again ? chunk.again->attempt : task_first_attempt(task);
                 dispatch.first = chunk.first;
                 dispatch.n_items = chunk.n_items;
                 dispatch.args = chunk.segment->payload;

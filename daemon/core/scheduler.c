@@ -29,8 +29,8 @@ static bool is_held(const struct task *task)
  * ordered map behind that one: it would wait for itself. */
 static bool is_too_much(const struct task *task)
 {
-        return !task->is_call && !task->map && task->attempt == 1 && user_is_over(task->user) &&
-               !task_is_watched_by_task(task);
+        return !task->is_call && !task->map && task->attempt == task_first_attempt(task) &&
+               user_is_over(task->user) && !task_is_watched_by_task(task);
 }
 
 static void hold(struct task *task)

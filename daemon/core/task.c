@@ -108,7 +108,7 @@ void task_set_state(struct core *core, struct task *task, enum task_state state)
 
 int64_t task_expires(const struct task *task)
 {
-        return task->attempt > 1 ? CORE_NEVER : task->expires;
+        return task->attempt > task_first_attempt(task) ? CORE_NEVER : task->expires;
 }
 
 /* -- birth -- */
@@ -152,7 +152,7 @@ static int extra_new(const struct peer *peer, const struct core_spec *spec, stru
 {
         struct task_extra *extra;
         *ret = NULL;
-        if (!spec->label && !spec->key && !spec->retries && !peer->run)
+        if (!spec->label && !spec->key && !spec->retries && !spec->attempts_before && !peer->run)
                 return 0;
         extra = calloc(1, sizeof(*extra));
         if (!extra || (spec->label && !(extra->label = strdup(spec->label))) ||
@@ -164,6 +164,7 @@ static int extra_new(const struct peer *peer, const struct core_spec *spec, stru
         extra->retries = spec->retries;
         extra->retry_on = spec->retry_on;
         extra->backoff = spec->backoff;
+        extra->attempts_before = spec->attempts_before;
         *ret = extra;
         return 0;
 }
@@ -216,7 +217,7 @@ static void fill(struct task *task, const struct peer *peer, const struct core_s
         task->detached = spec->detached;
         task->progress = -1;
         task->bad.exit_status = -1;
-        task->attempt = 1;
+        task->attempt = task_first_attempt(task);
 }
 
 int task_new(struct peer *peer, const struct core_spec *spec, uint64_t n, int64_t now, struct task **ret)

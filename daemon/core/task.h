@@ -44,6 +44,7 @@ struct task_extra {
         uint32_t retries;
         unsigned retry_on;
         int64_t backoff;
+        uint32_t attempts_before;
 };
 struct task {
         struct table_link by_id;
@@ -85,6 +86,11 @@ static inline const char *task_label(const struct task *task)
 static inline const char *task_key(const struct task *task)
 {
         return task->extra ? task->extra->key : NULL;
+}
+/* The number of its first attempt; of a map, of each item's. */
+static inline uint32_t task_first_attempt(const struct task *task)
+{
+        return task->extra ? 1 + task->extra->attempts_before : 1;
 }
 /* Whether it is cancelled when the one goes who called it. */
 static inline bool task_is_of_caller(const struct task *task)

@@ -5,6 +5,8 @@
  *      peer_ganger SOCKET one SECONDS
  *      peer_ganger SOCKET many SECONDS OUTSTANDING [MILLISECONDS]      tasks that sleep for so long instead
  *      peer_ganger SOCKET map N payloads|numbers
+ *      peer_ganger SOCKET large SECONDS BYTES             through a function that turns every byte over
+ *      peer_ganger SOCKET in-place SECONDS BYTES          the value is made once, where it is sent from
  */
 /*
  * The work through ganger, by libganger.
@@ -15,6 +17,7 @@
  *      peer_ganger SOCKET sleeps SECONDS OUTSTANDING MILLISECONDS      a flood of such tasks, until it is
  * killed or the time is over
  */
+#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -23,6 +26,7 @@
 #include <string.h>
 
 #include "client/ganger.h"
+#include "proto/sealed.h"
 #include "tests/bench/measure.h"
 
 struct client {
@@ -172,6 +176,60 @@ static void map(struct ganger *ganger, uint64_t n, bool as_payloads)
         numbers_check(&items.numbers);
 }
 
+/* -- large values -- */
+
+struct large {
+        struct ganger *ganger;
+        unsigned char *data;
+        size_t size_bytes;
+        int fd; /* in place: the sealed memfd; -1 */
+        unsigned char sum;
+};
+
+/* Both ends touch all: what is sent is written anew, what comes is read. */
+static void large_round_trip(void *userdata)
+{
+        struct large *large = userdata;
+        struct ganger_reply *reply = NULL;
+        const void *data;
+        size_t size_bytes;
+
+        if (large->fd >= 0) {
+                uint64_t size = htobe64(large->size_bytes);
+                unsigned char whole[13] = {0x91, 0xc7, 9, 71, 0}; /* [ext 71, kind 0, size] */
+                memcpy(whole + 5, &size, sizeof(size));
+                const size_t n_fds = 1;
+                check("call", ganger_call(large->ganger, &reply, NULL, "probe.turned", "M", whole,
+                                          sizeof(whole), &large->fd, n_fds));
+        } else {
+                memset(large->data, ++large->sum, large->size_bytes);
+                check("call", ganger_call(large->ganger, &reply, NULL, "probe.turned", "[y]", large->data,
+                                          large->size_bytes));
+        }
+        check("read", ganger_read(reply, "y", &data, &size_bytes));
+        if (size_bytes != large->size_bytes)
+                die("large", "its size is another");
+        const uint64_t *words = data, wanted = 0x0101010101010101u * (unsigned char)~large->sum;
+        for (size_t i = 0; i < size_bytes / sizeof(*words); i++)
+                if (words[i] != wanted)
+                        die("large", "what came back is not what was sent");
+        ganger_reply_free(reply);
+}
+
+static void large(struct ganger *ganger, double seconds, size_t size_bytes, bool in_place)
+{
+        struct large large = {
+                .ganger = ganger, .size_bytes = size_bytes, .fd = -1, .data = malloc(size_bytes)};
+
+        if (!large.data)
+                die("large", strerror(ENOMEM));
+        memset(large.data, large.sum, size_bytes);
+        if (in_place && sealed_copy(large.data, size_bytes, &large.fd) < 0)
+                die("large", "no memfd");
+        measure_round_trips(seconds, large_round_trip, &large);
+        free(large.data);
+}
+
 int main(int argc, char **argv)
 {
         struct client client = {0};
@@ -182,6 +240,9 @@ int main(int argc, char **argv)
         check(argv[1], ganger_open(&client.ganger, argv[1]));
         if (strcmp(argv[2], "one") == 0)
                 measure_round_trips(atof(argv[3]), round_trip, &client);
+        else if (strcmp(argv[2], "large") == 0 || strcmp(argv[2], "in-place") == 0)
+                large(client.ganger, atof(argv[3]), strtoull(argv[4], NULL, 10),
+                      strcmp(argv[2], "in-place") == 0);
         else if (strcmp(argv[2], "map") == 0)
                 map(client.ganger, strtoull(argv[3], NULL, 10), argc > 4 && strcmp(argv[4], "payloads") == 0);
         else if (argc > 4) {

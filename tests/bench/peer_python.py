@@ -4,6 +4,7 @@
     peer_python.py POOL one SECONDS
     peer_python.py POOL many SECONDS OUTSTANDING
     peer_python.py POOL map N payloads|numbers
+    peer_python.py apply large SECONDS BYTES
 
 POOL: apply (one only), imap_unordered, map: of multiprocessing.Pool; executor: concurrent.futures.ProcessPoolExecutor. Two workers. What
 comes back is held against what was sent. Prints what the C programs print."""
@@ -25,6 +26,27 @@ def echo(value):
 
 def payload(number):
     return number.to_bytes(8, "little") + b"." * (PAYLOAD_BYTES - 8)
+
+
+TURN = bytes(range(255, -1, -1))
+
+
+def turned(data):
+    """Every byte turned over, at the speed of C."""
+    return data.translate(TURN)
+
+
+def large_round_trips(pool, seconds, size):
+    samples, number = [], 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or len(samples) < 3:
+        number = (number + 1) % 256
+        begin = time.monotonic()
+        back = pool.apply(turned, (bytes([number]) * size,))
+        check(len(back), back.count(255 - number))
+        samples.append((time.monotonic() - begin) * 1e6)
+    samples.sort()
+    return {"p50": samples[len(samples) // 2], "p99": samples[len(samples) * 99 // 100], "max": samples[-1], "n": len(samples)}
 
 
 def check(sent, back):
@@ -111,6 +133,8 @@ def main():
         with context.Pool(WORKERS) as pool:
             if what == "one":
                 found = round_trips(lambda value: pool.apply(echo, (value,)), float(amount))
+            elif what == "large":
+                found = large_round_trips(pool, float(amount), int(more[0]))
             elif what == "many":
                 found = flood_of_imap(pool, float(amount), int(more[0]))
             else:

@@ -70,6 +70,23 @@ def lost_worker_is_retried(t):
 
 
 @case
+def attempts_made_before(t):
+    """Attempts count on from those that were made before, of a map each item's; the retries are as many as ever"""
+    client = t.connect()
+    with Notes() as note:
+        script = ["sh", "-c", 'echo >> "$0"; exit 3', note("a")]
+        again = {"attempts_before": 4, "retries": 2, "retry_on": ["task_failed"], "backoff": 0}
+        error, _ = client.outcome(client.start("call", "exec", [script], again))
+        t.match((error["attempt"], lines(note("a"))), (7, 3), "the failure")
+    id = client.submit("echo", 1, attempts_before=1)
+    t.match(client.ask("wait", [id], {}), [[id, "succeeded"]])
+    t.match(client.ask("task", id)["attempt"], 2, "the record")
+    msgid = client.start("map", "exec", [[["false"]], [["true"]]], {"attempts_before": 2})
+    t.match(client.finish(msgid), {"count": 2, "succeeded": 1, "failed": 1})
+    t.match([item[1]["attempt"] for batch in client.streamed(msgid, "items") for item in batch if item[1]], [3], "the item")
+
+
+@case
 def waiting_for_a_retry(t):
     """While it waits it is delayed, and can be cancelled"""
     client = t.connect()

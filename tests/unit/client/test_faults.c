@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The n-th allocation fails, for each n: nothing leaks, everybody is told once, the handle says why. */
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "client/connection.h"
@@ -117,10 +121,104 @@ static void test_no_descriptor_is_lost(void **state)
         assert_true(n > 8);
 }
 
+/* ---- while it reconnects ---- */
+
+/* Takes the connection that waits; the daemon's answer to hello on it, whose msgid is the third byte. */
+static int accept_and_greet(int listener)
+{
+        static const char answer[] = "\x94\x01?\xc0\x81\xa8protocol\x01";
+        int peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        char got[256], say[sizeof answer];
+
+        assert_true(peer >= 0);
+        memcpy(say, answer, sizeof answer);
+        if (recv(peer, got, sizeof got, MSG_DONTWAIT) < 3)
+                return peer;
+        say[2] = got[2];
+        assert_true(send(peer, say, sizeof say - 1, MSG_NOSIGNAL) == sizeof say - 1);
+        return peer;
+}
+
+/* One whose handle is gone already. */
+static int accept_waiting(int listener)
+{
+        struct pollfd p = {.fd = listener, .events = POLLIN};
+
+        return poll(&p, 1, 0) > 0 ? accept4(listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+}
+
+/* Whether something was sent again. */
+static bool use_after_loss(struct ganger *g, int listener)
+{
+        bool sent_again = false;
+        char got[256];
+        int n_told = 0, n_started = 0, n_items = 3, peer;
+        struct map *map = NULL;
+
+        ganger_flush(g);
+        peer = accept_and_greet(listener);
+        if (ganger_set_reconnect(g, 1000) == 0) {
+                for (int i = 0; i < 3; i++)
+                        if (ganger_start(g, NULL, "f", on_reply, &n_told, "[sh]", "x", 0) == 0)
+                                n_started++;
+                if (map_new(g, NULL, "f", next_item, NULL, &n_items, &map) == 0)
+                        map_advance(map);
+        }
+        ganger_dispatch(g);
+        close(peer);
+        ganger_dispatch(g); /* is lost */
+        if (ganger_start(g, NULL, "f", on_reply, &n_told, "[sh]", "x", 0) == 0)
+                n_started++;
+        if (ganger_dispatch(g) >= 0) { /* has connected */
+                peer = accept_and_greet(listener);
+                ganger_dispatch(g); /* is greeted, and sends again */
+                if (map != NULL)
+                        map_advance(map);
+                ganger_flush(g);
+                sent_again = recv(peer, got, sizeof got, MSG_DONTWAIT) > 0;
+                close(peer);
+        }
+        map_free(map);
+        ganger_close(g);
+        assert_int_equal(n_told, n_started);
+        return sent_again;
+}
+
+static void test_each_allocation_fails_while_it_reconnects(void **state)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        char directory[] = "/tmp/ganger-test-XXXXXX";
+        int before, listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool sent_again;
+        unsigned n = 0;
+
+        assert_non_null(mkdtemp(directory));
+        snprintf(address.sun_path, sizeof address.sun_path, "%s/sock", directory);
+        assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+        assert_int_equal(listen(listener, 16), 0);
+        before = open_fds();
+        do {
+                struct ganger *g;
+                int unwanted;
+
+                fault_alloc_arm(++n);
+                sent_again = ganger_open(&g, address.sun_path) == 0 && use_after_loss(g, listener);
+                while ((unwanted = accept_waiting(listener)) >= 0)
+                        close(unwanted);
+                assert_int_equal(open_fds(), before);
+        } while (fault_alloc_disarm());
+        assert_true(sent_again);
+        assert_true(n > 30);
+        close(listener);
+        unlink(address.sun_path);
+        assert_int_equal(rmdir(directory), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_allocation_fails),
-                                           cmocka_unit_test(test_no_descriptor_is_lost)};
+                                           cmocka_unit_test(test_no_descriptor_is_lost),
+                                           cmocka_unit_test(test_each_allocation_fails_while_it_reconnects)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -243,7 +243,7 @@ static void test_options_only_what_is_set(void **state)
         assert_int_equal(options_import(&options, &in), 0);
         assert_false(options_are_default(&options));
         writer_begin(&w, &b);
-        options_write(&w, &options, true);
+        options_write(&w, &options, true, 0);
         assert_int_equal(writer_end(&w), 0);
         reply_borrow(&reply, reader_over(buffer_at(&b), buffer_size(&b)), false);
         assert_int_equal(ganger_count(&reply), 6);
@@ -259,7 +259,7 @@ static void test_options_only_what_is_set(void **state)
         reply_deinit(&reply);
         in.n_more = 2; /* there is only one pair */
         writer_begin(&w, &b);
-        options_write(&w, &in, false);
+        options_write(&w, &in, false, 0);
         assert_int_equal(writer_end(&w), -EINVAL);
         buffer_deinit(&b);
 }

@@ -29,6 +29,40 @@ static void answer_attempt(struct recorder *r, uint64_t task, uint32_t attempt, 
         core_check(r->core);
 }
 
+static void test_counts_on_from_attempts_before(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_spec s = retrying(r, 1, RETRY_TASK_FAILED);
+        s.attempts_before = 3;
+        s.expires = CORE_SECOND;
+        submit_with(r, 1, s);
+        assert_int_equal(record_of(r, 1).attempt, 4);
+        turn(r, 0);
+        assert_int_equal(r->sent.attempt, 4);
+        answer_attempt(r, 1, 4, true);
+        assert_int_equal(record_of(r, 1).due, r->now + CORE_SECOND);
+        turn(r, CORE_SECOND); /* only the first attempt can expire */
+        answer_attempt(r, 1, 5, true);
+        assert_int_equal(state_of(r, 1, 1), TASK_FAILED);
+        end(r);
+}
+
+static void test_expires_at_a_first_attempt_that_is_not_the_first(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_spec s = spec(r);
+        submit_with(r, 1, s); /* has the one worker */
+        turn(r, 0);
+        s = spec(r);
+        s.attempts_before = 1;
+        s.expires = CORE_SECOND;
+        submit_with(r, 1, s);
+        turn(r, CORE_SECOND);
+        assert_int_equal(state_of(r, 1, 2), TASK_EXPIRED);
+        answer_attempt(r, 1, 1, false);
+        end(r);
+}
+
 static void test_pauses_double(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -205,6 +239,8 @@ static void test_map_with_waiting_items_is_cancelled(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_counts_on_from_attempts_before),
+                cmocka_unit_test(test_expires_at_a_first_attempt_that_is_not_the_first),
                 cmocka_unit_test(test_pauses_double),
                 cmocka_unit_test(test_cancelled_while_it_times_out),
                 cmocka_unit_test(test_other_ends_are_final),
