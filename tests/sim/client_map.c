@@ -159,6 +159,7 @@ void client_tend_map(struct sim *s, uint32_t connection)
 void clients_finish(struct sim *s)
 {
         admin_finish(s);
+        shared_finish(s, false);
         for (uint32_t i = 0; i < s->n_requests; i++) {
                 const struct request *r = &s->requests[i];
                 struct entry *e;

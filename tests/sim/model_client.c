@@ -279,7 +279,9 @@ void client_act(struct sim *s, uint32_t connection)
                         client_close(s, connection);
                 return;
         }
-        if (random_chance(&s->random, s->intensity.cancel))
+        if (random_chance(&s->random, s->intensity.shared))
+                shared_act(s, connection);
+        else if (random_chance(&s->random, s->intensity.cancel))
                 client_cancel(s, connection);
         else if (random_chance(&s->random, s->intensity.cancel))
                 client_cancel_request(s, connection);
@@ -334,6 +336,7 @@ void client_close(struct sim *s, uint32_t connection)
                 e->cancel_asked = true;
                 ledger_verdict(s, e);
         }
+        shared_gone(s, connection);
         requests_gone(s, connection);
         c->open = false;
         core_connection_close(s->core, connection, s->now);

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "daemon/core/core_shared.h"
 #include "tests/sim/ops.h"
 
 #include <errno.h>
@@ -114,6 +115,26 @@ static void op_answer_done(void *ctx, struct core_request id, uint32_t pool)
         admin_check_done(s, r);
 }
 
+static void op_answer_shared(void *ctx, struct core_request id, const struct core_shared_answer *answer)
+{
+        struct sim *s = ctx;
+        struct request *r = answered(s, OPERATION_answer_shared, id);
+
+        TRACE(s, "> answer_shared", id.connection, id.msgid, (uint64_t)answer->kind, answer->flag,
+              answer->count, answer->token, answer->abandoned);
+        if (r->kind != REQUEST_SHARED)
+                sim_fail(s, "a request of kind %d is answered as one about a shared object", r->kind);
+        shared_answered(s, r, answer);
+}
+
+static bool op_in_group(void *ctx, uint32_t connection, gid_t gid)
+{
+        struct sim *s = ctx;
+
+        op_begin(s, OPERATION_in_group, 0);
+        return shared_is_in_group(connection, gid);
+}
+
 static void op_connection_over(void *ctx, uint32_t connection)
 {
         struct sim *s = ctx;
@@ -144,6 +165,10 @@ static void op_answer_refusal(void *ctx, struct core_request id, enum core_refus
         struct entry *e = r->entry == NO_ENTRY ? NULL : &s->entries[r->entry];
 
         TRACE(s, "> answer_refusal", id.connection, id.msgid, refusal);
+        if (r->kind == REQUEST_SHARED) {
+                shared_refused(s, r, refusal);
+                return;
+        }
         switch ((int)refusal) {
         case CORE_NOT_READY:
                 MEET(s, events, EVENT_late_not_ready);
@@ -369,6 +394,8 @@ const struct core_ops sim_ops = {
         .answer_map = op_answer_map,
         .answer_refusal = op_answer_refusal,
         .answer_done = op_answer_done,
+        .answer_shared = op_answer_shared,
+        .in_group = op_in_group,
         .connection_over = op_connection_over,
         .rss = op_rss,
         .item = op_item,

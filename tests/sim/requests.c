@@ -95,6 +95,8 @@ static bool is_due(const struct sim *s, const struct request *r)
                 for (uint32_t i = 0; i < r->n_ids; i++)
                         n += r->entries[i] == NO_ENTRY || s->entries[r->entries[i]].n_ends > 0;
                 return n >= r->count || is_late(s, r);
+        case REQUEST_SHARED:
+                return is_late(s, r);
         case REQUEST_DRAIN:
         case REQUEST_RENEWAL:
                 return admin_is_done(s, r) || is_late(s, r);

@@ -50,6 +50,7 @@ enum happening {
         HAPPEN_ZYGOTE_UP,   /* pool */
         HAPPEN_ZYGOTE_DOWN, /* pool */
         HAPPEN_RESUME,      /* pool: not paused any more */
+        HAPPEN_MEMORY,      /* object: its memory is there, or cannot be had */
         HAPPEN_STOP,
         HAPPEN_LAST, /* the clients begin nothing more */
 };
@@ -63,7 +64,7 @@ struct happening_entry {
 
 /* -- payloads -- */
 
-enum payload_kind { PAYLOAD_ARGS, PAYLOAD_ITEMS, PAYLOAD_VALUE, PAYLOAD_ERROR };
+enum payload_kind { PAYLOAD_ARGS, PAYLOAD_ITEMS, PAYLOAD_VALUE, PAYLOAD_ERROR, PAYLOAD_SHARED };
 
 struct payload {
         bool used;
@@ -144,7 +145,8 @@ struct request {
                 REQUEST_WAIT,
                 REQUEST_ATTACH,
                 REQUEST_DRAIN,
-                REQUEST_RENEWAL
+                REQUEST_RENEWAL,
+                REQUEST_SHARED
         } kind;
         uint32_t pool; /* drain, renewal */
         bool open, keep, given_up;
@@ -256,6 +258,7 @@ struct intensity {
         unsigned skip_turn; /* several events in one turn of the loop */
         unsigned bad_client;
         unsigned asks, admin; /* bodies that ask for something; what admins do */
+        unsigned shared;      /* what is done with shared objects */
 };
 
 /* -- the run -- */
@@ -298,6 +301,7 @@ struct sim {
         uint32_t n_payloads, payloads_capacity;
         uint32_t *free_payloads; /* a stack: the last freed number is the next one given, so mix-ups show */
         uint32_t n_free_payloads;
+        struct shared *shared;
         struct payload current; /* what PAYLOAD_CURRENT means while .current_valid */
         bool current_valid;
 };
@@ -379,6 +383,8 @@ void task_connection_over(struct sim *, uint32_t connection);
 void task_check_refused(struct sim *, int refusal, const struct entry *wanted);
 /* Whether the task may be cancelled with the one that asked for it. */
 bool task_may_be_let_go(const struct sim *, const struct entry *);
+/* Whether the one waits, through others, for the other: any way will do here. */
+bool task_reaches(const struct sim *, uint32_t from, uint32_t to, unsigned depth);
 
 /* model_admin.c */
 void admin_act(struct sim *, uint32_t connection);
@@ -394,6 +400,29 @@ void admin_check_done(struct sim *, const struct request *);
 void admin_check_stopped(struct sim *);
 bool admin_is_done(const struct sim *, const struct request *);
 uint32_t pool_n_waiting(const struct sim *, uint32_t pool);
+
+/* shared.c */
+void shared_init(struct sim *);
+void shared_deinit(struct sim *);
+/* Something with a shared object. */
+void shared_act(struct sim *, uint32_t connection);
+void shared_answered(struct sim *, const struct request *, const struct core_shared_answer *);
+void shared_refused(struct sim *, const struct request *, enum core_refusal);
+/* The connection is gone, or the task's is over. */
+void shared_gone(struct sim *, uint32_t connection);
+/* From here on a worker's message is at hand, or its loss; then that is over. */
+void shared_hear(struct sim *, uint32_t worker, bool is_loss);
+void shared_heard(struct sim *);
+/* The core's turn comes: times are over. */
+void shared_time(struct sim *);
+/* Whatever can be given has been given; no owner waits for itself; the core says the same. */
+void shared_check(struct sim *);
+void shared_memory(struct sim *, uint32_t id);
+/* Nobody is left waiting for an object: some, or all, are unlinked. */
+void shared_finish(struct sim *, bool all);
+/* Its task waits for a lock, and does nothing else. */
+bool shared_is_barred(struct sim *, uint32_t connection);
+bool shared_is_in_group(uint32_t connection, gid_t);
 
 /* requests.c */
 struct request *request_open(struct sim *, uint32_t connection, uint32_t msgid, int kind, uint32_t entry);

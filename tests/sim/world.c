@@ -37,6 +37,7 @@ static void draw_intensity(struct sim *s)
                 .bad_client = draw(s, 30),
                 .asks = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 800),
                 .admin = draw(s, 50),
+                .shared = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 700),
         };
 }
 
@@ -129,6 +130,7 @@ void world_begin(struct sim *s, uint64_t seed)
         s->deadline = s->now;
         s->accepting = s->asking = NO_ENTRY;
         random_seed(r, seed);
+        shared_init(s);
         draw_intensity(s);
         s->config = (struct core_config){
                 .first_id = 1000 + random_below(r, UINT64_C(1) << 50),
@@ -140,6 +142,7 @@ void world_begin(struct sim *s, uint64_t seed)
                 .user_connections = random_chance(r, 100) ? 2 : 100,
                 .user_tasks = random_chance(r, 150) ? 12 : 100000,
                 .user_descriptors = random_chance(r, 150) ? 3 : 1000,
+                .user_objects = random_chance(r, 150) ? 3 : 1000,
                 .user_memory_bytes = random_chance(r, 250) ? random_between(r, 5000, 25000) : 1 << 28,
                 .stop_timeout = (int64_t)random_between(r, 1, 3000) * MILLISECOND,
         };
