@@ -68,10 +68,11 @@ static void put_back(struct queue_item *item)
 void queue_give_back(struct queue_item *item)
 {
         unlease(item);
-#ifdef SEEDED_BUG_LEASE_LOST
-        item_free(item);
-#else
         put_back(item);
+#ifdef SEEDED_BUG_LEASE_LOST
+        TAILQ_REMOVE(&item->object->as.queue.items, item, link);
+        item->object->as.queue.n_items--;
+        item_free(item);
 #endif
 }
 

@@ -4,6 +4,7 @@
  * and now and then do what a map does not allow.
  */
 #include "tests/sim/client.h"
+#include "tests/sim/objects.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  * daemon does it: what the core calls bad gets the worker killed, a dead worker's channel is read to its end
  * before its loss is told. An honest worker that the core calls bad fails the run.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/objects.h"
 
 #include <string.h>
 

@@ -5,6 +5,7 @@
  * checked against what the ledger knows.
  */
 #include "tests/sim/client.h"
+#include "tests/sim/objects.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "daemon/core/core_shared.h"
+#include "tests/sim/objects.h"
 #include "tests/sim/ops.h"
 
 #include <errno.h>

@@ -13,8 +13,8 @@
 
 #include <sys/queue.h>
 
-#include "daemon/core/core_shared.h"
 #include "tests/sim/client.h"
+#include "tests/sim/objects.h"
 
 #define N_NAMES    12
 #define N_OWNERS   2

@@ -5,7 +5,6 @@
  */
 #include "tests/sim/shared.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define A_GROUP 5

@@ -4,7 +4,7 @@
  * time, the core gets its turn as from the daemon's loop (events → turn → flush), and everything is checked.
  * At the end the clients begin nothing more, faults stop, everything must drain, and the core is freed.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/objects.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -380,19 +380,6 @@ static bool is_forgotten(const struct sim *s)
         return s->deadline == CORE_NEVER;
 }
 
-static void check_accounts(struct sim *s)
-{
-        for (unsigned i = 0; i < s->n_users; i++) {
-                struct core_account a;
-                core_account(s->core, s->users[i].uid, &a);
-                if (a.connections || a.tasks || a.descriptors || a.bytes || a.objects)
-                        sim_fail(s,
-                                 "at the end user %u holds %" PRIu64 " connections, %" PRIu64
-                                 " tasks, %" PRIu64 " descriptors, %" PRIu64 " bytes, %" PRIu64 " objects",
-                                 s->users[i].uid, a.connections, a.tasks, a.descriptors, a.bytes, a.objects);
-        }
-}
-
 static void end_run(struct sim *s)
 {
         bool leave_first = random_chance(&s->random, 300);
@@ -414,7 +401,7 @@ static void end_run(struct sim *s)
         turn(s);
         drain_until(s, is_forgotten, "forgetting");
         ledger_close(s);
-        check_accounts(s);
+        world_check_accounts(s);
         s->core = core_free(s->core);
         if (payloads_count(s) != 0)
                 sim_fail(s, "%zu payloads are left at the end", payloads_count(s));

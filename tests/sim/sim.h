@@ -318,6 +318,7 @@ void sim_wake_soon(struct sim *, uint32_t worker);
 
 /* world.c */
 void world_begin(struct sim *, uint64_t seed);
+void world_check_accounts(struct sim *); /* at the end: nobody has anything left */
 void pool_draw(struct sim *, struct model_pool *);
 
 /* trace.c */
@@ -400,29 +401,6 @@ void admin_check_done(struct sim *, const struct request *);
 void admin_check_stopped(struct sim *);
 bool admin_is_done(const struct sim *, const struct request *);
 uint32_t pool_n_waiting(const struct sim *, uint32_t pool);
-
-/* shared.c */
-void shared_init(struct sim *);
-void shared_deinit(struct sim *);
-/* Something with a shared object. */
-void shared_act(struct sim *, uint32_t connection);
-void shared_answered(struct sim *, const struct request *, const struct core_shared_answer *);
-void shared_refused(struct sim *, const struct request *, enum core_refusal);
-/* The connection is gone, or the task's is over. */
-void shared_gone(struct sim *, uint32_t connection);
-/* From here on a worker's message is at hand, or its loss; then that is over. */
-void shared_hear(struct sim *, uint32_t worker, bool is_loss);
-void shared_heard(struct sim *);
-/* The core's turn comes: times are over. */
-void shared_time(struct sim *);
-/* Whatever can be given has been given; no owner waits for itself; the core says the same. */
-void shared_check(struct sim *);
-void shared_memory(struct sim *, uint32_t id);
-/* Nobody is left waiting for an object: some, or all, are unlinked. */
-void shared_finish(struct sim *, bool all);
-/* Its task waits for a lock, and does nothing else. */
-bool shared_is_barred(struct sim *, uint32_t connection);
-bool shared_is_in_group(uint32_t connection, gid_t);
 
 /* requests.c */
 struct request *request_open(struct sim *, uint32_t connection, uint32_t msgid, int kind, uint32_t entry);

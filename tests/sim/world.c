@@ -3,7 +3,9 @@
  * The world of a run, drawn from its seed: limits, pools, users, connections, and how often what goes wrong.
  * Each fault is absent from a good part of the seeds, so that rare ones are not drowned by the others.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/objects.h"
+
+#include <inttypes.h>
 
 static unsigned draw(struct sim *s, unsigned most)
 {
@@ -153,4 +155,17 @@ void world_begin(struct sim *s, uint64_t seed)
         s->stop_planned = random_chance(r, 250);
         if (s->stop_planned)
                 sim_schedule(s, (int64_t)random_between(r, 1, 100) * MILLISECOND, HAPPEN_STOP, 0, 0);
+}
+
+void world_check_accounts(struct sim *s)
+{
+        for (unsigned i = 0; i < s->n_users; i++) {
+                struct core_account a;
+                core_account(s->core, s->users[i].uid, &a);
+                if (a.connections || a.tasks || a.descriptors || a.bytes || a.objects)
+                        sim_fail(s,
+                                 "at the end user %u holds %" PRIu64 " connections, %" PRIu64
+                                 " tasks, %" PRIu64 " descriptors, %" PRIu64 " bytes, %" PRIu64 " objects",
+                                 s->users[i].uid, a.connections, a.tasks, a.descriptors, a.bytes, a.objects);
+        }
 }
