@@ -118,7 +118,7 @@ static void draw_clients(struct sim *s)
                 sim_schedule(s, (int64_t)random_below(r, 500) * MICROSECOND, HAPPEN_OPEN, i, 0);
                 sim_schedule(s, 600 * MICROSECOND, HAPPEN_ACT, i, 0);
         }
-        s->n_acts_left = (uint32_t)random_between(r, 20, 320);
+        s->n_acts_left = (uint32_t)random_between(r, 20, s->intensity.shared ? 440 : 320);
         s->act_pause = random_chance(r, 500) ? (int64_t)random_between(r, 1, 40) * MICROSECOND
                                              : (int64_t)random_between(r, 100, 3000) * MICROSECOND;
 }
