@@ -78,7 +78,7 @@ static struct core_open draw(struct sim *s, enum core_object_kind kind, bool exi
         else if (kind == OBJECT_LOCK && random_chance(r, 150))
                 say(&open, PROPERTY_REENTRANT, 1);
         else if (kind == OBJECT_BARRIER)
-                say(&open, PROPERTY_PARTIES, 2 + random_chance(r, 50));
+                say(&open, PROPERTY_PARTIES, random_between(r, 2, 4));
         else if (kind == OBJECT_QUEUE && random_chance(r, 300))
                 say(&open, PROPERTY_MAXSIZE, random_between(r, 1, 3));
         else if (kind == OBJECT_ARRAY)
