@@ -188,7 +188,20 @@ static int connection_take_reply(struct ganger *g, size_t size_bytes, struct rea
         return r;
 }
 
-static void connection_on_response(struct ganger *g, size_t size_bytes, const struct envelope *envelope)
+/* What came with the message at hand; who takes some over leaves none. */
+struct claimed {
+        int fds[LIMIT_DESCRIPTORS];
+        uint32_t n;
+};
+
+static void claimed_close(struct claimed *claimed)
+{
+        while (claimed->n > 0)
+                close(claimed->fds[--claimed->n]);
+}
+
+static void connection_on_response(struct ganger *g, size_t size_bytes, const struct envelope *envelope,
+                                   struct claimed *claimed)
 {
         struct request *request = request_find(&g->requests, envelope->msgid);
         struct reader error = envelope->error;
@@ -214,6 +227,11 @@ static void connection_on_response(struct ganger *g, size_t size_bytes, const st
         if (r == 0 && size_bytes >= TAKE_OVER_BYTES)
                 size_bytes = 0; /* it left the input with its buffer */
         connection_consume(g, size_bytes);
+        r = r < 0 ? r : reply_take_fds(reply, claimed->fds, claimed->n);
+        if (r == 0)
+                claimed->n = 0;
+        else
+                reply = ganger_reply_free(reply);
         g->n_callbacks++;
         on_reply(userdata, r < 0 ? r : ganger_code(reply), reply);
 }
@@ -277,34 +295,34 @@ static int connection_on_notification(struct ganger *g, const struct envelope *e
         return 0; /* of a later protocol, which adds only what can be ignored */
 }
 
-/* Descriptors that a message brings are counted, as the protocol wants it, and closed: no value that this
- * library reads has one. */
-static int connection_claim_fds(struct ganger *g, size_t size_bytes)
+static int connection_claim_fds(struct ganger *g, size_t size_bytes, struct claimed *ret)
 {
         uint64_t message_end = g->stream_at - (buffer_size(&g->input) - size_bytes);
-        int fds[LIMIT_DESCRIPTORS];
+        uint32_t n = g->scan.n_descriptors;
 
-        if (g->scan.n_descriptors > LIMIT_DESCRIPTORS || !fd_queue_take(&g->fds, g->scan.n_descriptors, fds))
+        ret->n = 0;
+        if (n > LIMIT_DESCRIPTORS || !fd_queue_take(&g->fds, n, ret->fds))
                 return -EPROTO;
-        for (uint32_t i = 0; i < g->scan.n_descriptors; i++)
-                close(fds[i]);
+        ret->n = n;
         return fd_queue_left_over(&g->fds, message_end) ? -EPROTO : 0;
 }
 
 static void connection_on_message(struct ganger *g, size_t size_bytes)
 {
         struct envelope envelope;
-        int r = connection_claim_fds(g, size_bytes);
-
+        struct claimed claimed;
+        int r = connection_claim_fds(g, size_bytes, &claimed);
         if (r == 0 && envelope_parse(&envelope, buffer_at(&g->input), size_bytes, NULL) < 0)
                 r = -EPROTO;
         if (r == 0 && envelope.type == ENVELOPE_RESPONSE) {
-                connection_on_response(g, size_bytes, &envelope);
+                connection_on_response(g, size_bytes, &envelope, &claimed);
+                claimed_close(&claimed);
                 return;
         }
         if (r == 0)
                 r = envelope.type == ENVELOPE_NOTIFICATION ? connection_on_notification(g, &envelope)
                                                            : -EPROTO;
+        claimed_close(&claimed);
         if (r < 0)
                 connection_fail(g, r);
         connection_consume(g, size_bytes);
@@ -340,7 +358,7 @@ static int connection_read(struct ganger *g)
         if (r == -EAGAIN)
                 return 0;
         if (r != 0)
-                return r < 0 ? r : -EPROTO;
+                return r < 0 ? r : -EMFILE;
         if (size_bytes == 0)
                 return -ECONNRESET;
         return size_bytes == room_bytes || g->send_error < 0;

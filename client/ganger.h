@@ -146,10 +146,21 @@ GANGER_API int ganger_cancel(struct ganger *, uint64_t id);
 /* Any method: `format` describes its params array. */
 GANGER_API int ganger_request(struct ganger *, struct ganger_reply **ret, const char *method,
                               const char *format, ...);
-/* The record of the last refusal that came without a reply of its own: of ganger_submit(), _wait(), _cancel()
- * and _map(), and the daemon's last words on a connection that it ended. NULL: none yet. It lives until the
- * next one, or the handle's end. */
+/* The record of the last refusal that came without a reply of its own: of ganger_submit(), _wait(),
+ * _cancel(), _shared_open() and _map(), and the daemon's last words on a connection that it ended. NULL: none
+ * yet. It lives until the next one, or the handle's end. */
 GANGER_API const struct ganger_reply *ganger_error(const struct ganger *);
+
+/* ---- memory that is shared ---- */
+
+/* Both are in ganger_shared.h, with all that is done with an object once it is mapped. */
+struct ganger_shared;
+struct ganger_shared_options;
+/* Opens a value or array and maps it, a blocking call. The view is the caller's, to be ended with
+ * ganger_shared_unmap(); it needs the handle no more. -EINVAL: options that are none; -EPROTO: what came is
+ * no such memory; -EMFILE: no descriptor is free for it, the connection is lost. */
+GANGER_API int ganger_shared_open(struct ganger *, struct ganger_shared *ret, const char *name,
+                                  const struct ganger_shared_options *);
 
 /* ---- map ---- */
 
@@ -216,7 +227,8 @@ GANGER_API size_t ganger_pending(const struct ganger *);
  *      s  const char ** (of nil: NULL)         i  int64_t *    d  double * (of any number)
  *      y  const void **, size_t *: bytes       u  uint64_t *   b  int *
  *      m  const void **, size_t *: one value,  n  nothing: nil
- *         whole, as MessagePack                […]  an array of exactly that many
+ *         whole, as MessagePack                h  int *: a descriptor, closed with the reply:
+ *      […]  an array of exactly that many         duplicate it to keep it
  *
  * -EINVAL: of another type or shape; nothing is promised about what was written then. Strings end with a 0
  * byte and hold none (such a one is read with y); they, and bytes, live as long as the reply. */

@@ -6,13 +6,20 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/format.h"
+#include "proto/descriptors.h"
 #include "proto/errors.h"
 
 struct reply_text {
         struct reply_text *next;
         char text[];
+};
+
+struct reply_fds {
+        uint32_t n;
+        int fds[];
 };
 
 #define X(number, symbol, name, meaning)                                                                     \
@@ -67,8 +74,23 @@ int reply_new(struct ganger_reply **ret, struct reader value, bool is_error)
         return r;
 }
 
+int reply_take_fds(struct ganger_reply *reply, const int *fds, uint32_t n)
+{
+        if (n == 0)
+                return 0;
+        reply->fds = malloc(sizeof *reply->fds + n * sizeof *fds);
+        if (reply->fds == NULL)
+                return -ENOMEM;
+        reply->fds->n = n;
+        memcpy(reply->fds->fds, fds, n * sizeof *fds);
+        return 0;
+}
+
 void reply_deinit(struct ganger_reply *reply)
 {
+        for (uint32_t i = 0; reply->fds != NULL && i < reply->fds->n; i++)
+                close(reply->fds->fds[i]);
+        free(reply->fds);
         while (reply->texts != NULL) {
                 struct reply_text *text = reply->texts;
                 reply->texts = text->next;
@@ -138,6 +160,33 @@ static int read_bytes(struct reader *reader, const void **ret, size_t *ret_size_
         return 0;
 }
 
+static bool is_descriptor(const struct value *value)
+{
+        return value->type == VALUE_EXT && value->ext_type == EXT_DESCRIPTOR;
+}
+
+/* Which of the reply's descriptors it is: as many as stand before it. */
+static int read_fd(const struct ganger_reply *reply, struct reader *reader, int *ret)
+{
+        struct reader before = reader_over(reply->data, (size_t)(reader->at - reply->data));
+        struct reader ahead = *reader;
+        struct value value;
+        uint32_t n = 0;
+        int r = reader_next(&ahead, &value);
+
+        if (r < 0)
+                return r;
+        if (!is_descriptor(&value))
+                return -EINVAL;
+        while (reader_next(&before, &value) == 0)
+                n += is_descriptor(&value);
+        if (reply->fds == NULL || n >= reply->fds->n)
+                return -EINVAL;
+        *ret = reply->fds->fds[n];
+        *reader = ahead;
+        return 0;
+}
+
 static int read_letter(const struct ganger_reply *reply, struct reader *reader, char letter, va_list *list)
 {
         const void **ret_data;
@@ -170,8 +219,10 @@ static int read_letter(const struct ganger_reply *reply, struct reader *reader, 
                 if (r == 0)
                         *ret_data = raw;
                 return r;
+        case 'h':
+                return read_fd(reply, reader, va_arg(*list, int *));
         default:
-                return -EINVAL; /* {, } and h are for writing alone */
+                return -EINVAL; /* {, } and M are for writing alone */
         }
 }
 

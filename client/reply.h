@@ -14,6 +14,7 @@
 #include "proto/reader.h"
 
 struct reply_text;
+struct reply_fds;
 
 struct ganger_reply {
         struct buffer bytes; /* that `data` lies in; empty if borrowed */
@@ -21,6 +22,7 @@ struct ganger_reply {
         size_t size_bytes;
         int code;                 /* enum ganger_code; 0: a result */
         struct reply_text *texts; /* strings that were read */
+        struct reply_fds *fds;    /* that came with it, in the order of their values; NULL: none */
         struct reader item;       /* where ganger_read_item() is … */
         uint64_t item_index;      /* … before which element; 0: at none yet */
 };
@@ -29,6 +31,8 @@ struct ganger_reply {
 int reply_new(struct ganger_reply **ret, struct reader value, bool is_error);
 /* The same without a copy, for a value that lies in the buffer: takes the buffer over. */
 int reply_new_over(struct ganger_reply **ret, struct buffer *buffer, struct reader value, bool is_error);
+/* The descriptors that the value claims belong to the reply now. 0; or -ENOMEM: they are the caller's. */
+int reply_take_fds(struct ganger_reply *, const int *fds, uint32_t n);
 /* Over bytes that somebody else keeps for as long; reply_deinit() frees what was read from it. */
 void reply_borrow(struct ganger_reply *, struct reader value, bool is_error);
 void reply_deinit(struct ganger_reply *);

@@ -16,10 +16,13 @@
 #include "daemon/connection.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/payload.h"
 #include "daemon/pools.h"
 #include "daemon/rpc_private.h"
+#include "daemon/task_log.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
 
@@ -196,27 +199,6 @@ static double on_random(void *ctx)
         return (double)(z >> 11) * 0x1p-53;
 }
 
-static const char *function_name(const struct daemon *daemon, const struct core_record *record)
-{
-        const struct pool_function *function = pools_function(daemon->pools, record->pool, record->function);
-        return function ? function->name : NULL;
-}
-
-static void log_ended(const struct daemon *daemon, const struct core_record *record)
-{
-        char message[512];
-        bool is_bad = record->state != TASK_SUCCEEDED && record->cause != CAUSE_NONE;
-
-        if (!log_enabled(LOG_LEVEL_DEBUG))
-                return;
-        if (is_bad)
-                encode_failure_message(daemon, record, message, sizeof(message));
-        log_with(LOG_LEVEL_DEBUG,
-                 LOG_FIELDS(.task = record->id, .worker = record->worker_pid, .uid = &record->uid,
-                            .function = function_name(daemon, record)),
-                 "%s%s%s", encode_state(record->state), is_bad ? ": " : "", is_bad ? message : "");
-}
-
 static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t worker,
                     const struct core_record *record)
 {
@@ -226,36 +208,46 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
 
         switch (note) {
         case NOTE_TASK_ENDED:
-                log_ended(daemon, record);
+                task_log_ended(daemon, record);
+                events_note_ended(daemon->events, record);
                 return;
         case NOTE_WORKER_LOST:
+                events_note_worker(daemon->events, EVENT_KIND_WORKER_LOST, pool,
+                                   worker_pid(daemon->workers, worker), record);
                 worker_obituary(daemon->workers, worker, LOG_LEVEL_WARNING, record ? record->id : 0,
-                                record ? function_name(daemon, record) : NULL);
+                                record ? encode_function(daemon, record) : NULL);
                 return;
         case NOTE_WORKER_BAD:
                 if (!worker_speaks(daemon->workers, worker)) /* else it is said with what was wrong */
-                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
+                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name, .message_id = MESSAGE_WORKER_BAD),
                                  "a worker broke the protocol and is killed");
                 return;
         case NOTE_WORKER_STUCK:
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name, .message_id = MESSAGE_WORKER_STUCK),
                          "a worker was killed 5 s ago and does not die: stuck");
+                events_note_worker(daemon->events, EVENT_KIND_WORKER_STUCK, pool,
+                                   worker_pid(daemon->workers, worker), NULL);
                 return;
         case NOTE_POOL_DEGRADED:
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name, .message_id = MESSAGE_POOL_DEGRADED),
                          "workers die young again and again: the pool is degraded, restarts are slowed down");
+                events_note_pool(daemon->events, EVENT_KIND_POOL_DEGRADED, pool);
                 return;
         case NOTE_POOL_RECOVERED:
-                log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = name), "the pool has recovered");
+                log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = name, .message_id = MESSAGE_POOL_RECOVERED),
+                         "the pool has recovered");
+                events_note_pool(daemon->events, EVENT_KIND_POOL_RECOVERED, pool);
                 return;
         case NOTE_USER_OVER:
+                events_note_task(daemon->events, EVENT_KIND_USER_OVER, record);
                 log_limited(
-                        &over_limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &record->uid},
+                        &over_limit, LOG_LEVEL_WARNING,
+                        LOG_FIELDS(.uid = &record->uid, .message_id = MESSAGE_USER_OVER),
                         "results that nobody took are more than user_memory: what this user has submitted "
                         "waits until some are taken");
                 return;
         case NOTE_SPAWN_TIMEOUT:
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name),
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name, .message_id = MESSAGE_SPAWN_TIMEOUT),
                          "the zygote brought no worker within start_timeout and is killed");
                 return;
         case NOTE_DRAINED:

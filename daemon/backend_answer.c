@@ -13,6 +13,7 @@
 #include "daemon/connection.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
+#include "daemon/events.h"
 #include "daemon/rpc_private.h"
 
 #define BATCH_BYTES (64u << 10) /* a batch that is so large is followed by another */
@@ -195,6 +196,7 @@ void backend_answer_refusal(void *ctx, struct core_request request, enum core_re
         struct connection *connection = peer(daemon, request);
         struct packer packer;
 
+        events_forget(daemon->events, request);
         if (!connection || answer_overruled(daemon, connection, request))
                 return;
         connection_message_begin(connection, &packer);

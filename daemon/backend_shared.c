@@ -41,21 +41,24 @@ static void pack_items(struct packer *packer, const struct daemon *daemon,
         }
 }
 
-static size_t count_changes(const struct core_entry *entry, bool deleted)
+static size_t count_changes(const struct core_changes *changes, bool deleted)
 {
+        const struct core_entry *entry = changes->first;
         size_t n = 0;
-        for (; entry; entry = core_entry_next(entry))
+        for (; entry != changes->end; entry = core_entry_next(entry))
                 n += deleted == (entry->value == PAYLOAD_NONE);
         return n;
 }
 
 /* Those that are there with their values, those that are not without. */
-static void pack_entries(struct packer *packer, const struct daemon *daemon, const struct core_entry *entry,
-                         bool deleted)
+static void pack_entries(struct packer *packer, const struct daemon *daemon,
+                         const struct core_changes *changes, bool deleted)
 {
+        const struct core_entry *entry = changes->first;
+
         pack_str(packer, deleted ? "deleted" : "changed");
-        pack_array(packer, count_changes(entry, deleted));
-        for (; entry; entry = core_entry_next(entry)) {
+        pack_array(packer, count_changes(changes, deleted));
+        for (; entry != changes->end; entry = core_entry_next(entry)) {
                 if (deleted != (entry->value == PAYLOAD_NONE))
                         continue;
                 pack_array(packer, deleted ? 2 : 3);
@@ -72,8 +75,8 @@ static void pack_changes(struct packer *packer, const struct daemon *daemon,
         pack_map(packer, 4);
         pack_str(packer, "version");
         pack_uint(packer, changes->version);
-        pack_entries(packer, daemon, changes->first, false);
-        pack_entries(packer, daemon, changes->first, true);
+        pack_entries(packer, daemon, changes, false);
+        pack_entries(packer, daemon, changes, true);
         pack_str(packer, "complete");
         pack_bool(packer, changes->complete);
 }
@@ -108,7 +111,7 @@ void backend_answer_shared(void *ctx, struct core_request request, const struct 
                 pack_changes(&packer, daemon, &answer->changes);
                 break;
         }
-        connection_message_end(connection, &packer);
+        rpc_end_answer(daemon, connection, &packer, request.msgid);
 }
 
 static bool has_group(const gid_t *groups, uint32_t n, gid_t gid)

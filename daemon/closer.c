@@ -15,10 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define OWNER_NONE  ((uid_t)-1)
+#define QUICK_BYTES (4 << 20) /* of memory, to be freed at once */
 #define STACK_BYTES (64 << 10)
 #define END         (-1)
 
@@ -210,15 +212,18 @@ static bool enqueue(int fd)
         return true;
 }
 
-/* Of a memfd nobody else has a say in the close; and F_GET_SEALS itself never blocks. */
-static bool close_cannot_block(int fd)
+/* Of a memfd nobody else has a say in the close, and neither question blocks; but the last one who closes it
+ * frees it, which takes as long as it is large. */
+static bool close_is_quick(int fd)
 {
-        return fcntl(fd, F_GET_SEALS) >= 0;
+        struct stat stat;
+
+        return fcntl(fd, F_GET_SEALS) >= 0 && fstat(fd, &stat) == 0 && stat.st_blocks <= QUICK_BYTES / 512;
 }
 
 void closer_close(int fd)
 {
-        bool here = close_cannot_block(fd);
+        bool here = close_is_quick(fd);
 
         pthread_mutex_lock(&mutex);
         if (!here)

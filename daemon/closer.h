@@ -25,7 +25,7 @@ void closer_init(uint32_t limit_per_user);
 /* Notes that this descriptor came from this user; it is to be closed by closer_close() whatever is returned.
  * 0, CLOSER_LIMIT, -ENOMEM. */
 int closer_adopt(int fd, uid_t uid);
-/* Closes it, at once if that cannot block, else as soon as that user's thread comes to it. */
+/* Closes it, at once if that takes no time, else as soon as that user's thread comes to it. */
 void closer_close(int fd);
 /* How many the user has, closing ones included. */
 uint32_t closer_held(uid_t uid);

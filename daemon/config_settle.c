@@ -15,6 +15,7 @@
 #include "daemon/config_table.h"
 #include "daemon/config_trial.h"
 #include "daemon/configuration.h"
+#include "daemon/message_ids.h"
 #include "proto/limits.h"
 
 /* Descriptors of gangerd's own, beside those of connections and workers: listener, loop, log, reserve. */
@@ -294,7 +295,8 @@ void configuration_log_problem(const struct configuration_problem *problem)
         char text[CONFIGURATION_PROBLEM_BYTES];
 
         configuration_problem_text(problem, text, sizeof text);
-        log_error("%s%s", problem->file[0] != 0 ? "" : "configuration: ", text);
+        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.message_id = MESSAGE_CONFIGURATION_BAD), "%s%s",
+                 problem->file[0] != 0 ? "" : "configuration: ", text);
 }
 
 static void print_section(enum config_section section, const void *object, FILE *f)

@@ -32,7 +32,7 @@ const struct config_key config_table[] = {
         {DAEMON_KEY("log_level", log_level, LOG_LEVEL), .fallback = "info",
          .help = "the least that is logged: error, warning, info, debug"},
         {DAEMON_KEY("log_format", log_format, LOG_FORMAT), .fallback = "text",
-         .help = "how a log line looks: text, json"},
+         .help = "how a line of the log looks: text, json; the journal gets fields instead"},
         {DAEMON_KEY("max_connections", max_connections, COUNT), .fallback = "16384",
          .help = "connections at once", .min = 1, .max = 1 << 20,
          .said_offset = offsetof(struct configuration, max_connections_said)},

@@ -5,6 +5,7 @@
  * necessary in the core (daemon_turn_again) is seen to in the next turn, which then does not sleep.
  */
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,12 +21,11 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/log.h"
-#include "daemon/pools.h"
+#include "daemon/readiness.h"
 #include "daemon/reload.h"
 #include "daemon/rpc.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
-#include "proto/limits.h"
 
 /* When nothing happened for so long, the memory that nobody uses any more is given back to the system. */
 #define TRIM_AFTER (CORE_SECOND)
@@ -44,7 +44,6 @@ struct daemon_state {
         bool again;           /* the next turn does not sleep */
         unsigned n_stops;     /* how often it was asked to stop */
         int64_t linger_until; /* once drained */
-        bool pool_ready[LIMIT_POOLS];
 };
 
 void daemon_update_now(struct daemon *d)
@@ -65,39 +64,12 @@ void daemon_turn_again(struct daemon *d)
         d->state->again = true;
 }
 
-void daemon_look_ready(struct daemon *d)
-{
-        uint32_t n_workers = 0;
-
-        if (d->stopping)
-                return;
-        for (uint32_t i = 0; i < pools_end(d->pools); i++) {
-                const struct pool_configuration *its = pools_configuration(d->pools, i);
-                if (its != NULL && !d->state->pool_ready[i] && !d->ready)
-                        return;
-                n_workers += its != NULL ? its->workers : 0;
-        }
-        systemd_status("Serving with %u workers in %u pools", n_workers, d->config->n_pools);
-        if (d->ready)
-                return;
-        d->ready = true;
-        log_info("ready: %u pools, %u workers wanted", d->config->n_pools, n_workers);
-        systemd_ready();
-}
-
-void daemon_pool_ready(struct daemon *d, uint32_t pool)
-{
-        assert(pool < pools_end(d->pools));
-        d->state->pool_ready[pool] = true;
-        if (!d->ready)
-                daemon_look_ready(d);
-}
-
 void daemon_drained(struct daemon *d)
 {
         if (d->drained)
                 return;
         d->drained = true;
+        events_end(d->events);
         d->state->linger_until = d->now + LINGER;
         daemon_turn_again(d);
 }
@@ -113,7 +85,8 @@ static void stop(struct daemon *d, const char *name)
                 log_info("%s: stopping; tasks that run have %.10g s to finish", name,
                          (double)d->config->stop_timeout / 1e9);
                 d->stopping = true;
-                systemd_stopping();
+                readiness_stop(d->readiness);
+                events_note_pool(d->events, EVENT_KIND_STOPPING, CORE_NO_POOL);
                 reload_stop(d->reload);
                 core_stop(d->core, d->now);
         } else if (s->n_stops == 2) {
@@ -255,7 +228,10 @@ static void turn(struct daemon *d)
         connections_sweep(d->connections);
         workers_sweep(d->workers);
         trim(d);
+        next = earlier(next, log_settle(d->now, false));
         next = earlier(next, d->state->trim_at);
+        next = earlier(next, readiness_turn(d->readiness));
+        next = earlier(next, systemd_turn(d->now));
         if (d->drained)
                 next = earlier(next, d->state->linger_until);
         set_timer(d, next);

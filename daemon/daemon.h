@@ -15,12 +15,14 @@
 #define EXIT_CONFIGURATION 78
 
 struct event_base;
+struct events;
 struct core;
 struct configuration;
 struct connections;
 struct listener;
 struct payload_table;
 struct pools;
+struct readiness;
 struct reload;
 struct start_options;
 struct workers;
@@ -36,16 +38,18 @@ struct daemon {
         struct connections *connections;
         struct pools *pools; /* by the core's indices */
         struct zygotes *zygotes;
+        struct readiness *readiness;
         struct reload *reload;
         const struct start_options *options;
         struct workers *workers;
         struct rpc *rpc;
+        struct events *events;
         int64_t now;                 /* CLOCK_MONOTONIC in ns, as of the last daemon_update_now() */
         int64_t started;             /* the same clock */
         double wall_offset;          /* Unix seconds = wall_offset + monotonic seconds */
         bool stopping;               /* SIGTERM came */
         bool drained;                /* the core said NOTE_DRAINED: the loop ends */
-        bool ready;                  /* every pool's workers have said hello once */
+        bool ready;                  /* systemd was told so: readiness.h */
         bool shared;                 /* others than the daemon's own user may connect */
         struct rlimit worker_nofile; /* RLIMIT_NOFILE as it was at start: workers get it back */
         struct daemon_state *state;  /* of daemon.c: signals, timer, which pools are ready */
@@ -65,10 +69,6 @@ void daemon_update_now(struct daemon *);
 double daemon_wall(const struct daemon *, int64_t at);
 /* Something was noted after this turn's core_turn(): the next turn begins without sleeping. */
 void daemon_turn_again(struct daemon *);
-/* A worker of the pool has said hello. After the first one of every pool systemd is told READY=1. */
-void daemon_pool_ready(struct daemon *, uint32_t pool);
-/* Other pools are in force: perhaps those are ready that count now; systemd's line about them is written. */
-void daemon_look_ready(struct daemon *);
 /* The core said NOTE_DRAINED. */
 void daemon_drained(struct daemon *);
 

@@ -54,6 +54,11 @@ static const struct {
         [CAUSE_SHUTDOWN] = {ERROR_CANCELLED, "shutdown"}, [CAUSE_EXPIRED] = {ERROR_EXPIRED, NULL},
 };
 
+const char *encode_cause(enum core_cause cause)
+{
+        return error_name(causes[cause].code);
+}
+
 /* -- the function's own words: {code, message, detail} -- */
 
 struct words {
@@ -115,7 +120,7 @@ void encode_clean(char *text)
         }
 }
 
-static const char *function_name(const struct daemon *daemon, const struct core_record *record)
+const char *encode_function(const struct daemon *daemon, const struct core_record *record)
 {
         const struct pool_function *function = pools_function(daemon->pools, record->pool, record->function);
         return function ? function->name : NULL;
@@ -178,7 +183,7 @@ static void function_message(const struct daemon *daemon, const struct core_reco
 void encode_failure_message(const struct daemon *daemon, const struct core_record *record, char *ret,
                             size_t size_bytes)
 {
-        const char *function = function_name(daemon, record);
+        const char *function = encode_function(daemon, record);
 
         if (!function)
                 function = "a function";
@@ -297,7 +302,7 @@ void encode_failure(struct packer *packer, const struct daemon *daemon, const st
         encode_clean(message);
         pack_map(packer, 15u + is_item + has_own_code(&words));
         pack_str(packer, "code");
-        pack_str(packer, error_name(causes[record->cause].code));
+        pack_str(packer, encode_cause(record->cause));
         if (has_own_code(&words)) {
                 pack_str(packer, "function_code");
                 pack_str_n(packer, words.code, words.code_size_bytes);
@@ -314,7 +319,7 @@ void encode_failure(struct packer *packer, const struct daemon *daemon, const st
                 pack_uint(packer, record->index);
         }
         pack_str(packer, "function");
-        pack_str(packer, function_name(daemon, record));
+        pack_str(packer, encode_function(daemon, record));
         pack_str(packer, "attempt");
         pack_uint(packer, record->attempt);
         pack_str(packer, "worker_pid");
@@ -375,7 +380,7 @@ void encode_record(struct packer *packer, const struct daemon *daemon, const str
         pack_str(packer, "state");
         pack_str(packer, encode_state(record->state));
         pack_str(packer, "function");
-        pack_str(packer, function_name(daemon, record));
+        pack_str(packer, encode_function(daemon, record));
         pack_str(packer, "pool");
         pack_str(packer, pools_name(daemon->pools, record->pool));
         pack_str(packer, "label");

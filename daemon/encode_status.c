@@ -151,13 +151,63 @@ static void pack_workers(struct packer *packer, struct daemon *daemon, uint32_t 
                         pack_worker(packer, daemon, i, &status);
 }
 
+static void pack_times(struct packer *packer, const char *key, const struct core_times *times)
+{
+        const struct {
+                const char *key;
+                int64_t ns;
+        } figures[] = {
+                {"mean", times->n ? times->sum_ns / (int64_t)times->n : 0},
+                {"p50", times->p50_ns},
+                {"p90", times->p90_ns},
+                {"p99", times->p99_ns},
+                {"max", times->max_ns},
+        };
+
+        pack_str(packer, key);
+        pack_map(packer, 6);
+        pack_pair(packer, "count", times->n);
+        for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+                pack_str(packer, figures[i].key);
+                if (times->n)
+                        pack_double(packer, (double)figures[i].ns / CORE_SECOND);
+                else
+                        pack_nil(packer);
+        }
+}
+
+/* Of those that were used. ret: NULL, then they are only counted. */
+static uint32_t pack_functions(struct packer *ret, const struct daemon *daemon)
+{
+        struct core_times wait, run;
+        uint32_t n = 0;
+
+        for (uint32_t pool = 0; pool < pools_end(daemon->pools); pool++)
+                for (uint32_t i = 0; i < pools_functions_end(daemon->pools, pool); i++) {
+                        if (!pools_configuration(daemon->pools, pool) ||
+                            !core_function_times(daemon->core, pool, i, &wait, &run))
+                                continue;
+                        n++;
+                        if (!ret)
+                                continue;
+                        pack_map(ret, 4);
+                        pack_str(ret, "name");
+                        pack_str(ret, pools_function(daemon->pools, pool, i)->name);
+                        pack_str(ret, "pool");
+                        pack_str(ret, pools_name(daemon->pools, pool));
+                        pack_times(ret, "wait", &wait);
+                        pack_times(ret, "run", &run);
+                }
+        return n;
+}
+
 void encode_status(struct packer *packer, struct daemon *daemon, uint32_t connection)
 {
         struct core_totals sum = {0};
         uint64_t rss_bytes = 0;
 
         process_rss(getpid(), &rss_bytes);
-        pack_map(packer, 9);
+        pack_map(packer, 10);
         pack_str(packer, "version");
         pack_str(packer, GANGER_VERSION);
         pack_pair(packer, "pid", (uint64_t)getpid());
@@ -177,5 +227,8 @@ void encode_status(struct packer *packer, struct daemon *daemon, uint32_t connec
                         pack_pool(packer, pools_name(daemon->pools, i), &status);
         }
         pack_workers(packer, daemon, connection);
+        pack_str(packer, "functions");
+        pack_array(packer, pack_functions(NULL, daemon));
+        pack_functions(packer, daemon);
         pack_totals(packer, &sum);
 }

@@ -21,6 +21,7 @@
 
 #include "daemon/listener_lock.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "proto/limits.h"
 
 #define ACCEPTS_A_TURN 64
@@ -171,7 +172,7 @@ static void rest(struct listener *l)
         static struct log_limit limit;
         static const struct timeval pause = {.tv_usec = REST_MS * 1000};
 
-        log_limited(&limit, LOG_LEVEL_WARNING, NULL,
+        log_limited(&limit, LOG_LEVEL_WARNING, LOG_FIELDS(.message_id = MESSAGE_NO_DESCRIPTORS),
                     "no descriptors are left for new connections; callers are turned away");
         l->resting = true;
         event_del(&l->accept_event);

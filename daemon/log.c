@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log's one writer. Each line is built in a buffer of its own and leaves in one write(2), so lines of
- * several processes on the same standard error do not mix. A line that cannot be written is lost and counted;
- * the next one that can be says so.
+ * Who logs: levels, shares, and the making of entries, in the ring if the thread is there, else in a buffer
+ * that is written at once. All but the thread itself is the loop's alone.
  */
 #include "daemon/log.h"
 
@@ -10,16 +9,12 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#define LINE_BYTES 4096
-/* Shares of a line, as written: with both texts and all numbers it never overflows. */
-#define MESSAGE_BYTES 2048
-#define FIELD_BYTES   768
+#include "daemon/log_entry.h"
+#include "daemon/log_sink.h"
+#include "daemon/log_thread.h"
 
 static const char *const level_names[N_LOG_LEVELS] = {
         [LOG_LEVEL_ERROR] = "error",
@@ -27,42 +22,45 @@ static const char *const level_names[N_LOG_LEVELS] = {
         [LOG_LEVEL_INFO] = "info",
         [LOG_LEVEL_DEBUG] = "debug",
 };
-static const char journal_priorities[N_LOG_LEVELS] = {
-        [LOG_LEVEL_ERROR] = '3',
-        [LOG_LEVEL_WARNING] = '4',
-        [LOG_LEVEL_INFO] = '6',
-        [LOG_LEVEL_DEBUG] = '7',
-};
 
 static struct {
         enum log_level level;
         enum log_format format;
-        bool to_journal;
-        uint64_t lost;
+        log_journal_send *send;
+        enum { BEFORE_THREAD, THREAD, AFTER_THREAD, OVER } phase; /* OVER: the thread could not end */
+        LIST_HEAD(, log_limit) owing;
 } state = {.level = LOG_LEVEL_INFO};
-
-struct line {
-        char text[LINE_BYTES];
-        size_t size;
-};
-
-/* JOURNAL_STREAM names device and inode of the stream that systemd gave us; whoever redirected us since has
- * another. */
-static bool stderr_is_journal(void)
-{
-        const char *stream = getenv("JOURNAL_STREAM");
-        unsigned long long device, inode;
-        struct stat st;
-
-        return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-               fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
-}
 
 void log_init(enum log_level level, enum log_format format)
 {
         state.level = level;
         state.format = format;
-        state.to_journal = stderr_is_journal();
+        log_sink_set(format, state.send);
+}
+
+void log_use_journal(log_journal_send *send)
+{
+        state.send = send;
+        log_sink_set(state.format, send);
+}
+
+int log_start(void)
+{
+        int r;
+
+        assert(state.phase != THREAD);
+        r = log_thread_start();
+        if (r == 0)
+                state.phase = THREAD;
+        return r;
+}
+
+bool log_stop(void)
+{
+        log_settle(0, true);
+        if (state.phase == THREAD)
+                state.phase = log_thread_stop() ? AFTER_THREAD : OVER;
+        return state.phase != OVER;
 }
 
 enum log_level log_get_level(void)
@@ -97,202 +95,152 @@ bool log_enabled(enum log_level level)
         return level <= state.level;
 }
 
-static void line_put(struct line *l, const char *data, size_t size)
+/* -- entries -- */
+
+/* Copies a name behind the entry. */
+static const char *put_name(char **at, const char *name)
 {
-        assert(size <= LINE_BYTES - l->size);
-        memcpy(l->text + l->size, data, size);
-        l->size += size;
+        const char *begin = *at;
+        size_t n;
+
+        if (name == NULL)
+                return NULL;
+        n = strnlen(name, LOG_NAME_BYTES - 1);
+        memcpy(*at, name, n);
+        (*at)[n] = 0;
+        *at += n + 1;
+        return begin;
 }
 
-static void line_puts(struct line *l, const char *text)
+static size_t fill(struct log_entry *e, const struct log_origin *origin, enum log_level level,
+                   const struct log_fields *fields, const char *format, va_list args)
+        __attribute__((format(printf, 5, 0)));
+/* Returns the bytes that it takes with its texts. */
+static size_t fill(struct log_entry *e, const struct log_origin *origin, enum log_level level,
+                   const struct log_fields *fields, const char *format, va_list args)
 {
-        line_put(l, text, strlen(text));
+        static const struct log_fields none;
+        char *at = (char *)(e + 1);
+
+        fields = fields != NULL ? fields : &none;
+        *e = (struct log_entry){.level = level,
+                                .origin = origin,
+                                .message_id = fields->message_id,
+                                .stream = fields->stream,
+                                .task = fields->task,
+                                .worker = fields->worker,
+                                .has_uid = fields->uid != NULL,
+                                .uid = fields->uid != NULL ? *fields->uid : 0,
+                                .line = fields->line};
+        clock_gettime(CLOCK_REALTIME, &e->time);
+        e->pool = put_name(&at, fields->pool);
+        e->function = put_name(&at, fields->function);
+        e->file = put_name(&at, fields->file);
+        e->message = at;
+        *at = 0;
+        vsnprintf(at, LOG_MESSAGE_BYTES, format, args);
+        at += strlen(at) + 1;
+        return (size_t)(at - (char *)e);
 }
 
-static void line_printf(struct line *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void line_printf(struct line *l, const char *format, ...)
+static void write_now(const struct log_origin *origin, enum log_level level, const struct log_fields *fields,
+                      const char *format, va_list args) __attribute__((format(printf, 4, 0)));
+static void write_now(const struct log_origin *origin, enum log_level level, const struct log_fields *fields,
+                      const char *format, va_list args)
 {
-        char text[64];
-        va_list args;
+        _Alignas(struct log_entry) char block[LOG_BLOCK_BYTES];
+        struct log_entry *e = (struct log_entry *)(void *)block;
 
-        va_start(args, format);
-        vsnprintf(text, sizeof text, format, args);
-        va_end(args);
-        line_puts(l, text);
+        fill(e, origin, level, fields, format, args);
+        log_sink_write(e);
 }
 
-/* Length of the valid UTF-8 character at `at`, 0 if it is none (or a control character). */
-static size_t character_size(const unsigned char *at)
+static void log_writev(const struct log_origin *origin, enum log_level level, const struct log_fields *fields,
+                       const char *format, va_list args) __attribute__((format(printf, 4, 0)));
+static void log_writev(const struct log_origin *origin, enum log_level level, const struct log_fields *fields,
+                       const char *format, va_list args)
 {
-        size_t n = *at < 0x80 ? 1 : *at >= 0xc2 && *at < 0xe0 ? 2 : *at >= 0xe0 && *at < 0xf0 ? 3 : 4;
-
-        if (*at < 0x20 || *at == 0x7f || (n == 4 && (*at < 0xf0 || *at > 0xf4)))
-                return 0;
-        for (size_t i = 1; i < n; i++)
-                if ((at[i] & 0xc0) != 0x80)
-                        return 0;
-        if ((*at == 0xc2 && at[1] < 0xa0) || (*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] > 0x9f) ||
-            (*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] > 0x8f))
-                return 0;
-        return n;
-}
-
-/* A text that may come from outside: whatever could end the line or fool a terminal is escaped. */
-static void line_text(struct line *l, const char *text, size_t max_bytes)
-{
-        bool json = state.format == LOG_FORMAT_JSON;
-        size_t end = l->size + max_bytes;
-
-        for (const unsigned char *at = (const unsigned char *)text; *at != 0;) {
-                if (end - l->size < 2 * sizeof "\\u0000") {
-                        line_puts(l, "...");
-                        return;
-                }
-                size_t n = character_size(at);
-                if (n == 0)
-                        line_printf(l, json ? "\\u00%02x" : "\\x%02x", *at);
-                else if (json && (*at == '"' || *at == '\\'))
-                        line_printf(l, "\\%c", *at);
-                else
-                        line_put(l, (const char *)at, n);
-                at += n == 0 ? 1 : n;
-        }
-}
-
-static void line_field(struct line *l, const char *name, const char *text)
-{
-        if (text == NULL)
-                return;
-        line_printf(l, state.format == LOG_FORMAT_JSON ? ",\"%s\":\"" : " %s=", name);
-        line_text(l, text, FIELD_BYTES);
-        if (state.format == LOG_FORMAT_JSON)
-                line_puts(l, "\"");
-}
-
-static void line_number(struct line *l, const char *name, uint64_t value)
-{
-        line_printf(l, state.format == LOG_FORMAT_JSON ? ",\"%s\":%llu" : " %s=%llu", name,
-                    (unsigned long long)value);
-}
-
-static void line_fields(struct line *l, const struct log_fields *fields)
-{
-        if (fields == NULL)
-                return;
-        if (fields->task != 0)
-                line_number(l, "task", fields->task);
-        if (fields->worker != 0)
-                line_number(l, "worker", (uint64_t)fields->worker);
-        if (fields->uid != NULL)
-                line_number(l, "uid", *fields->uid);
-        line_field(l, "pool", fields->pool);
-        line_field(l, "function", fields->function);
-}
-
-static void line_build(struct line *l, enum log_level level, const struct log_fields *fields,
-                       const char *message)
-{
-        struct timespec now;
-
-        if (state.to_journal)
-                line_printf(l, "<%c>", journal_priorities[level]);
-        if (state.format == LOG_FORMAT_JSON) {
-                clock_gettime(CLOCK_REALTIME, &now);
-                line_printf(l, "{\"time\":%lld.%03ld,\"level\":\"%s\",\"message\":\"", (long long)now.tv_sec,
-                            now.tv_nsec / 1000000, level_names[level]);
-                line_text(l, message, MESSAGE_BYTES);
-                line_puts(l, "\"");
-                line_fields(l, fields);
-                line_puts(l, "}");
-        } else {
-                for (const char *c = level_names[level]; *c != 0; c++)
-                        line_printf(l, "%c", *c - 'a' + 'A');
-                line_puts(l, " ");
-                line_text(l, message, MESSAGE_BYTES);
-                line_fields(l, fields);
-        }
-        l->text[l->size++] = '\n';
-}
-
-static void line_write(const struct line *l)
-{
-        ssize_t n;
-
-        do
-                n = write(STDERR_FILENO, l->text, l->size);
-        while (n < 0 && errno == EINTR);
-        if (n < 0)
-                state.lost++;
-}
-
-static void emit(enum log_level level, const struct log_fields *fields, const char *message)
-{
-        struct line l = {.size = 0};
-        uint64_t lost = state.lost;
-
-        if (lost > 0) {
-                char text[64];
-                snprintf(text, sizeof text, "%llu messages could not be written", (unsigned long long)lost);
-                line_build(&l, LOG_LEVEL_WARNING, NULL, text);
-                line_write(&l);
-                if (state.lost == lost)
-                        state.lost = 0;
-                l.size = 0;
-        }
-        line_build(&l, level, fields, message);
-        line_write(&l);
-}
-
-static void log_writev(enum log_level level, const struct log_fields *fields, const char *format,
-                       va_list args) __attribute__((format(printf, 3, 0)));
-static void log_writev(enum log_level level, const struct log_fields *fields, const char *format,
-                       va_list args)
-{
-        char message[MESSAGE_BYTES];
         int saved = errno;
 
-        vsnprintf(message, sizeof message, format, args);
-        emit(level, fields, message);
+        if (state.phase == THREAD) {
+                struct log_entry *e = log_thread_reserve(level);
+                if (e != NULL)
+                        log_thread_commit(e, fill(e, origin, level, fields, format, args));
+        } else if (state.phase != OVER)
+                write_now(origin, level, fields, format, args);
         errno = saved;
 }
 
-void log_write(enum log_level level, const struct log_fields *fields, const char *format, ...)
+void log_write_at(const struct log_origin *origin, enum log_level level, const struct log_fields *fields,
+                  const char *format, ...)
 {
         va_list args;
 
         if (!log_enabled(level))
                 return;
         va_start(args, format);
-        log_writev(level, fields, format, args);
+        log_writev(origin, level, fields, format, args);
         va_end(args);
 }
 
-void log_limited(struct log_limit *limit, enum log_level level, const struct log_fields *fields,
-                 const char *format, ...)
+/* -- shares -- */
+
+static void say_owed(struct log_limit *limit)
+{
+        if (!limit->owes)
+                return;
+        log_with(limit->level, LOG_FIELDS(.uid = limit->has_uid ? &limit->uid : NULL),
+                 "%llu messages were left out that are like this one: %s",
+                 (unsigned long long)limit->suppressed, limit->like);
+        LIST_REMOVE(limit, owing);
+        limit->owes = false;
+        limit->suppressed = 0;
+}
+
+bool log_may(struct log_limit *limit, enum log_level level, const uid_t *uid, const char *like)
 {
         struct timespec clock;
-        int64_t now;
-        va_list args;
 
         if (!log_enabled(level))
-                return;
+                return false;
         clock_gettime(CLOCK_MONOTONIC, &clock);
-        now = (int64_t)clock.tv_sec * 1000000000 + clock.tv_nsec;
-        if (limit->since == 0 || now - limit->since >= LOG_LIMIT_INTERVAL_S * INT64_C(1000000000)) {
-                limit->since = now;
-                limit->n = 0;
+        if (log_limit_take(limit, (int64_t)clock.tv_sec * 1000000000 + clock.tv_nsec)) {
+                say_owed(limit);
+                return true;
         }
-        if (limit->n == LOG_LIMIT_BURST) {
-                limit->suppressed++;
+        limit->level = level;
+        limit->like = like;
+        limit->has_uid = uid != NULL;
+        limit->uid = uid != NULL ? *uid : 0;
+        if (!limit->owes)
+                LIST_INSERT_HEAD(&state.owing, limit, owing);
+        limit->owes = true;
+        return false;
+}
+
+int64_t log_settle(int64_t now, bool all)
+{
+        struct log_limit *limit, *next;
+        int64_t at = INT64_MAX;
+
+        for (limit = LIST_FIRST(&state.owing); limit != NULL; limit = next) {
+                next = LIST_NEXT(limit, owing);
+                if (all || now >= log_limit_ends(limit))
+                        say_owed(limit);
+                else if (log_limit_ends(limit) < at)
+                        at = log_limit_ends(limit);
+        }
+        return at;
+}
+
+void log_limited_at(const struct log_origin *origin, struct log_limit *limit, enum log_level level,
+                    const struct log_fields *fields, const char *format, ...)
+{
+        va_list args;
+
+        if (!log_may(limit, level, fields != NULL ? fields->uid : NULL, format))
                 return;
-        }
-        limit->n++;
-        if (limit->suppressed > 0) {
-                log_write(level, NULL, "%llu messages like the next one were left out",
-                          (unsigned long long)limit->suppressed);
-                limit->suppressed = 0;
-        }
         va_start(args, format);
-        log_writev(level, fields, format, args);
+        log_writev(origin, level, fields, format, args);
         va_end(args);
 }

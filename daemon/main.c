@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/start.h"
+#include "daemon/systemd.h"
 
 struct command_line {
         struct start_options start;
@@ -110,7 +111,10 @@ static int serve(const struct start_options *options)
 
         if (status == 0)
                 status = daemon_run(&daemon);
+        if (status == EXIT_CONFIGURATION)
+                systemd_turn_away(); /* while the socket is open */
         daemon_end(&daemon);
+        log_stop();
         return status;
 }
 
@@ -119,6 +123,7 @@ int main(int argc, char **argv)
         struct command_line line;
         int status;
 
+        log_use_journal(systemd_journal);
         log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
         if (!read_command_line(argc, argv, &line))
                 return EXIT_FAILURE;
@@ -129,6 +134,8 @@ int main(int argc, char **argv)
         if (line.help || line.version)
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         status = load(&line.start);
+        if (status != 0 && !line.check)
+                systemd_turn_away();
         if (status != 0)
                 return status;
         if (!line.check)

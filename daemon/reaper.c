@@ -68,11 +68,13 @@ static bool is_no_orphan(void *userdata, pid_t pid)
 void workers_end_orphans(struct workers *workers)
 {
         assert(!workers_expect_newborn(workers));
+        static struct log_limit limit = {.burst = LOG_LIMIT_EVENTS};
         workers->orphans_suspected = false;
         unsigned n = process_tree_kill(getpid(), is_no_orphan, workers);
         if (n > 0)
-                log_info("%u process%s that a dead worker left behind %s killed", n, n == 1 ? "" : "es",
-                         n == 1 ? "is" : "are");
+                log_limited(&limit, LOG_LEVEL_INFO, NULL,
+                            "%u process%s that a dead worker left behind %s killed", n, n == 1 ? "" : "es",
+                            n == 1 ? "is" : "are");
 }
 
 /* -- who is stopped from outside -- */
@@ -92,20 +94,22 @@ static bool is_at_a_task(const struct worker *worker)
  * only keep what it is sent, and is replaced. */
 static void worker_stopped(struct worker *worker, int number)
 {
+        static struct log_limit limit = {.burst = LOG_LIMIT_EVENTS};
         const struct log_fields *fields = LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker));
 
         if (worker->doomed || worker->life == LIFE_OVER)
                 return;
         if (is_at_a_task(worker)) {
-                log_with(LOG_LEVEL_WARNING, fields,
-                         "the worker was stopped from outside (SIG%s) in the middle of a task, which stands "
-                         "still until SIGCONT or its timeout",
-                         sigabbrev_np(number));
+                log_limited(
+                        &limit, LOG_LEVEL_WARNING, fields,
+                        "the worker was stopped from outside (SIG%s) in the middle of a task, which stands "
+                        "still until SIGCONT or its timeout",
+                        sigabbrev_np(number));
                 return;
         }
-        log_with(LOG_LEVEL_WARNING, fields,
-                 "the worker was stopped from outside (SIG%s) and is replaced; it had no task",
-                 sigabbrev_np(number));
+        log_limited(&limit, LOG_LEVEL_WARNING, fields,
+                    "the worker was stopped from outside (SIG%s) and is replaced; it had no task",
+                    sigabbrev_np(number));
         worker_doom(worker);
 }
 
@@ -214,6 +218,13 @@ static bool process_cpu(pid_t pid, double *ret_s)
                 return false;
         *ret_s = (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
         return true;
+}
+
+pid_t worker_pid(const struct workers *workers, uint32_t index)
+{
+        const struct worker *worker = worker_at(workers, index);
+
+        return worker && worker->pid > 0 ? worker->pid : 0;
 }
 
 bool worker_usage(struct workers *workers, uint32_t index, struct worker_usage *ret)

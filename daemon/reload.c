@@ -14,7 +14,9 @@
 #include "daemon/configuration.h"
 #include "daemon/connection.h"
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/pools.h"
 #include "daemon/rpc.h"
 #include "daemon/start.h"
@@ -93,7 +95,8 @@ static void log_failure(const struct reload *reload)
         char text[CONFIGURATION_PROBLEM_BYTES];
 
         configuration_problem_text(&reload->problem, text, sizeof(text));
-        log_error("%s; nothing was reloaded, and what was in force stays in force", text);
+        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.message_id = MESSAGE_RELOAD_FAILED),
+                 "%s; nothing was reloaded, and what was in force stays in force", text);
 }
 
 static void log_success(const struct reload *reload)
@@ -101,7 +104,8 @@ static void log_success(const struct reload *reload)
         const struct daemon *daemon = reload->daemon;
 
         if (reload->pool == CORE_NO_POOL)
-                log_info("a new configuration is in force, with %u pool%s", daemon->config->n_pools,
+                log_with(LOG_LEVEL_INFO, LOG_FIELDS(.message_id = MESSAGE_RELOADED),
+                         "a new configuration is in force, with %u pool%s", daemon->config->n_pools,
                          daemon->config->n_pools == 1 ? "" : "s");
         else
                 log_with(LOG_LEVEL_INFO, LOG_FIELDS(.pool = pools_name(daemon->pools, reload->pool)),
@@ -120,6 +124,8 @@ static void finish(struct reload *reload, int r)
                 log_success(reload);
         else
                 log_failure(reload);
+        events_note_pool(daemon->events, r == 0 ? EVENT_KIND_RELOADED : EVENT_KIND_RELOAD_FAILED,
+                         reload->pool);
         reload->is_going = false;
         if (reload->pool == CORE_NO_POOL && daemon->ready && !daemon->stopping)
                 systemd_ready();
@@ -227,7 +233,6 @@ static void commit(struct reload *reload)
         closer_init(config_closer(next));
         connections_configure(daemon->connections);
         log_init(next->log_level, next->log_format);
-        daemon_look_ready(daemon);
         configuration_free(old);
 }
 

@@ -30,7 +30,7 @@ enum reload_result {
 /* Who asked for it. */
 struct reload_caller {
         bool waits; /* there is a request, to be answered by rpc_reload_over() */
-        struct core_request request;
+        struct core_ticket ticket;
         bool until_renewed; /* the answer comes when the last old worker is gone */
 };
 

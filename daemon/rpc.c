@@ -13,6 +13,7 @@
 
 #include "daemon/closer.h"
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/rpc_private.h"
 #include "proto/envelope.h"
@@ -56,6 +57,20 @@ static bool is_id_list(struct reader reader)
         return true;
 }
 
+static bool is_str_list(struct reader reader)
+{
+        const char *text;
+        size_t size_bytes;
+        uint32_t n;
+
+        if (reader_array(&reader, &n) < 0)
+                return false;
+        for (; n > 0; n--)
+                if (reader_str(&reader, &text, &size_bytes) < 0)
+                        return false;
+        return true;
+}
+
 /* Checks the value that stands next, not going on. */
 static int check_type(struct rpc_call *call, uint32_t i, char letter, const struct reader *reader)
 {
@@ -77,11 +92,15 @@ static int check_type(struct rpc_call *call, uint32_t i, char letter, const stru
                 return 0;
         case 'N':
                 if (reader_uint(&copy, &number) < 0 && !is_id_list(*reader))
-                        return shape_wrong(call, i, "a task id or an array of task ids", reader);
+                        return shape_wrong(call, i, "an unsigned integer or an array of them", reader);
                 return 0;
         case 'I':
                 if (!is_id_list(*reader))
-                        return shape_wrong(call, i, "an array of task ids", reader);
+                        return shape_wrong(call, i, "an array of unsigned integers", reader);
+                return 0;
+        case 'S':
+                if (!is_str_list(*reader))
+                        return shape_wrong(call, i, "an array of strings", reader);
                 return 0;
         case 'a':
                 if (reader_array(&copy, &n) < 0)
@@ -165,7 +184,7 @@ static int take_params(struct rpc_call *call, const struct envelope *envelope)
                 }
                 if (i == envelope->n_params) {
                         if (optional || *shape == 'o')
-                                return 0;
+                                break;
                         return wrong_number(call, envelope);
                 }
                 int r = *shape == 'o' ? take_options(call, i, &reader) : take_param(call, i, *shape, &reader);
@@ -292,12 +311,14 @@ static void on_close(void *userdata, struct connection *connection)
 {
         struct rpc *rpc = userdata;
         core_connection_close(rpc->daemon->core, connection->index, rpc->daemon->now);
+        events_forget_connection(rpc->daemon->events, connection->index);
         backend_forget_connection(rpc->daemon, connection->index);
 }
 
 static void on_over(void *userdata, struct connection *connection)
 {
         struct rpc *rpc = userdata;
+        events_forget_connection(rpc->daemon->events, connection->index);
         backend_forget_connection(rpc->daemon, connection->index);
 }
 
@@ -309,7 +330,8 @@ const struct connection_callbacks rpc_connection_callbacks = {.on_open = on_open
 
 bool rpc_turn(struct rpc *rpc)
 {
-        return rpc->memories.first && memories_turn(rpc->daemon);
+        bool more = events_turn(rpc->daemon->events);
+        return (rpc->memories.first && memories_turn(rpc->daemon)) || more;
 }
 
 int rpc_new(struct daemon *daemon, struct rpc **ret)

@@ -8,6 +8,7 @@
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/pools.h"
 #include "daemon/reload.h"
@@ -89,6 +90,7 @@ void rpc_on_POOL_SCALE(struct rpc_call *call)
                  LOG_FIELDS(.uid = &call->connection->uid, .pool = pools_name(daemon->pools, pool)),
                  "scaled to %" PRIu64 " workers, as process %d asks", n, (int)call->connection->pid);
         core_pool_scale(daemon->core, pool, (uint32_t)n, daemon->now);
+        events_note_pool(daemon->events, EVENT_KIND_POOL_SCALED, pool);
         reply_nil(call);
 }
 
@@ -101,6 +103,7 @@ static void pause(struct rpc_call *call, bool paused)
                 return;
         log_by(call, pool, paused ? "paused" : "resumed");
         core_pool_pause(daemon->core, pool, paused, daemon->now);
+        events_note_pool(daemon->events, paused ? EVENT_KIND_POOL_PAUSED : EVENT_KIND_POOL_RESUMED, pool);
         reply_nil(call);
 }
 
@@ -128,6 +131,7 @@ void rpc_on_POOL_DRAIN(struct rpc_call *call)
         if (rpc_options(call, drain_rules, N_DRAIN_OPTIONS, options) < 0 || pool_param(call, &pool) < 0)
                 return;
         log_by(call, pool, "paused until it is drained");
+        events_note_pool(daemon->events, EVENT_KIND_POOL_PAUSED, pool);
         if (call->is_notification) {
                 core_pool_pause(daemon->core, pool, true, daemon->now);
                 return;
@@ -149,9 +153,10 @@ static const struct option_rule reload_rules[N_RELOAD_OPTIONS] = {
 static int reload_caller(struct rpc_call *call, const struct option_value *options, struct reload_caller *ret)
 {
         *ret = (struct reload_caller){.waits = !call->is_notification,
-                                      .request = rpc_request(call),
                                       .until_renewed = options[RELOAD_WAIT].flag};
-        int r = call->is_notification ? 0 : core_request_begin(call->daemon->core, ret->request);
+        int r = call->is_notification
+                        ? 0
+                        : core_request_begin(call->daemon->core, rpc_request(call), &ret->ticket);
         if (r == 0)
                 return 0;
         rpc_refuse(call, r);
@@ -244,14 +249,14 @@ static void await_renewal(struct daemon *daemon, struct core_request request, ui
 void rpc_reload_over(struct daemon *daemon, const struct reload_caller *caller, uint32_t pool, int r,
                      const struct configuration_problem *why)
 {
-        if (!caller->waits || !core_request_end(daemon->core, caller->request))
+        if (!caller->waits || !core_request_end(daemon->core, &caller->ticket))
                 return;
         if (r != 0)
-                answer_failure(daemon, caller->request, r, why);
+                answer_failure(daemon, caller->ticket.request, r, why);
         else if (caller->until_renewed)
-                await_renewal(daemon, caller->request, pool);
+                await_renewal(daemon, caller->ticket.request, pool);
         else
-                backend_ops.answer_done(daemon, caller->request, pool);
+                backend_ops.answer_done(daemon, caller->ticket.request, pool);
 }
 
 /* -- the log -- */

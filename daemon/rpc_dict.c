@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Methods of dictionaries. Values pass as the bytes that they are; only dict.add looks into one. */
+/* Methods of dictionaries. Values pass as the bytes that they are. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +13,7 @@
 #define ITEMS_DEFAULT 1000
 #define ITEMS_MAX     10000
 
-struct key {
-        char text[LIMIT_KEY_BYTES + 1];
-};
-
 /* -- keys -- */
-
-static int take_key(struct rpc_call *call, struct reader *reader, char ret[LIMIT_KEY_BYTES + 1])
-{
-        const char *text;
-        size_t size_bytes;
-
-        if (reader_str(reader, &text, &size_bytes) < 0 || size_bytes > LIMIT_KEY_BYTES ||
-            memchr(text, 0, size_bytes) || !utf8_valid((const uint8_t *)text, size_bytes)) {
-                rpc_error(call, ERROR_INVALID_PARAMS,
-                          "a key of %s must be a string of at most %d bytes, UTF-8 without a 0 byte",
-                          call->method->name, LIMIT_KEY_BYTES);
-                return -EINVAL;
-        }
-        memcpy(ret, text, size_bytes);
-        ret[size_bytes] = '\0';
-        return 0;
-}
 
 /* Keys as C strings, one after another in one piece of memory that is freed with `keys`. */
 struct keys {
@@ -45,7 +24,7 @@ struct keys {
 /* n keys, each followed by a whole value if they are a map's. */
 static int take_keys(struct rpc_call *call, struct reader reader, uint32_t n, bool of_map, struct keys *ret)
 {
-        struct key key;
+        struct rpc_key key;
         size_t at = 0;
         int r = 0;
 
@@ -56,7 +35,7 @@ static int take_keys(struct rpc_call *call, struct reader reader, uint32_t n, bo
                 return -ENOMEM;
         }
         for (; r == 0 && ret->n < n; ret->n++) {
-                r = take_key(call, &reader, key.text);
+                r = rpc_key(call, &reader, &key);
                 if (r < 0)
                         break;
                 memcpy(ret->text + at, key.text, strlen(key.text) + 1);
@@ -97,29 +76,47 @@ static void conditions_drop(struct conditions *conditions)
         free(conditions->items);
 }
 
+/* Moves to the value of the only option that there may be. */
+static int find_if_version(struct rpc_call *call, struct reader *reader)
+{
+        static const char known[] = "if_version";
+        struct reader pairs = *reader;
+        const char *name;
+        size_t size_bytes;
+
+        for (uint32_t i = 0; i < call->n_options; i++) {
+                if (rpc_option_name(call, &pairs, &name, &size_bytes) < 0)
+                        return -EINVAL;
+                if (size_bytes != strlen(known) || memcmp(name, known, size_bytes) != 0)
+                        return rpc_option_unknown(call, name, size_bytes, known);
+                if (i == 0)
+                        *reader = pairs;
+                reader_skip(&pairs, NULL, NULL, NULL);
+        }
+        if (call->n_options == 1)
+                return 0;
+        rpc_error(call, ERROR_INVALID_PARAMS, "option %s of %s is there twice", known, call->method->name);
+        return -EINVAL;
+}
+
 /* The one option, a map of key to version. 0, or < 0: answered. */
 static int take_conditions(struct rpc_call *call, struct conditions *ret)
 {
         struct reader reader = call->options;
-        const char *name, *key;
-        size_t size_bytes;
+        const char *key;
         uint32_t n = 0;
 
         *ret = (struct conditions){0};
         if (call->n_options == 0)
                 return 0;
-        int r = rpc_option_name(call, &reader, &name, &size_bytes);
-        if (r < 0)
-                return r;
-        if (call->n_options > 1 || size_bytes != strlen("if_version") ||
-            memcmp(name, "if_version", size_bytes) != 0)
-                return rpc_option_unknown(call, name, size_bytes, "if_version");
+        if (find_if_version(call, &reader) < 0)
+                return -EINVAL;
         if (reader_map(&reader, &n) < 0) {
                 rpc_error(call, ERROR_INVALID_PARAMS,
                           "option if_version of %s must be a map of keys to versions", call->method->name);
                 return -EINVAL;
         }
-        r = take_keys(call, reader, n, true, &ret->keys);
+        int r = take_keys(call, reader, n, true, &ret->keys);
         if (r < 0)
                 return r;
         ret->items = calloc(n ? n : 1, sizeof(*ret->items));
@@ -169,7 +166,7 @@ void rpc_on_DICT_GET(struct rpc_call *call)
 
         if (rpc_object_name(call, &name) < 0 || keys_param(call, &keys, &is_list) < 0)
                 return;
-        int r = core_dict_get(daemon->core, connection, name.text, "", &entry);
+        int r = core_dict_get(daemon->core, connection, name.text, "", ACCESS_READ, &entry);
         const char *key = keys.text;
         if (r != 0) {
                 rpc_refuse(call, r);
@@ -178,7 +175,7 @@ void rpc_on_DICT_GET(struct rpc_call *call)
                         pack_array(&packer, keys.n);
                 for (size_t i = 0; i < keys.n; i++, key = next_key(key)) {
                         pack_array(&packer, 2);
-                        core_dict_get(daemon->core, connection, name.text, key, &entry);
+                        core_dict_get(daemon->core, connection, name.text, key, ACCESS_READ, &entry);
                         pack_entry(&packer, daemon, entry);
                 }
                 rpc_reply_end(call, &packer);
@@ -193,12 +190,14 @@ static const struct option_rule items_rules[N_ITEMS_OPTIONS] = {
 };
 
 /* What one request changed stays together. */
-static uint32_t count_entries(const struct core_entry *entry, uint64_t limit)
+static uint32_t count_entries(const struct core_changes *changes, uint64_t limit)
 {
+        const struct core_entry *entry = changes->first;
         uint64_t version = 0;
         uint32_t n = 0;
 
-        for (; entry && (n < limit || entry->version == version); entry = core_entry_next(entry)) {
+        for (; entry != changes->end && (n < limit || entry->version == version);
+             entry = core_entry_next(entry)) {
                 version = entry->version;
                 n += entry->value != PAYLOAD_NONE;
         }
@@ -218,7 +217,7 @@ void rpc_on_DICT_ITEMS(struct rpc_call *call)
                                   options[ITEMS_AFTER].count, &changes);
         if (r != 0)
                 return rpc_refuse(call, r);
-        uint32_t n = count_entries(changes.first,
+        uint32_t n = count_entries(&changes,
                                    options[ITEMS_LIMIT].given ? options[ITEMS_LIMIT].count : ITEMS_DEFAULT);
         if (!rpc_reply_begin(call, &packer))
                 return;
@@ -275,8 +274,8 @@ static void change(struct rpc_call *call, const char *name, const struct core_pa
 
         if (take_conditions(call, &conditions) < 0)
                 return;
-        int r = core_dict_change(call->daemon->core, call->connection->index, name, &open, pairs, n,
-                                 conditions.items, conditions.keys.n, call->daemon->now, &version,
+        int r = core_dict_change(call->daemon->core, call->connection->index, name, deletes ? NULL : &open,
+                                 pairs, n, conditions.items, conditions.keys.n, call->daemon->now, &version,
                                  &n_deleted);
         *ret_taken = r == 0;
         if (r != 0) {
@@ -355,83 +354,4 @@ void rpc_on_DICT_DELETE(struct rpc_call *call)
                 change(call, name.text, pairs, keys.n, true, &taken);
         free(pairs);
         free(keys.text);
-}
-
-/* -- adding -- */
-
-/* The sum of two numbers; integers stay integers. False: one is no number, or it does not fit. */
-static bool pack_sum(struct packer *packer, struct reader a, struct reader b)
-{
-        struct reader a_int = a, b_int = b; /* a read that fails has moved on */
-        int64_t left, right, sum;
-        double x, y;
-
-        if (reader_int(&a_int, &left) == 0 && reader_int(&b_int, &right) == 0) {
-                if (__builtin_add_overflow(left, right, &sum))
-                        return false;
-                pack_int(packer, sum);
-                return true;
-        }
-        if (reader_double(&a, &x) < 0 || reader_double(&b, &y) < 0)
-                return false;
-        pack_double(packer, x + y);
-        return true;
-}
-
-static int add(struct rpc_call *call, const struct core_entry *entry, struct core_value *ret,
-               struct buffer *sum)
-{
-        static const uint8_t zero = 0;
-        struct packer packer;
-        size_t size_bytes = sizeof(zero);
-        const uint8_t *data = entry ? backend_payload(call->daemon, entry->value, &size_bytes) : &zero;
-
-        pack_begin(&packer, sum);
-        if (!pack_sum(&packer, reader_over(data, size_bytes), rpc_param(call, 2))) {
-                rpc_error(call, ERROR_INVALID_PARAMS, "dict.add adds numbers, and their sum must fit: %s",
-                          entry ? "what is there does not, or what is to be added"
-                                : "what is to be added is none");
-                return -EINVAL;
-        }
-        int r = pack_end(&packer);
-        if (r == 0)
-                r = payload_new(call->daemon->payloads, buffer_at(sum), buffer_size(sum), NULL, 0,
-                                &ret->payload);
-        if (r < 0)
-                rpc_refuse(call, r);
-        ret->size_bytes = payload_cost_bytes(buffer_size(sum), 0);
-        return r;
-}
-
-void rpc_on_DICT_ADD(struct rpc_call *call)
-{
-        const struct core_open open = rpc_object_open(call, OBJECT_DICT);
-        struct reader reader = rpc_param(call, 1);
-        const struct core_entry *entry;
-        struct core_pair pair = {0};
-        struct buffer sum = BUFFER_INIT;
-        struct rpc_name name;
-        struct packer packer;
-        struct key key;
-        uint64_t version;
-        size_t n;
-
-        if (rpc_object_name(call, &name) < 0 || take_key(call, &reader, key.text) < 0)
-                return;
-        int r = core_dict_get(call->daemon->core, call->connection->index, name.text, key.text, &entry);
-        if (r != 0)
-                return rpc_refuse(call, r);
-        pair.key = key.text;
-        if (add(call, entry, &pair.value, &sum) == 0) {
-                r = core_dict_change(call->daemon->core, call->connection->index, name.text, &open, &pair, 1,
-                                     NULL, 0, call->daemon->now, &version, &n);
-                if (r != 0) {
-                        payload_drop(call->daemon->payloads, pair.value.payload);
-                        rpc_refuse(call, r);
-                } else if (rpc_reply_begin(call, &packer)) {
-                        pack_raw(&packer, buffer_at(&sum), buffer_size(&sum));
-                        rpc_reply_end(call, &packer);
-                }
-        }
-        buffer_deinit(&sum);
 }

@@ -100,10 +100,6 @@ void rpc_on_LIST_POP(struct rpc_call *call)
                               options[POP_MAX].given ? options[POP_MAX].count : 1,
                               if_version(&options[POP_VERSION]), call->daemon->now, on_begin, on_each,
                               &taking);
-        if (r == CORE_UNKNOWN_OBJECT) { /* as one that is empty */
-                on_begin(&taking, 0);
-                r = 0;
-        }
         if (r != 0)
                 rpc_refuse(call, r);
         else if (taking.wanted)
@@ -178,7 +174,7 @@ void rpc_on_LIST_SET(struct rpc_call *call)
         uint64_t version;
         int64_t place;
 
-        if (find_place(call, &name, &list, &place) < 0 || rpc_options(call, set_rules, 1, &option) < 0 ||
+        if (rpc_options(call, set_rules, 1, &option) < 0 || find_place(call, &name, &list, &place) < 0 ||
             rpc_value(call, &reader, &value) < 0)
                 return;
         int r = core_list_set(call->daemon->core, call->connection->index, name.text, (uint64_t)place, &value,
@@ -202,9 +198,7 @@ void rpc_on_LIST_SLICE(struct rpc_call *call)
 
         if (rpc_object_name(call, &name) < 0)
                 return;
-        int r = core_object_look(call->daemon->core, call->connection->index, name.text, OBJECT_LIST, &list);
-        if (r == 0 && list.size > 0) /* whether it may be read at all */
-                r = core_list_get(call->daemon->core, call->connection->index, name.text, 0, &payload);
+        int r = rpc_object_read(call, &name, OBJECT_LIST, &list);
         if (r != 0 && r != CORE_UNKNOWN_OBJECT)
                 return rpc_refuse(call, r);
         uint64_t start = within(place_param(call, 1, list.size), list.size);

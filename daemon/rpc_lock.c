@@ -37,7 +37,7 @@ void rpc_on_LOCK_ACQUIRE(struct rpc_call *call)
 
 enum { RELEASE_TOKEN, RELEASE_OWNER, N_RELEASE_OPTIONS };
 static const struct option_rule release_rules[N_RELEASE_OPTIONS] = {
-        [RELEASE_TOKEN] = {.name = "token", .type = OPTION_COUNT, .max = UINT64_MAX},
+        [RELEASE_TOKEN] = {.name = "token", .type = OPTION_COUNT, .min = 1, .max = UINT64_MAX},
         [RELEASE_OWNER] = {.name = "owner", .type = OPTION_COUNT, .max = UINT64_MAX},
 };
 
@@ -134,8 +134,7 @@ void rpc_on_EVENT_IS_SET(struct rpc_call *call)
 
         if (rpc_object_name(call, &name) < 0)
                 return;
-        int r = core_object_look(call->daemon->core, call->connection->index, name.text, OBJECT_EVENT,
-                                 &object);
+        int r = rpc_object_read(call, &name, OBJECT_EVENT, &object);
         if (r != 0 && r != CORE_UNKNOWN_OBJECT) {
                 rpc_refuse(call, r);
         } else if (rpc_reply_begin(call, &packer)) {

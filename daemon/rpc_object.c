@@ -28,6 +28,30 @@ int rpc_object_name(struct rpc_call *call, struct rpc_name *ret)
         return 0;
 }
 
+int rpc_key(struct rpc_call *call, struct reader *reader, struct rpc_key *ret)
+{
+        const char *text;
+        size_t size_bytes;
+
+        if (reader_str(reader, &text, &size_bytes) < 0 || size_bytes > LIMIT_KEY_BYTES ||
+            memchr(text, 0, size_bytes) || !utf8_valid((const uint8_t *)text, size_bytes)) {
+                rpc_error(call, ERROR_INVALID_PARAMS,
+                          "a key of %s must be a string of at most %d bytes, UTF-8 without a 0 byte",
+                          call->method->name, LIMIT_KEY_BYTES);
+                return -EINVAL;
+        }
+        memcpy(ret->text, text, size_bytes);
+        ret->text[size_bytes] = '\0';
+        return 0;
+}
+
+int rpc_object_read(const struct rpc_call *call, const struct rpc_name *name, enum core_object_kind kind,
+                    struct core_object *ret)
+{
+        int r = core_object_look(call->daemon->core, call->connection->index, name->text, kind, ret);
+        return r == 0 && !(ret->access & ACCESS_READ) ? CORE_NOT_PERMITTED : r;
+}
+
 struct core_open rpc_object_open(const struct rpc_call *call, enum core_object_kind kind)
 {
         const struct connection *c = call->connection;

@@ -14,6 +14,14 @@ struct rpc_name {
 };
 /* The first parameter. 0, or < 0: answered. */
 int rpc_object_name(struct rpc_call *, struct rpc_name *ret);
+struct rpc_key {
+        char text[LIMIT_KEY_BYTES + 1];
+};
+/* A dictionary's key, which stands next. 0, or < 0: answered. */
+int rpc_key(struct rpc_call *, struct reader *, struct rpc_key *ret);
+/* One that is there and that the caller may read: 0, a refusal, or CORE_UNKNOWN_OBJECT. */
+int rpc_object_read(const struct rpc_call *, const struct rpc_name *, enum core_object_kind,
+                    struct core_object *ret);
 /* What is made of this kind if it is not there. */
 struct core_open rpc_object_open(const struct rpc_call *, enum core_object_kind);
 void rpc_object_say(struct core_open *, enum core_property, uint64_t value);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the rpc layer share: rpc.c (dispatch), rpc_reply.c (answers and errors), rpc_options.c
- * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c, rpc_admin.c and, of shared objects, rpc_shared.c,
- * rpc_lock.c, rpc_queue.c, rpc_dict.c, rpc_list.c (handlers), backend.c and encode.c.
+ * (decoding), rpc_task.c, rpc_wait.c, rpc_query.c, rpc_watch.c, rpc_admin.c and, of shared objects,
+ * rpc_shared.c, rpc_lock.c, rpc_queue.c, rpc_dict.c, rpc_dict_add.c, rpc_list.c (handlers), backend.c and
+ * encode.c.
  */
 #ifndef DAEMON_RPC_PRIVATE_H
 #define DAEMON_RPC_PRIVATE_H
@@ -63,6 +64,8 @@ static inline struct reader rpc_param(const struct rpc_call *call, uint32_t i)
 /* Begins the answer: its result is to be packed next. False: nobody wants one. */
 bool rpc_reply_begin(struct rpc_call *, struct packer *);
 void rpc_reply_end(struct rpc_call *, struct packer *);
+/* The end of any answer; one that is larger than a message may be is too_large instead. */
+void rpc_end_answer(const struct daemon *, struct connection *, struct packer *, uint32_t msgid);
 void rpc_error(struct rpc_call *, enum error_code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 /* The one place where refusals of the core become wire errors. r: an enum core_refusal, or -errno. */

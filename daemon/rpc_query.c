@@ -213,7 +213,7 @@ void rpc_on_TASKS(struct rpc_call *call)
         buffer_deinit(&records);
 }
 
-/* -- functions, status -- */
+/* -- functions -- */
 
 static void pack_function(struct packer *packer, const struct daemon *daemon, uint32_t pool, uint32_t number)
 {
@@ -256,15 +256,5 @@ void rpc_on_FUNCTIONS(struct rpc_call *call)
                 for (uint32_t i = 0; i < pools_functions_end(daemon->pools, pool); i++)
                         if (is_offered(call, pool, i))
                                 pack_function(&packer, daemon, pool, i);
-        rpc_reply_end(call, &packer);
-}
-
-void rpc_on_STATUS(struct rpc_call *call)
-{
-        struct packer packer;
-
-        if (!rpc_reply_begin(call, &packer))
-                return;
-        encode_status(&packer, call->daemon, call->connection->index);
         rpc_reply_end(call, &packer);
 }

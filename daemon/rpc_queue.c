@@ -113,10 +113,7 @@ static void answer_pipe(struct rpc_call *call, unsigned end, int fd)
 {
         struct packer packer;
 
-        if (!rpc_reply_begin(call, &packer)) {
-                close(fd);
-                return;
-        }
+        rpc_reply_begin(call, &packer);
         pack_map(&packer, 2);
         pack_str(&packer, "end");
         pack_uint(&packer, end);
@@ -168,7 +165,7 @@ void rpc_on_PIPE_OPEN(struct rpc_call *call)
         unsigned end = 1;
         int fd = -1;
 
-        if (rpc_object_name(call, &name) < 0 || rpc_takes_descriptor(call) < 0)
+        if (call->is_notification || rpc_object_name(call, &name) < 0 || rpc_takes_descriptor(call) < 0)
                 return;
         int r = connection_admit_descriptor(call->connection);
         if (r == 0)

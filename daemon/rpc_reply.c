@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/configuration.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
+#include "daemon/encode_object.h"
 #include "daemon/log.h"
 #include "daemon/rpc_private.h"
-#include "daemon/rpc_shared.h"
+#include "proto/limits.h"
 
 #define MESSAGE_BYTES 1024
 
@@ -27,7 +29,25 @@ bool rpc_reply_begin(struct rpc_call *call, struct packer *packer)
 
 void rpc_reply_end(struct rpc_call *call, struct packer *packer)
 {
-        connection_message_end(call->connection, packer);
+        rpc_end_answer(call->daemon, call->connection, packer, call->msgid);
+}
+
+void rpc_end_answer(const struct daemon *daemon, struct connection *connection, struct packer *packer,
+                    uint32_t msgid)
+{
+        struct buffer *bytes = &connection_output(connection)->bytes;
+        uint64_t most = daemon->config->max_message_bytes;
+
+        if (connection->channel && most > LIMIT_MESSAGE_BYTES) /* a task's end takes no more */
+                most = LIMIT_MESSAGE_BYTES;
+        if (buffer_size(bytes) - packer->start > most) {
+                buffer_truncate(bytes, packer->start);
+                connection_message_begin(connection, packer);
+                pack_error_response(packer, msgid);
+                rpc_pack_refusal(packer, daemon, CORE_TOO_LARGE);
+                pack_nil(packer);
+        }
+        connection_message_end(connection, packer);
 }
 
 static void reply_error(struct rpc_call *call, enum error_code code, const char *message)
@@ -122,7 +142,7 @@ static bool say_refusal(const struct daemon *daemon, int r, char *ret, size_t si
         const struct core_clash clash = core_refused_clash(daemon->core);
 
         if (r == CORE_CLASH)
-                rpc_clash_message(&clash, ret, size_bytes);
+                encode_clash(&clash, ret, size_bytes);
         else if (r == CORE_VERSION)
                 say_version(&clash, ret, size_bytes);
         else if (r == CORE_DEADLOCK)
@@ -151,11 +171,24 @@ void rpc_pack_refusal(struct packer *packer, const struct daemon *daemon, int r)
         encode_error(packer, refusals[r].code, message, &quota);
 }
 
+/* It is always the first parameter that names one. */
+static void unknown_object(struct rpc_call *call)
+{
+        struct reader reader = rpc_param(call, 0);
+        const char *name = "";
+        size_t size_bytes = 0;
+
+        reader_str(&reader, &name, &size_bytes);
+        rpc_error(call, ERROR_UNKNOWN_OBJECT, "there is no shared object \"%.*s\"", (int)size_bytes, name);
+}
+
 void rpc_refuse(struct rpc_call *call, int r)
 {
         struct packer packer;
 
         assert(!call->answered);
+        if (r == CORE_UNKNOWN_OBJECT)
+                return unknown_object(call);
         call->answered = true;
         if (call->is_notification)
                 return;

@@ -9,47 +9,13 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/encode_object.h"
 #include "daemon/memories.h"
 #include "daemon/rpc_object.h"
 #include "proto/ganger_shared.h"
 
 #define LIST_DEFAULT 1000
 #define LIST_MAX     10000
-
-static const char *const kind_names[N_OBJECT_KINDS] = {
-        [OBJECT_VALUE] = "value",     [OBJECT_ARRAY] = "array", [OBJECT_LOCK] = "lock",
-        [OBJECT_EVENT] = "event",     [OBJECT_QUEUE] = "queue", [OBJECT_PIPE] = "pipe",
-        [OBJECT_BARRIER] = "barrier", [OBJECT_DICT] = "dict",   [OBJECT_LIST] = "list"};
-
-static const struct {
-        const char *name;
-        unsigned kinds; /* 1 << enum core_object_kind: who has it */
-} properties[N_PROPERTIES] = {
-        [PROPERTY_TYPE] = {"type", 1 << OBJECT_VALUE | 1 << OBJECT_ARRAY},
-        [PROPERTY_LENGTH] = {"length", 1 << OBJECT_VALUE | 1 << OBJECT_ARRAY},
-        [PROPERTY_LIMIT] = {"limit", 1 << OBJECT_LOCK},
-        [PROPERTY_REENTRANT] = {"reentrant", 1 << OBJECT_LOCK},
-        [PROPERTY_PARTIES] = {"parties", 1 << OBJECT_BARRIER},
-        [PROPERTY_MAXSIZE] = {"maxsize", 1 << OBJECT_QUEUE},
-};
-
-void rpc_clash_message(const struct core_clash *clash, char *ret, size_t size_bytes)
-{
-        if (clash->property < 0)
-                snprintf(ret, size_bytes, "the name is another object's: it is a %s",
-                         kind_names[clash->kind]);
-        else if (clash->property == PROPERTY_TYPE)
-                snprintf(ret, size_bytes, "the %s is there already, and its type is %s",
-                         kind_names[clash->kind],
-                         ganger_shared_type_name((enum ganger_shared_type)clash->value));
-        else if (clash->property == PROPERTY_REENTRANT)
-                snprintf(ret, size_bytes, "the lock is there already, and is %sreentrant",
-                         clash->value ? "" : "not ");
-        else
-                snprintf(ret, size_bytes, "the %s is there already, and its %s is %llu",
-                         kind_names[clash->kind], properties[clash->property].name,
-                         (unsigned long long)clash->value);
-}
 
 /* -- descriptors -- */
 
@@ -78,127 +44,11 @@ int rpc_duplicate(int fd)
         return copy < 0 ? -errno : copy;
 }
 
-/* -- how an object looks -- */
+/* -- shared.open -- */
 
 static bool is_memory(const struct core_object *object)
 {
         return object->kind == OBJECT_VALUE || object->kind == OBJECT_ARRAY;
-}
-
-static uint32_t count_properties(enum core_object_kind kind)
-{
-        uint32_t n = 0;
-        for (int i = 0; i < N_PROPERTIES; i++)
-                n += properties[i].kinds >> kind & 1;
-        return n;
-}
-
-static void pack_property(struct packer *packer, const struct core_object *object, int i)
-{
-        pack_str(packer, properties[i].name);
-        if (i == PROPERTY_TYPE)
-                pack_str(packer, ganger_shared_type_name((enum ganger_shared_type)object->values[i]));
-        else if (i == PROPERTY_REENTRANT)
-                pack_bool(packer, object->values[i] != 0);
-        else
-                pack_uint(packer, object->values[i]);
-}
-
-static void pack_holders(struct packer *packer, const struct hold *hold)
-{
-        struct core_holder holder;
-        size_t n = 0;
-
-        for (const struct hold *next = hold; next; n++)
-                next = core_holder_next(next, &holder);
-        pack_str(packer, "holders");
-        pack_array(packer, n);
-        while (hold) {
-                hold = core_holder_next(hold, &holder);
-                pack_map(packer, 4);
-                pack_str(packer, "pid");
-                pack_int(packer, holder.pid);
-                pack_str(packer, "task");
-                if (holder.task)
-                        pack_uint(packer, holder.task);
-                else
-                        pack_nil(packer);
-                pack_str(packer, "owner");
-                pack_uint(packer, holder.owner);
-                pack_str(packer, "token");
-                pack_uint(packer, holder.token);
-        }
-}
-
-static void pack_pair(struct packer *packer, const char *key, uint64_t value)
-{
-        pack_str(packer, key);
-        pack_uint(packer, value);
-}
-
-static uint32_t count_state(enum core_object_kind kind)
-{
-        static const uint8_t n[N_OBJECT_KINDS] = {
-                [OBJECT_LOCK] = 1,  [OBJECT_EVENT] = 1, [OBJECT_BARRIER] = 1,
-                [OBJECT_QUEUE] = 2, [OBJECT_DICT] = 2,  [OBJECT_LIST] = 2};
-        return n[kind];
-}
-
-static void pack_state(struct packer *packer, const struct core_object *object)
-{
-        switch (object->kind) {
-        case OBJECT_LOCK:
-                pack_holders(packer, object->holders);
-                break;
-        case OBJECT_EVENT:
-                pack_str(packer, "set");
-                pack_bool(packer, object->is_set);
-                break;
-        case OBJECT_BARRIER:
-                pack_str(packer, "broken");
-                pack_bool(packer, object->is_broken);
-                break;
-        case OBJECT_QUEUE:
-                pack_pair(packer, "size", object->size);
-                pack_pair(packer, "leased", object->n_leased);
-                break;
-        case OBJECT_DICT:
-        case OBJECT_LIST:
-                pack_pair(packer, "length", object->size);
-                pack_pair(packer, "version", object->version);
-                break;
-        case OBJECT_VALUE:
-        case OBJECT_ARRAY:
-        case OBJECT_PIPE:
-        case N_OBJECT_KINDS:
-                break;
-        }
-}
-
-/* A map, with room for n more pairs. */
-static void pack_object(struct packer *packer, const struct daemon *daemon, const struct core_object *object,
-                        uint32_t n)
-{
-        pack_map(packer, 8 + count_properties(object->kind) + count_state(object->kind) + n);
-        pack_str(packer, "name");
-        pack_str(packer, object->name);
-        pack_str(packer, "kind");
-        pack_str(packer, kind_names[object->kind]);
-        pack_pair(packer, "uid", object->uid);
-        pack_str(packer, "gid");
-        if (object->gid == (gid_t)-1)
-                pack_nil(packer);
-        else
-                pack_uint(packer, object->gid);
-        pack_pair(packer, "mode", object->mode);
-        pack_str(packer, "created");
-        pack_double(packer, daemon_wall(daemon, object->created));
-        pack_pair(packer, "bytes", object->cost_bytes);
-        pack_pair(packer, "waiting", object->n_waiting);
-        for (int i = 0; i < N_PROPERTIES; i++)
-                if (properties[i].kinds >> object->kind & 1)
-                        pack_property(packer, object, i);
-        pack_state(packer, object);
 }
 
 int rpc_answer_object(struct daemon *daemon, struct core_request request, const struct core_object *object)
@@ -219,7 +69,9 @@ int rpc_answer_object(struct daemon *daemon, struct core_request request, const 
         }
         connection_message_begin(connection, &packer);
         pack_response(&packer, request.msgid);
-        pack_object(&packer, daemon, object, fd >= 0 ? 1 : 0);
+        encode_object(&packer, daemon, object, fd >= 0 ? 2 : 1);
+        pack_str(&packer, "new");
+        pack_bool(&packer, object->is_new);
         if (fd >= 0) {
                 pack_str(&packer, "object");
                 rpc_pack_descriptor(&packer, DESCRIPTOR_SHARED,
@@ -238,7 +90,7 @@ void rpc_object_size(struct rpc_call *call, enum core_object_kind kind)
 
         if (rpc_object_name(call, &name) < 0)
                 return;
-        int r = core_object_look(call->daemon->core, call->connection->index, name.text, kind, &object);
+        int r = rpc_object_read(call, &name, kind, &object);
         if (r != 0 && r != CORE_UNKNOWN_OBJECT) {
                 rpc_refuse(call, r);
         } else if (rpc_reply_begin(call, &packer)) {
@@ -246,8 +98,6 @@ void rpc_object_size(struct rpc_call *call, enum core_object_kind kind)
                 rpc_reply_end(call, &packer);
         }
 }
-
-/* -- shared.open -- */
 
 enum {
         OPEN_KIND,
@@ -283,12 +133,9 @@ static const int option_of[N_PROPERTIES] = {
 /* 0, or < 0: answered. */
 static int take_kind(struct rpc_call *call, const struct option_value *option, enum core_object_kind *ret)
 {
-        for (int i = 0; i < N_OBJECT_KINDS; i++)
-                if (i != OBJECT_PIPE && strlen(kind_names[i]) == option->text_size_bytes &&
-                    memcmp(kind_names[i], option->text, option->text_size_bytes) == 0) {
-                        *ret = (enum core_object_kind)i;
-                        return 0;
-                }
+        *ret = encode_kind_from_name(option->text, option->text_size_bytes);
+        if (*ret != N_OBJECT_KINDS && *ret != OBJECT_PIPE)
+                return 0;
         rpc_error(call, ERROR_INVALID_PARAMS,
                   "option kind of %s must be \"value\", \"array\", \"lock\", \"event\", \"barrier\", "
                   "\"queue\", "
@@ -302,9 +149,9 @@ static int take_property(struct rpc_call *call, struct core_open *open, int i,
 {
         uint64_t value = option->count;
 
-        if (!(properties[i].kinds >> open->kind & 1)) {
-                rpc_error(call, ERROR_INVALID_PARAMS, "a %s has no %s", kind_names[open->kind],
-                          properties[i].name);
+        if (!(encode_has_property(open->kind, i))) {
+                rpc_error(call, ERROR_INVALID_PARAMS, "a %s has no %s", encode_kind(open->kind),
+                          encode_property(i));
                 return -EINVAL;
         }
         if (i == PROPERTY_REENTRANT)
@@ -391,7 +238,7 @@ static int complete(struct rpc_call *call, const char *name, struct core_open *o
                 return 0;
         if (what) {
                 rpc_error(call, ERROR_INVALID_PARAMS, "there is no %s \"%s\" yet: say its %s to make it",
-                          kind_names[open->kind], name, what);
+                          encode_kind(open->kind), name, what);
                 return -EINVAL;
         }
         if (open->kind != OBJECT_VALUE && open->kind != OBJECT_ARRAY)
@@ -409,27 +256,30 @@ static int complete(struct rpc_call *call, const char *name, struct core_open *o
 static int answer_open(struct rpc_call *call, const char *name, struct core_object *object)
 {
         struct daemon *daemon = call->daemon;
+        bool is_new = object->is_new;
+        struct core_ticket ticket;
         int r = 0;
 
         if (is_memory(object) && object->memory == PAYLOAD_NONE) {
-                if (object->is_new)
+                if (is_new)
                         r = memories_make(daemon, object);
                 if (r == 0)
                         r = core_object_look(daemon->core, call->connection->index, name, N_OBJECT_KINDS,
                                              object);
                 if (r != 0)
                         return r;
+                object->is_new = is_new;
         }
         if (call->is_notification)
                 return 0;
         if (!is_memory(object) || object->memory != PAYLOAD_NONE)
                 return rpc_answer_object(daemon, rpc_request(call), object);
-        r = core_request_begin(daemon->core, rpc_request(call));
+        r = core_request_begin(daemon->core, rpc_request(call), &ticket);
         if (r != 0)
                 return r;
-        r = memories_await(daemon, object->id, rpc_request(call));
+        r = memories_await(daemon, object->id, &ticket, is_new);
         if (r < 0)
-                core_request_end(daemon->core, rpc_request(call));
+                core_request_end(daemon->core, &ticket);
         return r;
 }
 
@@ -469,34 +319,23 @@ static const struct option_rule list_rules[N_LIST_OPTIONS] = {
 
 struct list {
         const struct daemon *daemon;
-        const struct option_value *options;
         struct packer packer;
+        enum core_object_kind kind; /* N_OBJECT_KINDS: any */
         uint64_t n, limit;
 };
 
-static bool is_after(const char *name, const struct option_value *after)
+static struct core_text text_of(const struct option_value *option)
 {
-        size_t n = strlen(name), least = n < after->text_size_bytes ? n : after->text_size_bytes;
-        int order = after->given ? memcmp(name, after->text, least) : 1;
-        return order > 0 || (order == 0 && n > after->text_size_bytes);
-}
-
-static bool begins_with(const char *name, const struct option_value *prefix)
-{
-        return !prefix->given || strncmp(name, prefix->text, prefix->text_size_bytes) == 0;
+        return option->given ? (struct core_text){option->text, option->text_size_bytes}
+                             : (struct core_text){"", 0};
 }
 
 static bool on_object(void *userdata, const struct core_object *object)
 {
         struct list *list = userdata;
-        const struct option_value *kind = &list->options[LIST_KIND];
-
-        if (!is_after(object->name, &list->options[LIST_AFTER]) ||
-            !begins_with(object->name, &list->options[LIST_PREFIX]) ||
-            (kind->given && (strlen(kind_names[object->kind]) != kind->text_size_bytes ||
-                             memcmp(kind_names[object->kind], kind->text, kind->text_size_bytes) != 0)))
+        if (list->kind != N_OBJECT_KINDS && object->kind != list->kind)
                 return true;
-        pack_object(&list->packer, list->daemon, object, 0);
+        encode_object(&list->packer, list->daemon, object, 0);
         return ++list->n < list->limit;
 }
 
@@ -504,17 +343,24 @@ void rpc_on_SHARED_LIST(struct rpc_call *call)
 {
         struct option_value options[N_LIST_OPTIONS];
         struct buffer objects = BUFFER_INIT;
-        struct list list = {.daemon = call->daemon, .options = options, .limit = LIST_DEFAULT};
+        struct list list = {.daemon = call->daemon, .kind = N_OBJECT_KINDS, .limit = LIST_DEFAULT};
         struct packer packer;
 
         if (rpc_options(call, list_rules, N_LIST_OPTIONS, options) < 0)
                 return;
+        const struct option_value *kind = &options[LIST_KIND];
+        if (kind->given)
+                list.kind = encode_kind_from_name(kind->text, kind->text_size_bytes);
+        if (kind->given && list.kind == N_OBJECT_KINDS)
+                return rpc_error(call, ERROR_INVALID_PARAMS, "option kind of %s: there is no kind \"%.*s\"",
+                                 call->method->name, (int)kind->text_size_bytes, kind->text);
         if (options[LIST_LIMIT].given)
                 list.limit = options[LIST_LIMIT].count;
+        const struct core_range range = {.after = text_of(&options[LIST_AFTER]),
+                                         .prefix = text_of(&options[LIST_PREFIX])};
         pack_begin(&list.packer, &objects);
-        int r = core_objects(call->daemon->core, call->connection->index, on_object, &list);
-        if (r == 0)
-                r = pack_end(&list.packer);
+        core_objects(call->daemon->core, call->connection->index, &range, on_object, &list);
+        int r = pack_end(&list.packer);
         if (r < 0) {
                 rpc_refuse(call, r);
         } else if (rpc_reply_begin(call, &packer)) {

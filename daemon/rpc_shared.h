@@ -11,8 +11,6 @@
 
 /* Answers with how many there are in it; 0 if there is no such object. */
 void rpc_object_size(struct rpc_call *, enum core_object_kind);
-/* How it is that it clashes with what was said; one sentence. */
-void rpc_clash_message(const struct core_clash *, char *ret, size_t size_bytes);
 
 /* The result of shared.open, with its memory's descriptor if it has one. 0; a
  * refusal or -errno: nothing was packed. */

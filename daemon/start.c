@@ -26,10 +26,13 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
 #include "daemon/payload.h"
 #include "daemon/pools.h"
+#include "daemon/readiness.h"
 #include "daemon/reload.h"
 #include "daemon/rpc.h"
 #include "daemon/systemd.h"
@@ -37,7 +40,8 @@
 #include "daemon/zygote.h"
 #include "proto/limits.h"
 
-#define EPOCH_2020 INT64_C(1577836800)
+#define EPOCH_2020   INT64_C(1577836800)
+#define START_MARGIN (10 * CORE_SECOND)
 
 static int failed(const char *what, int error)
 {
@@ -106,6 +110,13 @@ static int begin_process(struct daemon *d)
         d->started = d->now;
         d->wall_offset = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9 - (double)d->now / 1e9;
         return 0;
+}
+
+static int begin_log(void)
+{
+        int r = log_start();
+
+        return r == 0 ? 0 : failed("the log's thread", -r);
 }
 
 static void on_accept(void *userdata, int fd)
@@ -263,6 +274,8 @@ static int begin_tables(struct daemon *d)
         if (r == 0)
                 r = rpc_new(d, &d->rpc);
         if (r == 0)
+                r = events_new(d, first_id(d), &d->events);
+        if (r == 0)
                 r = connections_new(d, &rpc_connection_callbacks, d->rpc, &d->connections);
         if (r == 0)
                 r = workers_new(d, &d->workers);
@@ -270,6 +283,8 @@ static int begin_tables(struct daemon *d)
                 r = zygotes_new(d, &d->zygotes);
         if (r == 0)
                 r = pools_new(d, &d->pools);
+        if (r == 0)
+                r = readiness_new(d, &d->readiness);
         if (r == 0)
                 r = reload_new(d, &d->reload);
         return r == 0 ? 0 : failed("its tables", -r);
@@ -296,14 +311,17 @@ static int begin_zygotes(struct daemon *d)
         struct zygote *zygotes[LIMIT_POOLS];
         int r = 0, status = 0;
 
+        systemd_extend(2 * d->config->start_timeout + START_MARGIN); /* they load, then workers start */
         for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
                 r = zygote_new(d->zygotes, d->config, &d->config->pools[i], NULL, NULL, &zygotes[i]);
         if (r == 0)
                 r = zygotes_await(d->zygotes);
         for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
                 if (zygote_progress(zygotes[i]) == ZYGOTE_UNFIT) {
-                        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = d->config->pools[i].name), "%s",
-                                 zygote_why(zygotes[i]));
+                        log_with(LOG_LEVEL_ERROR,
+                                 LOG_FIELDS(.pool = d->config->pools[i].name,
+                                            .message_id = MESSAGE_CONFIGURATION_BAD),
+                                 "%s", zygote_why(zygotes[i]));
                         status = EXIT_CONFIGURATION;
                 }
         if (r == 0 && status == 0)
@@ -325,6 +343,8 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
         d->config = options->config;
         d->options = options;
         status = begin_process(d);
+        if (status == 0)
+                status = begin_log();
         if (status == 0)
                 status = begin_loop(d);
         if (status == 0)
@@ -351,9 +371,11 @@ void daemon_end(struct daemon *d)
         d->workers = workers_free(d->workers);
         d->core = core_free(d->core);
         d->rpc = rpc_free(d->rpc);
+        d->events = events_free(d->events);
         d->zygotes = zygotes_free(d->zygotes);
         d->pools = pools_free(d->pools);
         d->reload = reload_free(d->reload);
+        d->readiness = readiness_free(d->readiness);
         d->payloads = payload_table_free(d->payloads);
         d->listener = listener_free(d->listener);
         daemon_deinit(d);

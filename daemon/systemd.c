@@ -1,22 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only file that knows libsystemd. sd_notify takes the socket's name from the environment each time; it
- * is put there for the call only, so a child never inherits it. (The loop's thread is the only one that
- * touches the environment.)
+ * The only file that knows libsystemd. Its sd_notify() blocks while systemd is busy with something else (it
+ * may reload for seconds), so the datagrams are sent here, by a socket that does not. What is to be said is
+ * kept as a state, not as a queue: of READY, RELOADING and STOPPING the latest counts, and one line of status
+ * replaces the one before.
+ * The journal's messages come from the log's thread, which alone sends them.
  */
+#define SD_JOURNAL_SUPPRESS_LOCATION /* it is the message's, not this file's */
 #include "daemon/systemd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
 #include <time.h>
+#include <unistd.h>
 
-static char *notify_socket;
+#define STATUS_BYTES  512
+#define RETRY_AFTER   INT64_C(100000000) /* ns */
+#define NS_PER_USEC   1000
+#define USEC_PER_SEC  1000000
+#define FEEDS_A_LIMIT 3 /* one that comes late is not the last */
+
+static int n_passed; /* sockets */
+
+static struct {
+        int fd; /* < 0: systemd does not listen */
+        struct sockaddr_un address;
+        socklen_t address_size;
+        int64_t feed_every; /* ns; 0: there is no watchdog */
+        int64_t fed_at;
+        char state[80];               /* READY=1 or the like; "": said */
+        char status[STATUS_BYTES];    /* "": none yet */
+        uint64_t extend_usec;         /* 0: said */
+        bool status_unsaid, too_full; /* of systemd's socket, the last time */
+} peer = {.fd = -1};
 
 int systemd_listen_fd(int *ret_fd)
 {
@@ -25,6 +52,7 @@ int systemd_listen_fd(int *ret_fd)
         *ret_fd = -1;
         if (n < 0)
                 return n;
+        n_passed = n;
         if (n == 0)
                 return 0;
         if (n > 1)
@@ -40,53 +68,143 @@ int systemd_listen_fd(int *ret_fd)
         return 0;
 }
 
-void systemd_begin(void)
+void systemd_turn_away(void)
 {
-        static const char *const ours[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
-                                           "LISTEN_FDS",    "LISTEN_PID",    "LISTEN_FDNAMES"};
-        const char *name = getenv("NOTIFY_SOCKET");
+        int n = n_passed > 0 ? n_passed : sd_listen_fds(1);
 
-        if (name != NULL)
-                notify_socket = strdup(name);
-        for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-                unsetenv(ours[i]);
+        for (int i = SD_LISTEN_FDS_START; i < SD_LISTEN_FDS_START + n; i++) {
+                int fd;
+                if (fcntl(i, F_SETFL, O_NONBLOCK) < 0)
+                        continue;
+                while ((fd = accept4(i, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+                        close(fd);
+        }
 }
 
-static void notify(const char *text)
+/* A path, or "@name" in the abstract namespace. */
+static void open_peer(const char *name)
 {
-        if (notify_socket == NULL || setenv("NOTIFY_SOCKET", notify_socket, 1) < 0)
+        size_t size = strlen(name);
+
+        if ((name[0] != '/' && name[0] != '@') || size >= sizeof peer.address.sun_path)
                 return;
-        sd_notify(1, text);
+        peer.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (peer.fd < 0)
+                return;
+        peer.address.sun_family = AF_UNIX;
+        memcpy(peer.address.sun_path, name, size);
+        if (name[0] == '@')
+                peer.address.sun_path[0] = 0;
+        peer.address_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
+}
+
+void systemd_begin(void)
+{
+        const char *name = getenv("NOTIFY_SOCKET");
+        uint64_t usec = 0;
+
+        assert(peer.fd < 0);
+        if (name != NULL)
+                open_peer(name);
+        if (peer.fd >= 0 && sd_watchdog_enabled(1, &usec) > 0 && usec < INT64_MAX / NS_PER_USEC)
+                peer.feed_every = (int64_t)usec * NS_PER_USEC / FEEDS_A_LIMIT;
+        unsetenv("NOTIFY_SOCKET");
+        unsetenv("WATCHDOG_USEC");
+        unsetenv("WATCHDOG_PID");
+        unsetenv("LISTEN_FDS");
+        unsetenv("LISTEN_PID");
+        unsetenv("LISTEN_FDNAMES");
+}
+
+/* All that is unsaid in one datagram. What fails otherwise than by a full queue would fail again. */
+static void say(bool feed)
+{
+        char text[sizeof peer.state + STATUS_BYTES + 128] = "";
+        int n = 0;
+
+        if (peer.state[0])
+                n += snprintf(text + n, sizeof text - (size_t)n, "%s\n", peer.state);
+        if (peer.extend_usec > 0)
+                n += snprintf(text + n, sizeof text - (size_t)n, "EXTEND_TIMEOUT_USEC=%llu\n",
+                              (unsigned long long)peer.extend_usec);
+        if (feed)
+                n += snprintf(text + n, sizeof text - (size_t)n, "WATCHDOG=1\n");
+        if (peer.status_unsaid)
+                n += snprintf(text + n, sizeof text - (size_t)n, "STATUS=%s\n", peer.status);
+        assert(n >= 0 && (size_t)n < sizeof text);
+        if (n == 0 || peer.fd < 0)
+                return;
+        ssize_t r = sendto(peer.fd, text, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&peer.address,
+                           peer.address_size);
+        peer.too_full = r < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR);
+        if (peer.too_full)
+                return;
+        peer.state[0] = 0;
+        peer.extend_usec = 0;
+        peer.status_unsaid = false;
+}
+
+static void enter(const char *state)
+{
+        snprintf(peer.state, sizeof peer.state, "%s", state);
+        say(false);
 }
 
 void systemd_ready(void)
 {
-        notify("READY=1");
+        enter("READY=1");
 }
 
 void systemd_reloading(void)
 {
-        char text[80];
+        char text[sizeof peer.state];
         struct timespec now;
 
         clock_gettime(CLOCK_MONOTONIC, &now);
         snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
-                 (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-        notify(text);
+                 (long long)now.tv_sec * USEC_PER_SEC + now.tv_nsec / NS_PER_USEC);
+        enter(text);
 }
 
 void systemd_stopping(void)
 {
-        notify("STOPPING=1");
+        enter("STOPPING=1");
+}
+
+void systemd_extend(int64_t duration)
+{
+        assert(duration > 0);
+        peer.extend_usec = (uint64_t)(duration / NS_PER_USEC) + 1;
+        say(false);
 }
 
 void systemd_status(const char *format, ...)
 {
-        char text[256] = "STATUS=";
         va_list args;
 
         va_start(args, format);
-        vsnprintf(text + 7, sizeof text - 7, format, args);
+        vsnprintf(peer.status, sizeof peer.status, format, args);
         va_end(args);
-        notify(text);
+        peer.status_unsaid = true;
+        say(false);
+}
+
+int64_t systemd_turn(int64_t now)
+{
+        bool hungry = peer.feed_every > 0 && now >= peer.fed_at + peer.feed_every;
+
+        if (peer.fd < 0)
+                return INT64_MAX;
+        if (hungry || peer.too_full)
+                say(hungry);
+        if (peer.too_full)
+                return now + RETRY_AFTER;
+        if (hungry)
+                peer.fed_at = now;
+        return peer.feed_every > 0 ? peer.fed_at + peer.feed_every : INT64_MAX;
+}
+
+int systemd_journal(const struct iovec *fields, int n_fields)
+{
+        return sd_journal_sendv(fields, n_fields);
 }

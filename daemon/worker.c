@@ -22,6 +22,8 @@
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/message_ids.h"
+#include "daemon/task_log.h"
 #include "daemon/worker_private.h"
 #include "proto/process_tree.h"
 
@@ -52,7 +54,9 @@ void worker_bad(struct worker *worker, const char *why)
         if (worker->bad)
                 return;
         worker->bad = true;
-        log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker)),
+        log_with(LOG_LEVEL_ERROR,
+                 LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker),
+                            .message_id = MESSAGE_WORKER_BAD),
                  "the worker broke the protocol and is killed: %s", why);
         worker_doom(worker);
         core_worker_bad(daemon->core, worker->index, daemon->now);
@@ -72,9 +76,11 @@ void worker_forget_process(struct worker *worker)
 void worker_obituary(struct workers *workers, uint32_t index, enum log_level level, uint64_t task,
                      const char *function)
 {
+        static struct log_limit by_level[N_LOG_LEVELS];
         struct worker *worker = worker_at(workers, index);
 
         assert(worker && worker->life == LIFE_OVER && !worker->mourned);
+        by_level[level].burst = LOG_LIMIT_EVENTS;
         worker->mourned = true;
         char how[64];
         const char *name = sigabbrev_np(worker->end.status);
@@ -85,11 +91,12 @@ void worker_obituary(struct workers *workers, uint32_t index, enum log_level lev
                          name ? name : "?");
         else
                 snprintf(how, sizeof(how), "exited with status %d", worker->end.status);
-        log_with(level,
-                 LOG_FIELDS(.task = task, .worker = worker->pid, .pool = worker_pool_name(worker),
-                            .function = function),
-                 "the worker %s after %.3f s%s", how, (double)worker->end.lived / CORE_SECOND,
-                 worker->end.over_limit ? ": an allocation failed under memory_limit" : "");
+        log_limited(&by_level[level], level,
+                    LOG_FIELDS(.task = task, .worker = worker->pid, .pool = worker_pool_name(worker),
+                               .function = function,
+                               .message_id = level < LOG_LEVEL_INFO ? MESSAGE_WORKER_LOST : NULL),
+                    "the worker %s after %.3f s%s", how, (double)worker->end.lived / CORE_SECOND,
+                    worker->end.over_limit ? ": an allocation failed under memory_limit" : "");
 }
 
 /* The end of a life: the core is told, the rest waits for the loop's end. `exit`: NULL if it never was. */
@@ -246,6 +253,7 @@ static bool is_over_limit(const struct worker *worker)
 static void dead(struct worker *worker, int status)
 {
         channel_read(&worker->channel, true);
+        task_log_output_ends(worker);
         struct core_exit exit = {
                 .by_signal = WIFSIGNALED(status),
                 .status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),

@@ -49,6 +49,8 @@ void workers_spawn_failed(struct workers *, uint64_t spawn_id, int error);
 void workers_zygote_lost(struct workers *, uint64_t zygote);
 
 /* -- looking -- */
+/* 0: not known (yet). */
+pid_t worker_pid(const struct workers *, uint32_t index);
 /* The one line that is written of a worker's end, while its loss is told to the core: what it was running, or
  * 0 and NULL. */
 void worker_obituary(struct workers *, uint32_t index, enum log_level, uint64_t task, const char *function);

@@ -13,10 +13,13 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/pools.h"
+#include "daemon/readiness.h"
 #include "daemon/rights.h"
 #include "daemon/rpc.h"
+#include "daemon/task_log.h"
 #include "daemon/worker_private.h"
 #include "daemon/zygote.h"
 #include "proto/methods.h"
@@ -70,6 +73,7 @@ static const char *on_result(struct worker *worker, const struct envelope *envel
         if (reader_array(&reader, &n) < 0 || n != 3 || reader_uint(&reader, &task) < 0 ||
             uint32_next(&reader, &attempt) < 0 || take_value(daemon, &reader, &result) < 0)
                 return "an answer is not [task, attempt, result]";
+        task_log_output_ends(worker);
         return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
                                           &result, daemon->now));
 }
@@ -107,6 +111,7 @@ static const char *on_failure(struct worker *worker, const struct envelope *enve
 
         if (!find_task(reader, &task, &attempt) || take_value(daemon, &reader, &result) < 0)
                 return "an error is not {task, attempt, code, message, detail}";
+        task_log_output_ends(worker);
         return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
                                           &result, daemon->now));
 }
@@ -124,38 +129,9 @@ static const char *on_item(struct worker *worker, struct reader reader)
         result.failed = !reader_nil(&reader);
         if (take_value(daemon, &reader, &result) < 0)
                 return NO_SENSE;
+        task_log_output_ends(worker);
         return verdict(
                 core_worker_item(daemon->core, worker->index, task, attempt, index, &result, daemon->now));
-}
-
-static const char *on_log(struct worker *worker, uint64_t task, struct reader reader)
-{
-        static struct log_limit limit;
-        enum log_level level = LOG_LEVEL_INFO;
-        const char *file, *text;
-        size_t file_size_bytes, text_size_bytes;
-        int64_t priority, line;
-        uint32_t n;
-
-        if (reader_array(&reader, &n) < 0 || n != 4 || reader_int(&reader, &priority) < 0)
-                return NO_SENSE;
-        if (reader_nil(&reader))
-                file = "", file_size_bytes = 0;
-        else if (reader_str(&reader, &file, &file_size_bytes) < 0)
-                return NO_SENSE;
-        if (reader_int(&reader, &line) < 0 || reader_str(&reader, &text, &text_size_bytes) < 0)
-                return NO_SENSE;
-        if (priority <= 3)
-                level = LOG_LEVEL_ERROR;
-        else if (priority <= 4)
-                level = LOG_LEVEL_WARNING;
-        else if (priority >= 7)
-                level = LOG_LEVEL_DEBUG;
-        if (log_enabled(level))
-                log_limited(&limit, level, &(struct log_fields){.task = task, .worker = worker->pid},
-                            "%.*s:%d: %.*s", (int)(file_size_bytes < 255 ? file_size_bytes : 255), file,
-                            (int)line, (int)(text_size_bytes < 1000 ? text_size_bytes : 1000), text);
-        return NULL;
 }
 
 static const char *on_progress(struct worker *worker, uint64_t task, struct reader reader)
@@ -188,7 +164,10 @@ static const char *on_output(struct worker *worker, uint64_t task, enum stream_k
         if (reader_next(&data, &value) < 0 || value.type != VALUE_BIN ||
             take_value(daemon, &reader, &ignored) < 0)
                 return "output is no bin";
-        return verdict(core_worker_stream(daemon->core, worker->index, task, kind, value.size, daemon->now));
+        int r = core_worker_stream(daemon->core, worker->index, task, kind, value.size, daemon->now);
+        if (r == 0 && kind == STREAM_STDERR)
+                task_log_output(worker, value.as.data, value.size);
+        return verdict(r);
 }
 
 static const char *on_stream(struct worker *worker, struct reader reader)
@@ -200,7 +179,7 @@ static const char *on_stream(struct worker *worker, struct reader reader)
         if (reader_uint(&reader, &task) < 0 || reader_str(&reader, &name, &name_size_bytes) < 0)
                 return NO_SENSE;
         if (is("log", name, name_size_bytes))
-                return on_log(worker, task, reader);
+                return task_log_module(worker, reader);
         switch (stream_from_name(name, name_size_bytes)) {
         case STREAM_PROGRESS:
                 return on_progress(worker, task, reader);
@@ -297,9 +276,11 @@ static const char *on_hello(struct worker *worker, struct reader reader)
         hear_refused(worker, &greeting);
         const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
                                                     (uint32_t)greeting.slots, daemon->now));
-        if (!why)
-                daemon_pool_ready(daemon, worker->pool);
-        return why;
+        if (why)
+                return why;
+        events_note_worker(daemon->events, EVENT_KIND_WORKER_STARTED, worker->pool, worker->pid, NULL);
+        readiness_hello(daemon->readiness, worker->pool);
+        return NULL;
 }
 
 /* -- what its task asks for -- */

@@ -77,6 +77,7 @@ struct worker {
         struct worker_end end;
         uint64_t max_rss_bytes;
         struct worker_usage usage;
+        struct worker_lines *lines;    /* of task_log.c: NULL until a task wrote to its standard error */
         int64_t usage_at;              /* when it was sampled; 0: never */
         UT_hash_handle hh;             /* workers.by_pid, while pid is known and not reaped */
         TAILQ_ENTRY(worker) dead_link; /* workers.graveyard */

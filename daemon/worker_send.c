@@ -22,6 +22,7 @@
 
 #define SEND_MARK_BYTES   (256u << 10) /* with so much unsent a worker takes no further task */
 #define FLAG_WANT_STREAMS 1u
+#define FLAG_WANT_STDERR  2u
 
 /* The descriptors stay with the payload, which may be sent again: the message gets copies. */
 static int copy_fds(const int *fds, uint32_t n, int *ret)
@@ -71,8 +72,10 @@ static int pack_dispatch(struct worker *worker, const struct core_dispatch *disp
         pack_uint(&packer, dispatch->slot);
         pack_uint(&packer, generation_function(worker->generation, dispatch->function));
         pack_args(&packer, payloads, dispatch, &fds, &n_fds);
-        /* Of a single task always: who attaches later, and the failure record, want to see it. */
-        pack_uint(&packer, dispatch->streams || !dispatch->is_chunk ? FLAG_WANT_STREAMS : 0);
+        /* Of a single task always: who attaches later, and the failure record, want to see it. The log always
+         * wants what goes to standard error. */
+        pack_uint(&packer,
+                  FLAG_WANT_STDERR | (dispatch->streams || !dispatch->is_chunk ? FLAG_WANT_STREAMS : 0));
         if (dispatch->is_chunk)
                 pack_uint(&packer, dispatch->first);
         assert(n_fds <= LIMIT_DESCRIPTORS);

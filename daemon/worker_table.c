@@ -56,6 +56,7 @@ static struct worker *worker_free(struct worker *worker)
                 return NULL;
         event_del(&worker->hung_timer);
         channel_deinit(&worker->channel);
+        free(worker->lines);
         for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
                 rights_unref(worker->rights[i]);
         if (worker->area)

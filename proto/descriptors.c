@@ -110,14 +110,19 @@ int fds_receive(int fd, struct buffer *b, uint64_t *stream_at, struct fd_queue *
 
 bool fd_queue_take(struct fd_queue *q, uint32_t n, int *ret)
 {
-        if (n > q->n)
+        return fd_queue_take_behind(q, 0, n, ret);
+}
+
+bool fd_queue_take_behind(struct fd_queue *q, uint32_t n_before, uint32_t n, int *ret)
+{
+        if (n_before > q->n || n > q->n - n_before)
                 return false;
         if (n == 0)
                 return true;
         for (uint32_t i = 0; i < n; i++)
-                ret[i] = q->items[i].fd;
+                ret[i] = q->items[n_before + i].fd;
         q->n -= n;
-        memmove(q->items, q->items + n, q->n * sizeof *q->items);
+        memmove(q->items + n_before, q->items + n_before + n, (q->n - n_before) * sizeof *q->items);
         return true;
 }
 

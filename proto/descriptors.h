@@ -50,6 +50,8 @@ int fds_receive(int fd, struct buffer *b, uint64_t *stream_at, struct fd_queue *
                 struct ucred *ret_ucred);
 /* Takes the n oldest into ret; false: there are fewer (nothing taken). */
 bool fd_queue_take(struct fd_queue *q, uint32_t n, int *ret);
+/* The same for a message that is taken ahead of others, which claim the `n_before` oldest. */
+bool fd_queue_take_behind(struct fd_queue *q, uint32_t n_before, uint32_t n, int *ret);
 /* Whether one is left that the message which ended at `message_end` should have claimed. */
 bool fd_queue_left_over(const struct fd_queue *q, uint64_t message_end);
 /* Closes all that are left and frees the memory. */

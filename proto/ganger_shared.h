@@ -300,7 +300,7 @@ static inline int ganger_shared_notify(const struct ganger_shared *s)
 }
 static inline int ganger_shared_range_(const struct ganger_shared *s, uint64_t first, uint64_t n)
 {
-        return first > s->length || n > s->length - first ? -ERANGE : 0;
+        return n > GANGER_SHARED_LENGTH_MAX || first > s->length || n > s->length - first ? -ERANGE : 0;
 }
 /* The element, if it is there and of that type. */
 static inline int ganger_shared_at_(const struct ganger_shared *s, enum ganger_shared_type type,

@@ -36,6 +36,8 @@ enum method_flags {
         X(TASKS, "tasks", "o", 0)                                                                            \
         X(FUNCTIONS, "functions", "", 0)                                                                     \
         X(STATUS, "status", "", 0)                                                                           \
+        X(SUBSCRIBE, "subscribe", "So", METHOD_FLAG_WAITS)                                                   \
+        X(METRICS, "metrics", "", 0)                                                                         \
         X(CANCEL_REQUEST, "cancel_request", "n", 0)                                                          \
         X(RELOAD, "reload", "o", METHOD_FLAG_ADMIN | METHOD_FLAG_WAITS)                                      \
         X(LOG_LEVEL, "log_level", "|s", METHOD_FLAG_ADMIN)                                                   \

@@ -129,11 +129,14 @@ int verb_list(struct cli *, int argc, char **argv);
 int verb_show(struct cli *, int argc, char **argv);
 int verb_why(struct cli *, int argc, char **argv);
 int verb_status(struct cli *, int argc, char **argv);
+int verb_events(struct cli *, int argc, char **argv);
+int verb_metrics(struct cli *, int argc, char **argv);
 int verb_functions(struct cli *, int argc, char **argv);
 int verb_ping(struct cli *, int argc, char **argv);
 int verb_pool(struct cli *, int argc, char **argv);
 int verb_reload(struct cli *, int argc, char **argv);
 int verb_log_level(struct cli *, int argc, char **argv);
 int verb_lock(struct cli *, int argc, char **argv);
+int verb_pipe(struct cli *, int argc, char **argv);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -195,12 +196,15 @@ static int release(struct cli *cli, const struct holding *h)
 /* -- the command -- */
 
 /* In the child: the command in our place, with what we found: mask, closed files. */
-static void become(const struct cli *cli, const struct lock_line *line, const struct holding *h)
+static void become(const struct cli *cli, const struct lock_line *line, const struct holding *h, pid_t holder)
 {
         char *shell[] = {(char *)"sh", (char *)"-c", (char *)line->shell_command, NULL};
         char **command = line->shell_command ? shell : line->command;
         char token[24];
 
+        /* Whoever kills us frees the lock: the command must not go on without it. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != holder)
+                _exit(EXIT_GANGER);
         snprintf(token, sizeof token, "%" PRIu64, h->token);
         setenv("GANGER_TOKEN", token, 1);
         sigprocmask(SIG_SETMASK, &h->mask_before, NULL);
@@ -272,13 +276,14 @@ static void wait_for_command(struct cli *cli, struct holding *h)
 static int run_command(struct cli *cli, const struct lock_line *line, struct holding *h)
 {
         cli_flush();
+        pid_t holder = getpid();
         h->pid = fork();
         if (h->pid < 0) {
                 cli_say("lock: fork: %s", strerror(errno));
                 return EXIT_GANGER;
         }
         if (h->pid == 0)
-                become(cli, line, h);
+                become(cli, line, h, holder);
         wait_for_command(cli, h);
         return WIFSIGNALED(h->wait_status) ? EXIT_SIGNAL + WTERMSIG(h->wait_status)
                                            : WEXITSTATUS(h->wait_status);

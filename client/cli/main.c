@@ -128,6 +128,20 @@ const struct verb verbs[] = {
          .run = verb_status,
          .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded, paused or without "
                  "workers\n"},
+        {.name = "events",
+         .arguments = "[OPTIONS] [KIND...]",
+         .summary = "print what happens, as it happens",
+         .run = verb_events,
+         .help = "Without a KIND all are shown: task_succeeded, task_failed, task_cancelled, task_expired,\n"
+                 "user_over, worker_started, worker_lost, worker_stuck, pool_degraded, pool_recovered,\n"
+                 "pool_paused, pool_resumed, pool_scaled, reloaded, reload_failed, stopping. Of tasks one's\n"
+                 "own are shown, to admins all. \"lost\" says that some are not kept any more.\n"
+                 "  --after SEQ           begin after the event of this number, as far as they are kept\n"
+                 "  -n, --limit N         end after N events\n"},
+        {.name = "metrics",
+         .arguments = "",
+         .summary = "print the daemon's figures in Prometheus' text format",
+         .run = verb_metrics},
         {.name = "functions", .arguments = "", .summary = "list what can be called", .run = verb_functions},
         {.name = "ping", .arguments = "", .summary = "ask whether the daemon is there", .run = verb_ping},
         {.name = "pool",
@@ -158,6 +172,16 @@ const struct verb verbs[] = {
          .summary = "see, make and end objects that programs share by name",
          .run = verb_of_subverbs,
          .subverbs = shared_verbs},
+        {.name = "value",
+         .arguments = "get | set | add | cas | wait ...",
+         .summary = "keep a number in memory that programs share",
+         .run = verb_of_subverbs,
+         .subverbs = value_verbs},
+        {.name = "array",
+         .arguments = "get | set ...",
+         .summary = "keep numbers in memory that programs share",
+         .run = verb_of_subverbs,
+         .subverbs = array_verbs},
         {.name = "lock",
          .arguments = "[OPTIONS] NAME [--] COMMAND [ARG...] | [OPTIONS] NAME -c STRING",
          .summary = "run a command while a lock is held, as flock(1) does",
@@ -165,6 +189,7 @@ const struct verb verbs[] = {
          .help = "The exit status is the command's; 125 if the lock was lost meanwhile. It finds the "
                  "fencing\n"
                  "token, larger than that of every earlier holder, as GANGER_TOKEN in its environment.\n"
+                 "A command whose ganger is killed is killed too: the lock is another's then.\n"
                  "  -n, --nonblock        do not wait: exit status 1 if it is held\n"
                  "  -w, --timeout TIME    wait no longer than that: exit status 1\n"
                  "  -E, --conflict-exit-code N   this exit status instead of 1\n"
@@ -175,6 +200,15 @@ const struct verb verbs[] = {
          .summary = "put items into a queue that programs share, and take them out",
          .run = verb_of_subverbs,
          .subverbs = queue_verbs},
+        {.name = "pipe",
+         .arguments = "NAME",
+         .summary = "connect standard input and output with another program's",
+         .run = verb_pipe,
+         .help = "The two who open NAME get its two ends. Each line of standard input is a message, each "
+                 "message\n"
+                 "that comes is a line of standard output. End of file ends what the other one reads. Exit "
+                 "status\n"
+                 "1 if a line could not be sent because the other end is closed.\n"},
         {.name = "dict",
          .arguments = "get | set | delete | add | items | len | watch ...",
          .summary = "keep values by key for programs to share",

@@ -69,6 +69,37 @@ static void print_workers(struct reader workers)
         }
 }
 
+static void print_time(struct reader times, const char *key)
+{
+        char text[24];
+
+        look_duration(look_double(times, key, -1), text, sizeof text);
+        printf(" %9s", text);
+}
+
+static void print_functions(struct reader functions)
+{
+        struct reader function, wait = {NULL, NULL}, run = {NULL, NULL};
+        uint32_t n = look_array(&functions);
+
+        if (n > 0)
+                printf("\n%-20s %-12s %10s %9s %9s %9s %9s %9s %9s\n", "FUNCTION", "POOL", "RUNS", "WAIT P50",
+                       "P99", "MAX", "RUN P50", "P99", "MAX");
+        for (; n > 0 && look_next(&functions, &function); n--) {
+                struct look_text name = look_text(function, "name"), pool = look_text(function, "pool");
+                look_key(function, "wait", &wait);
+                look_key(function, "run", &run);
+                printf("%-20.*s %-12.*s %10" PRIu64, LOOK(name), LOOK(pool), look_uint(run, "count", 0));
+                print_time(wait, "p50");
+                print_time(wait, "p99");
+                print_time(wait, "max");
+                print_time(run, "p50");
+                print_time(run, "p99");
+                print_time(run, "max");
+                putchar('\n');
+        }
+}
+
 /* Whether it should have workers, and none is there. */
 static bool is_without_workers(struct reader pool)
 {
@@ -93,7 +124,7 @@ int verb_status(struct cli *cli, int argc, char **argv)
 {
         static const struct option options[] = {{"quiet", no_argument, NULL, 'q'}, {NULL, 0, NULL, 0}};
         struct ganger_reply *reply = NULL;
-        struct reader pools = {NULL, NULL}, workers = {NULL, NULL};
+        struct reader pools = {NULL, NULL}, workers = {NULL, NULL}, functions = {NULL, NULL};
         bool quiet = false;
         int c;
 
@@ -114,6 +145,7 @@ int verb_status(struct cli *cli, int argc, char **argv)
         struct reader all = look_reader(reply);
         look_key(all, "pools", &pools);
         look_key(all, "workers", &workers);
+        look_key(all, "functions", &functions);
         if (cli->json && !quiet) {
                 json_write(stdout, all.at, (size_t)(all.end - all.at));
                 putchar('\n');
@@ -121,6 +153,7 @@ int verb_status(struct cli *cli, int argc, char **argv)
                 print_daemon(all);
                 print_pools(pools);
                 print_workers(workers);
+                print_functions(functions);
         }
         int status = quiet ? health(pools) : EXIT_DONE;
         ganger_reply_free(reply);

@@ -104,7 +104,7 @@ int show_with_version(struct cli *, const struct subline *, const struct ganger_
 int show_values_with_version(struct cli *, const struct subline *, const struct ganger_reply *);
 
 extern const struct subverb shared_verbs[], event_verbs[], barrier_verbs[], queue_verbs[], dict_verbs[],
-        sequence_verbs[];
+        sequence_verbs[], value_verbs[], array_verbs[];
 
 /* Those that are more than one request. */
 int queue_put(struct cli *, struct subline *);

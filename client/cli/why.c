@@ -17,26 +17,9 @@
 #include "client/cli/cli.h"
 #include "client/cli/json.h"
 #include "client/cli/look.h"
+#include "proto/sentence.h"
 
-enum { PATH_BYTES = 1024, LAST_WORDS_BYTES = 200 };
-
-static bool is_text(struct look_text text, const char *expected)
-{
-        return text.size_bytes == strlen(expected) && memcmp(text.data, expected, text.size_bytes) == 0;
-}
-
-/* Takes the next line; false: there is none. */
-static bool next_line(struct look_text *rest, struct look_text *ret)
-{
-        if (rest->size_bytes == 0)
-                return false;
-        const char *end = memchr(rest->data, '\n', rest->size_bytes);
-        size_t n = end ? (size_t)(end - rest->data) : rest->size_bytes;
-        *ret = (struct look_text){rest->data, n};
-        n += end != NULL;
-        *rest = (struct look_text){rest->data + n, rest->size_bytes - n};
-        return true;
-}
+enum { PATH_BYTES = 1024 };
 
 /* -- backtraces -- */
 
@@ -99,119 +82,6 @@ static void print_line(struct look_text line)
         putchar('\n');
 }
 
-/* -- the sentence -- */
-
-/* What the task itself said last: no line of a backtrace. */
-static struct look_text last_words(struct look_text output)
-{
-        struct look_text line, ret = {"", 0};
-        bool in_backtrace = false;
-
-        while (next_line(&output, &line)) {
-                if (line.size_bytes > 10 && memcmp(line.data, "backtrace ", 10) == 0)
-                        in_backtrace = true;
-                else if (line.size_bytes < 2 || memcmp(line.data, "  ", 2) != 0)
-                        in_backtrace = false;
-                if (!in_backtrace && line.size_bytes > 0)
-                        ret = line;
-        }
-        if (ret.size_bytes > LAST_WORDS_BYTES)
-                ret.size_bytes = LAST_WORDS_BYTES;
-        return ret;
-}
-
-static const char *ordinal_ending(uint64_t n)
-{
-        if (n % 100 >= 11 && n % 100 <= 13)
-                return "th";
-        return n % 10 == 1 ? "st" : n % 10 == 2 ? "nd" : n % 10 == 3 ? "rd" : "th";
-}
-
-static void print_signal(struct reader error)
-{
-        uint64_t number = look_uint(error, "signal", 0);
-        const char *name = number < 64 ? sigabbrev_np((int)number) : NULL;
-
-        if (name)
-                printf("SIG%s", name);
-        else
-                printf("signal %" PRIu64, number);
-}
-
-static void print_lost(struct reader error, struct look_text by, const char *after)
-{
-        bool by_signal = look_uint(error, "signal", 0) > 0;
-
-        if (is_text(by, "limit"))
-                printf("died%s at a limit of its pool", after);
-        else if (is_text(by, "kernel"))
-                printf("was killed by the kernel%s, for want of memory", after);
-        else if (is_text(by, "outside")) {
-                printf("was killed from outside%s by ", after);
-                print_signal(error);
-        } else if (by_signal) {
-                printf("crashed%s with ", after);
-                print_signal(error);
-        } else
-                printf("lost its worker%s, which exited with status %" PRIu64, after,
-                       look_uint(error, "exit_status", 0));
-}
-
-static void print_end(struct reader record, struct reader error)
-{
-        struct look_text code = look_text(error, "code"), by = look_text(error, "ended_by");
-        double run_time = look_double(error, "run_time", -1), timeout = look_double(record, "timeout", 0);
-        char after[64] = "", time[24];
-
-        if (run_time >= 0) {
-                look_duration(run_time, time, sizeof time);
-                snprintf(after, sizeof after, " after %s", time);
-        }
-        if (is_text(code, "timed_out"))
-                printf("was killed%s of its %g s timeout", after, timeout);
-        else if (is_text(code, "worker_lost"))
-                print_lost(error, by, after);
-        else if (is_text(code, "expired"))
-                printf("expired: it did not begin in time");
-        else if (is_text(code, "cancelled") && is_text(by, "shutdown"))
-                printf("was cancelled%s because gangerd stopped", after);
-        else if (is_text(code, "cancelled"))
-                printf("was cancelled%s by user %" PRIu64 " (process %" PRIu64 ")", after,
-                       look_uint(error, "by_uid", 0), look_uint(error, "by_pid", 0));
-        else
-                printf("failed%s", after);
-}
-
-static void print_sentence(struct reader record, struct reader error, bool is_bad)
-{
-        struct look_text state = look_text(record, "state"), function = look_text(record, "function");
-        struct look_text pool = look_text(record, "pool"), words = last_words(look_bytes(error, "stderr"));
-        uint64_t attempt = look_uint(record, "attempt", 1), retries = look_uint(record, "retries", 0);
-
-        printf("Task %" PRIu64 " (%.*s, pool %.*s) ", look_uint(record, "id", 0), LOOK(function), LOOK(pool));
-        if (is_bad)
-                print_end(record, error);
-        else if (is_text(state, "succeeded"))
-                printf("succeeded");
-        else
-                printf("has not ended: it is %.*s", LOOK(state));
-        if (retries > 0 && attempt > 0)
-                printf(", on its %" PRIu64 "%s of %" PRIu64 " attempts", attempt, ordinal_ending(attempt),
-                       retries + 1);
-        struct look_text message = look_text(error, "message");
-        bool says_more = is_text(look_text(error, "code"), "task_failed") ||
-                         is_text(look_text(error, "ended_by"), "limit");
-        if (says_more && message.size_bytes > 0) {
-                printf(": ");
-                look_print(message);
-        }
-        if (words.size_bytes > 0) {
-                printf("; its last words: ");
-                look_print(words);
-        }
-        puts(".");
-}
-
 /* -- the details -- */
 
 static void print_details(struct reader record, struct reader error)
@@ -246,7 +116,7 @@ static void print_details(struct reader record, struct reader error)
         output = look_bytes(error, "stderr");
         if (output.size_bytes > 0)
                 puts("\nThe last of its standard error:");
-        while (next_line(&output, &line))
+        while (look_line(&output, &line))
                 print_line(line);
 }
 
@@ -267,8 +137,7 @@ int verb_why(struct cli *cli, int argc, char **argv)
                 return status;
         }
         struct reader record = look_reader(reply);
-        bool is_bad = look_key(record, "error", &found) && !look_is_nil(found);
-        if (is_bad)
+        if (look_key(record, "error", &found) && !look_is_nil(found))
                 error = found;
         if (cli->json) {
                 size_t size_bytes;
@@ -276,7 +145,8 @@ int verb_why(struct cli *cli, int argc, char **argv)
                 json_write(stdout, data, size_bytes);
                 putchar('\n');
         } else {
-                print_sentence(record, error, is_bad);
+                sentence_write(stdout, record);
+                putchar('\n');
                 print_details(record, error);
         }
         ganger_reply_free(reply);

@@ -6,10 +6,14 @@
     for index, error, value in g.map("digest.sha256", [[path] for path in paths]): ...
     g.call("exec", [["cat"], {"stdin": Descriptor(0), "stdout": Descriptor(1)}])
 """
+import mmap
 import os
 import socket
 
 import msgpack
+
+ELEMENTS_AT = 128  # in the memory of a value or array
+FORMATS = dict(i8="b", i16="h", i32="i", i64="q", u8="B", u16="H", u32="I", u64="Q", f32="f", f64="d", bytes="B")  # of memoryviews
 
 
 class Error(Exception):
@@ -21,7 +25,7 @@ class Error(Exception):
 
 
 class Descriptor:
-    """An open file (its number) for a task, as a value among its arguments."""
+    """An open file (its number), as a value among a task's arguments or in an answer."""
 
     def __init__(self, fd):
         self.fd = fd
@@ -29,7 +33,7 @@ class Descriptor:
 
 class Ganger:
     def __init__(self, path=None):
-        self.msgid, self.answers, self.streams = 0, {}, {}
+        self.msgid, self.answers, self.streams, self.fds = 0, {}, {}, []
         self.unpacker = msgpack.Unpacker(max_buffer_size=2**31 - 1, strict_map_key=False)
         own = os.environ.get("XDG_RUNTIME_DIR") if os.geteuid() else None
         usual = [directory + "/ganger/ganger.sock" for directory in (own, "/run") if directory]
@@ -45,6 +49,9 @@ class Ganger:
         else:
             raise reason
         self.hello = self.request("hello", {"protocol": 1, "client": "python", "descriptors": True})
+
+    def close(self):
+        self.socket.close()
 
     def send(self, message):
         fds = []
@@ -68,16 +75,26 @@ class Ganger:
         while True:
             for message in self.unpacker:
                 if message[0] == 1:
-                    self.answers[message[1]] = message[2:]
+                    self.answers[message[1]] = self.claimed(message[2:])
                 elif message[1] == "stream" and message[2][0] in self.streams:
                     self.streams[message[2][0]].append(message[2][1:])
                 elif message[1] == "error":
                     raise Error(message[2][0])
                 return
-            data = self.socket.recv(1 << 16)
+            data, fds, _flags, _address = socket.recv_fds(self.socket, 1 << 16, 16, socket.MSG_CMSG_CLOEXEC)
+            self.fds += fds
             if not data:
                 raise ConnectionResetError("gangerd has closed the connection")
             self.unpacker.feed(data)
+
+    def claimed(self, value):  # its descriptor values, in their order, as Descriptors
+        if isinstance(value, list):
+            return [self.claimed(element) for element in value]
+        if isinstance(value, dict):
+            return {key: self.claimed(element) for key, element in value.items()}
+        if isinstance(value, msgpack.ExtType) and value.code == 71:
+            return Descriptor(self.fds.pop(0))
+        return value
 
     def finish(self, msgid):
         """Waits for the answer; other requests' answers are kept for their own finish()."""
@@ -106,6 +123,14 @@ class Ganger:
 
     def cancel(self, ids):
         return self.request("cancel", ids)
+
+    def open_shared(self, name, kind="value", **options):
+        """The elements of a value or array, in memory that all share: view[0] += 1, under a lock that all agree on."""
+        answer = self.request("shared.open", name, {"kind": kind, **options})
+        fd = answer["object"].fd
+        memory = mmap.mmap(fd, 0)  # all of it
+        os.close(fd)
+        return memoryview(memory)[ELEMENTS_AT:].cast(FORMATS[answer["type"]])
 
     def map(self, function, items, **options):
         """Yields (index, error, value) as they are ready; what it sums up to is in .map_sum then."""

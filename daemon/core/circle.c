@@ -73,7 +73,7 @@ static bool wait_reaches(const struct wait *wait, struct circle *circle)
 
 static bool object_wait_reaches(struct object_wait *wait, struct circle *circle)
 {
-        if (wait->kind != WAIT_ACQUIRE && wait->kind != WAIT_CONDITION)
+        if (wait->kind != WAIT_ACQUIRE && wait->kind != WAIT_CONDITION) /* which ends with the lock, too */
                 return false;
 #ifdef SEEDED_BUG_CIRCLE_NOT_SEEN
         return false;

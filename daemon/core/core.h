@@ -406,9 +406,13 @@ int core_pool_drain(struct core *, struct core_request, uint32_t pool, int64_t t
  * core_pool_renew(). */
 int core_pool_await_renewal(struct core *, struct core_request, uint32_t pool, int64_t now);
 /* A request that the caller will answer itself: counted, open, given up like any other. */
-int core_request_begin(struct core *, struct core_request);
+struct core_ticket {
+        struct core_request request;
+        uint64_t serial; /* tells it from a later request of the same number */
+};
+int core_request_begin(struct core *, struct core_request, struct core_ticket *ret);
 /* The caller answers it now. False: nobody waits for that any more. */
-bool core_request_end(struct core *, struct core_request);
+bool core_request_end(struct core *, const struct core_ticket *);
 /* Of the last CORE_QUOTA, CORE_QUEUE_FULL or CORE_NESTING. */
 struct core_quota core_refused_quota(const struct core *);
 
@@ -448,6 +452,17 @@ struct core_pool_status {
 };
 void core_pool_status(const struct core *, uint32_t pool, struct core_pool_status *ret);
 
+/* How long things took, each within 1.6 %. */
+struct core_times {
+        uint64_t n;
+        int64_t sum_ns, p50_ns, p90_ns, p99_ns, max_ns;
+};
+/* How long a function's tasks waited from when they were due until they began (each attempt; of a map: its
+ * first item), and how long they ran (items that came back together count with their mean). False: none has
+ * begun yet. */
+bool core_function_times(const struct core *, uint32_t pool, uint32_t function, struct core_times *ret_wait,
+                         struct core_times *ret_run);
+
 enum worker_state {
         WORKER_STARTING, /* asked for, has not said hello */
         WORKER_IDLE,
@@ -469,6 +484,13 @@ struct core_worker_status {
 /* False: no such worker. Indices run from 0 below core_workers_end(). */
 bool core_worker_status(const struct core *, uint32_t connection, uint32_t worker,
                         struct core_worker_status *ret);
+/* What it runs, or begins next, and in whose name; false: nothing. */
+struct core_running {
+        uint64_t task;
+        uint32_t function;
+        uid_t uid;
+};
+bool core_worker_runs(const struct core *, uint32_t worker, struct core_running *ret);
 uint32_t core_workers_end(const struct core *);
 
 struct core_account {

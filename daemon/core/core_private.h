@@ -35,6 +35,7 @@ struct core {
         struct timers timers;
         struct table users, tasks, waiters, keys, lanes, objects, memories, leases;
         TAILQ_HEAD(task_list, task) all_tasks;
+        struct object *objects_root; /* the same in the order of their names */
         size_t n_unfinished;
         struct history history;
         struct peer **peers;
@@ -45,7 +46,7 @@ struct core {
         uint32_t n_pools;
         uint64_t bytes; /* of all users */
         uint64_t key_secret;
-        uint64_t last_object, last_token;
+        uint64_t last_object, last_token, last_ticket;
         bool stopping, stop_is_over, drained, in_store;
         struct timer stop_timer;
         LIST_HEAD(, waiter) pool_waiters;

@@ -89,6 +89,7 @@ struct core_changes {
         uint64_t after, version;
         bool complete;
         const struct core_entry *first; /* the oldest change after `after` */
+        const struct core_entry *end;   /* the first that one answer has no room for; NULL: all are in */
 };
 /* NULL after the last one. */
 const struct core_entry *core_entry_next(const struct core_entry *);
@@ -127,17 +128,25 @@ struct core_open {
 /* Makes what is not there. *ret is valid until the next event. */
 int core_object_open(struct core *, uint32_t connection, const char *name, const struct core_open *,
                      int64_t now, struct core_object *ret);
-/* The memory of a new value or array is there. CORE_UNKNOWN_OBJECT: it is wanted no more, and the payload is
- * the caller's. */
-int core_object_memory(struct core *, uint64_t id, payload_t);
+/* Whether the value or array is there and has no memory yet. */
+bool core_object_wants_memory(const struct core *, uint64_t id);
+/* Its memory, of one that wants it: the core's from now on. */
+void core_object_memory(struct core *, uint64_t id, payload_t);
 /* It could not be had: the object goes. */
 void core_object_failed(struct core *, uint64_t id);
 /* One that is there, as this connection sees it, and of this kind (N_OBJECT_KINDS: any). */
 int core_object_look(struct core *, uint32_t connection, const char *name, enum core_object_kind,
                      struct core_object *ret);
-/* All that the connection may read or write, in the order of names, until `each` says false. 0 or -ENOMEM. */
-int core_objects(struct core *, uint32_t connection, bool (*each)(void *userdata, const struct core_object *),
-                 void *userdata);
+struct core_text {
+        const char *data; /* not terminated */
+        size_t size_bytes;
+};
+struct core_range {
+        struct core_text after, prefix; /* of names */
+};
+/* All in the range that the connection may read or write, in the order of names, until `each` says false. */
+void core_objects(struct core *, uint32_t connection, const struct core_range *,
+                  bool (*each)(void *userdata, const struct core_object *), void *userdata);
 int core_object_unlink(struct core *, uint32_t connection, const char *name, int64_t now);
 
 /* -- locks and conditions -- */
@@ -190,13 +199,14 @@ struct core_condition {
         const char *key;
         uint64_t version; /* 0: is not there */
 };
-/* All pairs, if all conditions hold, or nothing. *ret_n: how many of those deleted were there. */
+/* All pairs, if all conditions hold, or nothing. *ret_n: how many of those deleted were there. open NULL: it
+ * is not made if it is not there. */
 int core_dict_change(struct core *, uint32_t connection, const char *name, const struct core_open *,
                      const struct core_pair *pairs, size_t n, const struct core_condition *conditions,
                      size_t n_conditions, int64_t now, uint64_t *ret_version, size_t *ret_n);
 /* The entry of a key; *ret NULL: there is none. */
 int core_dict_get(struct core *, uint32_t connection, const char *name, const char *key,
-                  const struct core_entry **ret);
+                  enum core_access need, const struct core_entry **ret);
 /* What has changed after a version, those that were deleted too. */
 int core_dict_changes(struct core *, uint32_t connection, const char *name, uint64_t after,
                       struct core_changes *ret);
@@ -208,7 +218,7 @@ int core_dict_watch(struct core *, struct core_request, const char *name, const 
 int core_list_push(struct core *, uint32_t connection, const char *name, const struct core_open *,
                    const struct core_value *values, size_t n, bool front, uint64_t if_version, int64_t now,
                    uint64_t *ret_version);
-/* Takes the first or last n: *ret_n is how many there are, `each` gets them before they go. */
+/* Takes the first or last, at most so many: `begin` is told how many, `each` gets them before they go. */
 int core_list_pop(struct core *, uint32_t connection, const char *name, bool front, uint64_t max,
                   uint64_t if_version, int64_t now, void (*begin)(void *userdata, uint64_t n),
                   void (*each)(void *userdata, payload_t), void *userdata);

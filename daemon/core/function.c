@@ -5,8 +5,30 @@
  */
 #include "daemon/core/core_private.h"
 
-void function_measure(struct function *function, int64_t run_time)
+/* So much memory only for what is used. Without it nothing is recorded. */
+static struct function_times *times_of(struct function *function)
 {
+        if (!function->times)
+                function->times = calloc(1, sizeof(*function->times));
+        return function->times;
+}
+
+void function_record_run(struct function *function, int64_t run_time)
+{
+        if (times_of(function))
+                histogram_add(&function->times->run, run_time, 1);
+}
+
+void function_record_wait(struct function *function, int64_t wait)
+{
+        if (times_of(function))
+                histogram_add(&function->times->wait, wait, 1);
+}
+
+void function_measure(struct function *function, int64_t run_time, uint64_t n)
+{
+        if (times_of(function))
+                histogram_add(&function->times->run, run_time, n);
         if (run_time < 1)
                 run_time = 1;
         if (function->mean_ns == 0)
@@ -21,7 +43,7 @@ void hand_measure_end(struct hand *hand)
 {
         if (hand->batch.n)
                 function_measure(&hand->pool->functions[hand->batch.function],
-                                 hand->batch.ns / (int64_t)hand->batch.n);
+                                 hand->batch.ns / (int64_t)hand->batch.n, hand->batch.n);
         hand->batch.n = 0;
 }
 
@@ -56,4 +78,36 @@ int core_function_add(struct core *core, uint32_t pool_index, uint32_t *ret_func
         functions[pool->n_functions] = (struct function){0};
         *ret_function = pool->n_functions++;
         return 0;
+}
+
+void functions_free(struct pool *pool)
+{
+        for (uint32_t i = 0; i < pool->n_functions; i++)
+                free(pool->functions[i].times);
+        free(pool->functions);
+}
+
+static struct core_times describe(const struct histogram *histogram)
+{
+        return (struct core_times){
+                .n = histogram->n,
+                .sum_ns = histogram->sum_ns,
+                .p50_ns = histogram_quantile(histogram, 0.5),
+                .p90_ns = histogram_quantile(histogram, 0.9),
+                .p99_ns = histogram_quantile(histogram, 0.99),
+                .max_ns = histogram->max_ns,
+        };
+}
+
+bool core_function_times(const struct core *core, uint32_t pool_index, uint32_t function,
+                         struct core_times *ret_wait, struct core_times *ret_run)
+{
+        const struct pool *pool = pool_at(core, pool_index);
+        assert(function < pool->n_functions);
+        const struct function_times *times = pool->functions[function].times;
+        if (!times)
+                return false;
+        *ret_wait = describe(&times->wait);
+        *ret_run = describe(&times->run);
+        return true;
 }

@@ -70,7 +70,9 @@ static void plain_result(struct run *run, const struct core_result *result)
         struct bad_end verdict = run->verdict;
         enum core_cause cause = stopping ? verdict.cause : result->failed ? CAUSE_FUNCTION : CAUSE_NONE;
         bool again = run_may_retry(run, cause);
-        if (!stopping && !run->has_waited)
+        if (stopping || run->has_waited)
+                function_record_run(task_function(core, task), core->now - run->since);
+        else
                 hand_measure(hand, task->function, core->now - run->since, 1);
         hand->n_done++;
         run_leave(run);

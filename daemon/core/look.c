@@ -79,6 +79,19 @@ bool core_worker_status(const struct core *core, uint32_t connection, uint32_t w
         return true;
 }
 
+bool core_worker_runs(const struct core *core, uint32_t worker, struct core_running *ret)
+{
+        const struct hand *hand = hand_at(core, worker);
+        const struct run *run = hand ? TAILQ_FIRST(&hand->runs) : NULL;
+
+        if (!run)
+                return false;
+        *ret = (struct core_running){.task = task_id(run->task),
+                                     .function = run->task->function,
+                                     .uid = user_uid(run->task->user)};
+        return true;
+}
+
 uint32_t core_workers_end(const struct core *core)
 {
         return (uint32_t)core->n_hands;

@@ -135,13 +135,9 @@ static void cancel_children(struct peer *peer)
 
 void peer_on_verdict(struct peer *peer)
 {
-        struct waiter *waiter, *next;
         peer_stop_waiting(peer);
         cancel_children(peer);
-        TAILQ_FOREACH_SAFE (waiter, &peer->waiters, link, next) {
-                if (waiter->kind != WAITER_CALL && waiter->kind != WAITER_MAP)
-                        waiter_give_up(peer->core, waiter);
-        }
+        peer_end_waiting(peer, waiter_give_up);
 }
 
 void hand_end_requests(struct hand *hand)

@@ -158,6 +158,7 @@ static int new (struct peer *peer, const char *name, const struct core_open *ope
                 user_charge(object->user, ACCOUNT_DESCRIPTORS, 1);
         object_charge(object, bytes + open->memory_bytes);
         table_add(&core->objects, &object->by_name, core_hash(core, 0, name));
+        object_order_add(&core->objects_root, object);
         *ret = object;
         return 0;
 }
@@ -225,6 +226,7 @@ void object_free(struct object *object)
         struct core *core = object->core;
         object->is_going = true;
         table_remove(&core->objects, &object->by_name);
+        object_order_remove(&core->objects_root, object);
         refuse_all(object, &object->waits);
         refuse_all(object, &object->others);
         refuse_all(object, &object->joins);
@@ -313,14 +315,17 @@ static struct object *find_unmade(const struct core *core, uint64_t id)
         return link ? CONTAINER_OF(link, struct object, as.memory.by_id) : NULL;
 }
 
-int core_object_memory(struct core *core, uint64_t id, payload_t payload)
+bool core_object_wants_memory(const struct core *core, uint64_t id)
+{
+        return find_unmade(core, id) != NULL;
+}
+
+void core_object_memory(struct core *core, uint64_t id, payload_t payload)
 {
         struct object *object = find_unmade(core, id);
-        if (!object)
-                return CORE_UNKNOWN_OBJECT;
+        assert(object);
         table_remove(&core->memories, &object->as.memory.by_id);
         object->as.memory.payload = payload;
-        return 0;
 }
 
 void core_object_failed(struct core *core, uint64_t id)
@@ -345,34 +350,27 @@ int core_object_look(struct core *core, uint32_t connection, const char *name, e
         return 0;
 }
 
-static int compare(const void *a, const void *b)
+struct look {
+        const struct peer *peer;
+        bool (*each)(void *userdata, const struct core_object *);
+        void *userdata;
+};
+
+static bool look_at(void *userdata, const struct object *object)
 {
-        const struct object *const *left = a, *const *right = b;
-        return strcmp((*left)->name, (*right)->name);
+        const struct look *look = userdata;
+        struct core_object seen;
+        if (!access_of(look->peer, object))
+                return true;
+        describe(object, look->peer, &seen);
+        return look->each(look->userdata, &seen);
 }
 
-int core_objects(struct core *core, uint32_t connection,
-                 bool (*each)(void *userdata, const struct core_object *), void *userdata)
+void core_objects(struct core *core, uint32_t connection, const struct core_range *range,
+                  bool (*each)(void *userdata, const struct core_object *), void *userdata)
 {
-        const struct peer *peer = peer_at(core, connection);
-        const struct object **objects = malloc((core->objects.n + 1) * sizeof(*objects));
-        struct core_object object;
-        size_t n = 0;
-        if (!objects)
-                return -ENOMEM;
-        for (size_t i = 0; i < (size_t)1 << core->objects.bits; i++)
-                for (struct table_link *link = core->objects.buckets[i]; link; link = link->next)
-                        objects[n++] = CONTAINER_OF(link, struct object, by_name);
-        qsort(objects, n, sizeof(*objects), compare);
-        for (size_t i = 0; i < n; i++) {
-                if (!access_of(peer, objects[i]))
-                        continue;
-                describe(objects[i], peer, &object);
-                if (!each(userdata, &object))
-                        break;
-        }
-        free(objects);
-        return 0;
+        struct look look = {peer_at(core, connection), each, userdata};
+        object_order_walk(core->objects_root, range, look_at, &look);
 }
 
 int core_object_unlink(struct core *core, uint32_t connection, const char *name, int64_t now)

@@ -29,7 +29,7 @@ struct object_wait {
         struct waiter *waiter;
         struct object *object;
         uint64_t owner;
-        struct hold *hold; /* acquire, condition: the memory for it */
+        struct hold *hold; /* acquire, condition: the memory for it, until it has the lock */
         uint64_t after;    /* change */
         uint32_t n;        /* get: at most so many; condition: how often it was held; barrier: its number */
         uint32_t n_done;   /* put */
@@ -73,6 +73,7 @@ TAILQ_HEAD(entries, entry);
 struct object {
         struct core *core;
         struct table_link by_name;
+        struct object *lower, *higher; /* in the order of names */
         uint64_t id;
         struct user *user;
         enum core_object_kind kind;
@@ -134,6 +135,14 @@ int object_clash(const struct object *, int property);
 void object_free(struct object *);
 void objects_free(struct core *);
 
+/* -- object_order.c -- */
+
+void object_order_add(struct object **root, struct object *);
+void object_order_remove(struct object **root, struct object *);
+/* Those in the range, in the order of names, until `each` says false; then false. */
+bool object_order_walk(struct object *root, const struct core_range *,
+                       bool (*each)(void *userdata, const struct object *), void *userdata);
+
 /* -- object_wait.c -- */
 
 /* Makes the request wait; 0, a refusal or -ENOMEM. */
@@ -156,12 +165,14 @@ void hold_abandon(struct hold *);
 void lock_serve(struct object *);
 /* The wait leaves the condition for the lock. */
 void condition_return(struct object_wait *);
+/* Who was notified is gone before he had the lock again: another one is notified instead. */
+void condition_pass_on(struct object *);
 void barrier_break(struct object *);
 void queue_settle(struct object *);
 void queue_free(struct object *);
 void queue_put_free(struct object_wait *);
-/* The consumer is gone: its items are at the front again. */
-void queue_give_back(struct queue_item *);
+/* The consumer is gone: the item is at the front again. Of many, *near is the one before; at first NULL. */
+void queue_give_back(struct queue_item *, struct queue_item **near);
 int dict_init(struct object *);
 void dict_free(struct object *);
 void list_free(struct object *);

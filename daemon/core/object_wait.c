@@ -52,6 +52,7 @@ void object_wait_free(struct core *core, struct object_wait *wait)
         struct object *object = wait->object;
         enum object_wait_kind kind = wait->kind;
         bool is_answered = wait->notified;
+        bool is_unheard = kind == WAIT_CONDITION && wait->notified && wait->hold;
         TAILQ_REMOVE(list_of(object, wait), wait, link);
         object->n_waiting--;
         wait->waiter->object_wait = NULL;
@@ -65,6 +66,8 @@ void object_wait_free(struct core *core, struct object_wait *wait)
                 barrier_break(object);
         else if (kind == WAIT_PUT && !is_answered)
                 queue_settle(object);
+        else if (is_unheard)
+                condition_pass_on(object);
 }
 
 void answer_shared(struct core *core, struct core_request request, const struct core_shared_answer *answer)

@@ -73,6 +73,19 @@ static bool is_own(const struct waiter *waiter)
         return waiter->kind == WAITER_CALL || waiter->kind == WAITER_MAP;
 }
 
+void peer_end_waiting(struct peer *peer, void (*end)(struct core *, struct waiter *))
+{
+        struct waiter *waiter, *next;
+        TAILQ_FOREACH_SAFE (waiter, &peer->waiters, link, next) {
+                uint32_t n = peer->n_waiters;
+                if (is_own(waiter))
+                        continue;
+                end(peer->core, waiter);
+                if (peer->n_waiters + 1 != n) /* others of its requests went too, as all at one barrier do */
+                        next = TAILQ_FIRST(&peer->waiters);
+        }
+}
+
 /* First what only waits: the end of the peer's own tasks may take with it what others of its requests wait
  * for, and nobody is there any more to be told. */
 static void give_up_requests(struct peer *peer)
@@ -82,11 +95,8 @@ static void give_up_requests(struct peer *peer)
                                .exit_status = -1,
                                .by_uid = user_uid(peer->user),
                                .by_pid = peer->pid};
-        struct waiter *waiter, *next;
-        TAILQ_FOREACH_SAFE (waiter, &peer->waiters, link, next) {
-                if (!is_own(waiter))
-                        waiter_free(core, waiter);
-        }
+        struct waiter *waiter;
+        peer_end_waiting(peer, waiter_free);
         while ((waiter = TAILQ_FIRST(&peer->waiters))) {
                 struct task *task = waiter->watch.task;
                 if (waiter->kind == WAITER_MAP && task)
@@ -100,10 +110,10 @@ static void give_up_requests(struct peer *peer)
 /* All that were leased from one queue are back before others get them. */
 static void give_back(struct peer *peer, struct object *queue)
 {
-        struct queue_item *item, *next;
+        struct queue_item *item, *next, *near = NULL;
         LIST_FOREACH_SAFE (item, &peer->leases, of_peer, next) {
                 if (item->object == queue)
-                        queue_give_back(item);
+                        queue_give_back(item, &near);
         }
         queue_settle(queue);
 }

@@ -53,6 +53,8 @@ struct peer *peer_at(const struct core *, uint32_t connection);
 bool peer_sees(const struct peer *, uid_t);
 /* References the user. 0, or -ENOMEM. */
 int peer_new(struct core *, uint32_t index, struct user *, pid_t, struct peer **ret);
+/* Ends in some way all its open requests but those that are its own tasks. */
+void peer_end_waiting(struct peer *, void (*end)(struct core *, struct waiter *));
 /* Its open requests are over; what was only for them is cancelled. */
 void peer_close(struct peer *);
 /* It is being closed, or its task is told to end: all its requests that only wait are being ended. */

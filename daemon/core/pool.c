@@ -79,7 +79,7 @@ struct pool *pool_free(struct pool *pool)
         struct core *core = pool->core;
         timer_clear(core, &pool->timer);
         timers_unreserve(&core->timers, 1);
-        free(pool->functions);
+        functions_free(pool);
         free(pool);
         return NULL;
 }

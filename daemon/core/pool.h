@@ -6,17 +6,28 @@
 #define CORE_POOL_H
 
 #include "daemon/core/hand.h"
+#include "daemon/core/histogram.h"
 #include "daemon/core/queue.h"
 
 struct function {
-        int64_t mean_ns; /* 0: not measured yet */
+        int64_t mean_ns;              /* 0: not measured yet */
+        struct function_times *times; /* NULL: none of it has begun yet, or no memory */
 };
-void function_measure(struct function *, int64_t run_time);
+/* What people are told: how long tasks waited until they began, how long they ran. */
+struct function_times {
+        struct histogram wait, run;
+};
+/* n tasks took so long each. */
+void function_measure(struct function *, int64_t run_time, uint64_t n);
+/* The same, but it says nothing about the next ones: they waited for others, or did not end by themselves. */
+void function_record_run(struct function *, int64_t run_time);
+void function_record_wait(struct function *, int64_t wait);
 /* n tasks of the function took so long together at this worker. Results that come at once are measured
  * together, for only the first of them shows a time. */
 void hand_measure(struct hand *, uint32_t function, int64_t run_time, uint64_t n);
 void hand_measure_end(struct hand *);
 struct function *task_function(const struct core *, const struct task *);
+void functions_free(struct pool *);
 
 struct pool {
         struct core *core;

@@ -130,6 +130,7 @@ void run_begin(struct run *run)
                 pool_count(hand->pool, TASK_SENT, TASK_RUNNING, run->n_items);
         if (!task->map || task->state == TASK_READY) {
                 task->started = core->now;
+                function_record_wait(task_function(core, task), core->now - task->due);
                 task_set_state(core, task, TASK_RUNNING);
         }
         run_arm(run);

@@ -84,6 +84,8 @@ void run_lost(struct run *run, const struct core_exit *end, bool killed_by_us, b
                 return;
         }
         bool again = begun && run_may_retry(run, bad.cause);
+        if (begun)
+                function_record_run(task_function(core, task), core->now - run->since);
         run_leave(run);
         if (again) {
                 task_try_again(core, task);

@@ -89,18 +89,20 @@ void dict_free(struct object *dict)
 
 /* -- changing -- */
 
-static int refuse_version(struct object *dict, const char *key, uint64_t version)
+static int refuse_version(struct core *core, const char *key, uint64_t version)
 {
-        dict->core->clash = (struct core_clash){.kind = OBJECT_DICT, .key = key, .version = version};
+        core->clash = (struct core_clash){.kind = OBJECT_DICT, .key = key, .version = version};
         return CORE_VERSION;
 }
 
-static int check(struct object *dict, const struct core_condition *conditions, size_t n)
+/* dict NULL: there is none. */
+static int check(struct core *core, const struct object *dict, const struct core_condition *conditions,
+                 size_t n)
 {
         for (size_t i = 0; i < n; i++) {
-                uint64_t version = version_of(find(dict, conditions[i].key));
+                uint64_t version = dict ? version_of(find(dict, conditions[i].key)) : 0;
                 if (version != conditions[i].version)
-                        return refuse_version(dict, conditions[i].key, version);
+                        return refuse_version(core, conditions[i].key, version);
         }
         return 0;
 }
@@ -183,13 +185,35 @@ static const struct core_entry *first_after(const struct object *dict, uint64_t 
         return first ? &first->entry : NULL;
 }
 
+/* Leaves out what one answer has no room for; what one request changed stays together. */
+static void bound(const struct object *dict, struct core_changes *changes)
+{
+        const struct core_entry *entry = changes->first;
+        uint64_t version = entry ? entry->version : 0, before = version, bytes = 0;
+        for (const struct core_entry *start = entry; entry; entry = core_entry_next(entry)) {
+                if (entry->version != version) {
+                        start = entry;
+                        before = version;
+                        version = entry->version;
+                }
+                bytes += cost(entry->key) + CONTAINER_OF(entry, struct entry, entry)->size_bytes;
+                if (bytes > dict->core->config.max_answer_bytes && start != changes->first) {
+                        changes->end = start;
+                        changes->version = before;
+                        return;
+                }
+        }
+}
+
 static struct core_shared_answer changes(const struct object *dict, uint64_t after)
 {
-        return (struct core_shared_answer){.kind = ANSWER_CHANGES,
-                                           .changes = {.after = after,
-                                                       .version = dict->as.dict.version,
-                                                       .complete = after >= dict->as.dict.forgotten,
-                                                       .first = first_after(dict, after)}};
+        struct core_shared_answer answer = {.kind = ANSWER_CHANGES,
+                                            .changes = {.after = after,
+                                                        .version = dict->as.dict.version,
+                                                        .complete = after >= dict->as.dict.forgotten,
+                                                        .first = first_after(dict, after)}};
+        bound(dict, &answer.changes);
+        return answer;
 }
 
 static void tell(struct object *dict)
@@ -224,13 +248,17 @@ int core_dict_change(struct core *core, uint32_t connection, const char *name, c
                      size_t n_conditions, int64_t now, uint64_t *ret_version, size_t *ret_n)
 {
         struct object *dict;
+        struct peer *peer = peer_at(core, connection);
         core_update_now(core, now);
-        int r = object_use(peer_at(core, connection), name, open, &dict);
+        *ret_version = *ret_n = 0;
+        int r = object_find(peer, name, OBJECT_DICT, ACCESS_WRITE, &dict);
         if (!r)
-                r = check(dict, conditions, n_conditions);
-        if (!r)
+                r = check(core, dict, conditions, n_conditions);
+        if (!r && !dict && open)
+                r = object_use(peer, name, open, &dict);
+        if (!r && dict)
                 r = reserve(dict, pairs, n);
-        if (r)
+        if (r || !dict)
                 return r;
         uint64_t before = dict->as.dict.version;
         *ret_n = apply(dict, pairs, n, before + 1);
@@ -249,10 +277,10 @@ static int look(const struct core *core, uint32_t connection, const char *name, 
 }
 
 int core_dict_get(struct core *core, uint32_t connection, const char *name, const char *key,
-                  const struct core_entry **ret)
+                  enum core_access need, const struct core_entry **ret)
 {
         struct object *dict;
-        int r = look(core, connection, name, &dict);
+        int r = object_find(peer_at(core, connection), name, OBJECT_DICT, need, &dict);
         const struct entry *entry = dict ? find(dict, key) : NULL;
         *ret = is_there(entry) ? &entry->entry : NULL;
         return r;

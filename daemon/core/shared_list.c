@@ -7,6 +7,7 @@
 
 static struct core_value *at(const struct object *list, uint64_t index)
 {
+        assert(list->as.list.capacity > 0);
         return &list->as.list.ring[(list->as.list.first + index) % list->as.list.capacity];
 }
 
@@ -44,11 +45,13 @@ void list_free(struct object *list)
         free(list->as.list.ring);
 }
 
-static int check(const struct object *list, uint64_t if_version)
+/* list NULL: there is none, and it has never been changed. */
+static int check(struct core *core, const struct object *list, uint64_t if_version)
 {
-        if (if_version == CORE_ANY_VERSION || if_version == list->as.list.version)
+        uint64_t version = list ? list->as.list.version : 0;
+        if (if_version == CORE_ANY_VERSION || if_version == version)
                 return 0;
-        list->core->clash = (struct core_clash){.kind = OBJECT_LIST, .version = list->as.list.version};
+        core->clash = (struct core_clash){.kind = OBJECT_LIST, .version = version};
         return CORE_VERSION;
 }
 
@@ -69,11 +72,14 @@ int core_list_push(struct core *core, uint32_t connection, const char *name, con
         struct object *list;
         uint64_t bytes = 0;
         core_update_now(core, now);
-        int r = object_use(peer_at(core, connection), name, open, &list);
+        struct peer *peer = peer_at(core, connection);
+        int r = object_find(peer, name, OBJECT_LIST, ACCESS_WRITE, &list);
         for (size_t i = 0; i < n; i++)
                 bytes += values[i].size_bytes + 2 * sizeof(*values);
         if (!r)
-                r = check(list, if_version);
+                r = check(core, list, if_version);
+        if (!r && !list)
+                r = object_use(peer, name, open, &list);
         if (!r)
                 r = object_admit(list, bytes);
         if (!r)
@@ -95,18 +101,30 @@ static int find(struct core *core, uint32_t connection, const char *name, enum c
         return r || *ret ? r : CORE_UNKNOWN_OBJECT;
 }
 
+/* Of the first or last `max`, as many as one answer may hold. */
+static uint64_t count_fitting(const struct object *list, bool front, uint64_t max)
+{
+        uint64_t most_bytes = list->core->config.max_answer_bytes, bytes = 0, n = 0;
+        for (; n < max && n < list->as.list.n; n++) {
+                bytes += at(list, front ? n : list->as.list.n - 1 - n)->size_bytes;
+                if (n > 0 && bytes > most_bytes)
+                        break;
+        }
+        return n;
+}
+
 int core_list_pop(struct core *core, uint32_t connection, const char *name, bool front, uint64_t max,
                   uint64_t if_version, int64_t now, void (*begin)(void *userdata, uint64_t n),
                   void (*each)(void *userdata, payload_t), void *userdata)
 {
         struct object *list;
         core_update_now(core, now);
-        int r = find(core, connection, name, ACCESS_WRITE, &list);
+        int r = object_find(peer_at(core, connection), name, OBJECT_LIST, ACCESS_WRITE, &list);
         if (!r)
-                r = check(list, if_version);
+                r = check(core, list, if_version);
         if (r)
                 return r;
-        uint64_t n = max < list->as.list.n ? max : list->as.list.n;
+        uint64_t n = list ? count_fitting(list, front, max) : 0;
         begin(userdata, n);
         for (uint64_t i = 0; i < n; i++) {
                 struct core_value *value = at(list, front ? 0 : list->as.list.n - 1);
@@ -116,7 +134,8 @@ int core_list_pop(struct core *core, uint32_t connection, const char *name, bool
                         list->as.list.first = (list->as.list.first + 1) % list->as.list.capacity;
                 list->as.list.n--;
         }
-        list->as.list.version += n > 0;
+        if (n > 0)
+                list->as.list.version++;
         return 0;
 }
 
@@ -129,7 +148,7 @@ int core_list_set(struct core *core, uint32_t connection, const char *name, uint
         if (!r && index >= list->as.list.n)
                 r = CORE_RANGE;
         if (!r)
-                r = check(list, if_version);
+                r = check(core, list, if_version);
         if (!r)
                 r = object_admit(list, value->size_bytes);
         if (r)

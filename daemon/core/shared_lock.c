@@ -35,6 +35,7 @@ static void take(struct hold *hold, struct object *lock, struct peer *peer, uint
         TAILQ_INSERT_TAIL(&lock->as.lock.holds, hold, of_object);
         LIST_INSERT_HEAD(&peer->holds, hold, of_peer);
         lock->as.lock.n_holds++;
+        object_charge(lock, sizeof(*hold));
 }
 
 static struct core_shared_answer holding(const struct hold *hold)
@@ -52,6 +53,7 @@ void hold_free(struct hold *hold)
         TAILQ_REMOVE(&lock->as.lock.holds, hold, of_object);
         LIST_REMOVE(hold, of_peer);
         lock->as.lock.n_holds--;
+        object_release(lock, sizeof(*hold));
         free(hold);
 }
 
@@ -128,6 +130,9 @@ int core_lock_acquire(struct core *core, struct core_request request, const char
         struct hold *hold = limit_of(lock) == 1 ? find_hold(lock, peer, owner, 0) : NULL;
         if (hold)
                 return acquire_again(core, request, hold, timeout);
+        r = object_admit(lock, sizeof(*hold));
+        if (r)
+                return r;
         hold = malloc(sizeof(*hold));
         if (!hold)
                 return -ENOMEM;
@@ -183,6 +188,18 @@ void condition_return(struct object_wait *wait)
         wait->wants_lock = true;
         TAILQ_INSERT_TAIL(&lock->waits, wait, link);
         lock_serve(lock);
+}
+
+void condition_pass_on(struct object *lock)
+{
+        struct object_wait *wait;
+        TAILQ_FOREACH (wait, &lock->others, link) {
+                if (peer_gives_up(wait->waiter->peer))
+                        continue;
+                wait->notified = true;
+                condition_return(wait);
+                return;
+        }
 }
 
 int core_condition_wait(struct core *core, struct core_request request, const char *name, uint64_t owner,

@@ -49,15 +49,17 @@ static void unlease(struct queue_item *item)
         item->peer = NULL;
 }
 
-/* Where it was: before all that came after it. */
-static void put_back(struct queue_item *item)
+/* Where it was: before all that came after it. Looked for from `near` on: those of one consumer are mostly
+ * neighbours. */
+static void put_back(struct queue_item *item, struct queue_item *near)
 {
         struct object *queue = item->object;
-        struct queue_item *other;
-        TAILQ_FOREACH (other, &queue->as.queue.items, link) {
-                if (other->item.token > item->item.token)
-                        break;
-        }
+        struct queue_item *other = near ? near : TAILQ_FIRST(&queue->as.queue.items), *before;
+        while (other && (before = TAILQ_PREV(other, queue_items, link)) &&
+               before->item.token > item->item.token)
+                other = before;
+        while (other && other->item.token < item->item.token)
+                other = TAILQ_NEXT(other, link);
         if (other)
                 TAILQ_INSERT_BEFORE(other, item, link);
         else
@@ -65,14 +67,16 @@ static void put_back(struct queue_item *item)
         queue->as.queue.n_items++;
 }
 
-void queue_give_back(struct queue_item *item)
+void queue_give_back(struct queue_item *item, struct queue_item **near)
 {
         unlease(item);
-        put_back(item);
 #ifdef SEEDED_BUG_LEASE_LOST
-        TAILQ_REMOVE(&item->object->as.queue.items, item, link);
-        item->object->as.queue.n_items--;
+        (void)near;
+        (void)put_back;
         item_free(item);
+#else
+        put_back(item, *near);
+        *near = item;
 #endif
 }
 

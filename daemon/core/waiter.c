@@ -52,16 +52,21 @@ int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct 
         return 0;
 }
 
-int core_request_begin(struct core *core, struct core_request request)
+int core_request_begin(struct core *core, struct core_request request, struct core_ticket *ret)
 {
         struct waiter *waiter;
-        return waiter_new(peer_at(core, request.connection), request.msgid, WAITER_CALLERS, &waiter);
+        int r = waiter_new(peer_at(core, request.connection), request.msgid, WAITER_CALLERS, &waiter);
+        if (r != 0)
+                return r;
+        waiter->serial = ++core->last_ticket;
+        *ret = (struct core_ticket){.request = request, .serial = waiter->serial};
+        return 0;
 }
 
-bool core_request_end(struct core *core, struct core_request request)
+bool core_request_end(struct core *core, const struct core_ticket *ticket)
 {
-        struct waiter *waiter = waiter_find(core, request);
-        if (!waiter || waiter->kind != WAITER_CALLERS)
+        struct waiter *waiter = waiter_find(core, ticket->request);
+        if (!waiter || waiter->kind != WAITER_CALLERS || waiter->serial != ticket->serial)
                 return false;
         waiter_free(core, waiter);
         return true;
@@ -112,8 +117,10 @@ void waiter_free(struct core *core, struct waiter *waiter)
 void waiter_refuse(struct core *core, struct waiter *waiter, enum core_refusal refusal)
 {
         struct core_request request = waiter_request(waiter);
+        bool is_over = waiter->peer->is_over; /* nobody is there to be told */
         waiter_free(core, waiter);
-        core->ops.answer_refusal(core->ctx, request, refusal);
+        if (!is_over)
+                core->ops.answer_refusal(core->ctx, request, refusal);
 }
 
 void task_answer(struct core *core, struct task *task, struct core_request request)

@@ -56,6 +56,7 @@ struct waiter {
         bool keep;
         unsigned streams;
         uint32_t reserved_bytes; /* charged to its user: output that it may be copied */
+        uint64_t serial;         /* WAITER_CALLERS: tells it from a later one of the same number */
 };
 static inline uint64_t request_key(struct core_request request)
 {

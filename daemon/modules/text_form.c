@@ -78,6 +78,19 @@ const char *quote(char ret[QUOTED_SIZE], const char *text, size_t size_bytes)
         return ret;
 }
 
+/* Whether it lies where a unit's ProtectHome=yes closes the way to everybody. */
+static bool is_in_closed_home(const char *path, size_t size_bytes)
+{
+        static const char *const homes[] = {"/home/", "/root/", "/run/user/"};
+
+        if (access("/home", X_OK) == 0 || errno != EACCES)
+                return false;
+        for (size_t i = 0; i < sizeof(homes) / sizeof(homes[0]); i++)
+                if (size_bytes > strlen(homes[i]) && memcmp(path, homes[i], strlen(homes[i])) == 0)
+                        return true;
+        return false;
+}
+
 const char *path_hint(char ret[HINT_SIZE], const char *path, size_t size_bytes, int error_number)
 {
         static const char pass[] =
@@ -92,7 +105,12 @@ const char *path_hint(char ret[HINT_SIZE], const char *path, size_t size_bytes, 
                 snprintf(ret, HINT_SIZE,
                          "; a worker looks for a relative path from %s: give the whole path, or %s",
                          directory, pass);
-        } else if (error_number == ENOENT)
+        } else if (error_number == EACCES && is_in_closed_home(path, size_bytes))
+                snprintf(ret, HINT_SIZE,
+                         "; this service cannot see homes (ProtectHome=): %s, or let it see them by the "
+                         "drop-in homes.conf",
+                         pass);
+        else if (error_number == ENOENT)
                 snprintf(ret, HINT_SIZE,
                          "; if the caller sees it and a worker does not (private /tmp, /home), %s", pass);
         else if (error_number == EACCES || error_number == EPERM || error_number == EROFS)

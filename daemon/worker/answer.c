@@ -223,12 +223,14 @@ int hello_send(struct worker *worker)
 
         pack_begin(&p, &worker->head);
         pack_notification(&p, "hello", 1);
-        pack_map(&p, worker->refusals.n > 0 ? 4 : 3);
+        pack_map(&p, worker->refusals.n > 0 ? 5 : 4);
         pack_str(&p, "protocol");
         pack_uint(&p, ZYGOTE_PROTOCOL_VERSION);
         pack_str(&p, "slots");
         pack_uint(&p, worker->area->n_slots);
         pack_str(&p, "area");
+        pack_bool(&p, true);
+        pack_str(&p, "descriptors");
         pack_bool(&p, true);
         if (worker->refusals.n > 0) {
                 pack_str(&p, "refused");

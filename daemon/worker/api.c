@@ -19,7 +19,8 @@
 
 enum { HEAD_BYTES = 9 /* the most that any value but a str or bin takes, and their heads */ };
 
-static int from_value(const struct run *run, const struct value *value, uint32_t *next_fd,
+/* The next of the descriptors that came with it is that of a value which claims one. */
+static int from_value(const struct value *value, const int *fds, uint32_t n_fds, uint32_t *next_fd,
                       struct ganger_value *ret)
 {
         *ret = (struct ganger_value){.type = GANGER_NIL};
@@ -60,10 +61,10 @@ static int from_value(const struct run *run, const struct value *value, uint32_t
         ret->size_bytes = value->size;
         if (value->type != VALUE_EXT || value->ext_type != EXT_DESCRIPTOR)
                 return 0;
-        if (*next_fd >= run->n_fds)
+        if (*next_fd >= n_fds)
                 return -EBADF;
         ret->type = GANGER_FD;
-        ret->as.fd = run->fds[(*next_fd)++];
+        ret->as.fd = fds[(*next_fd)++];
         return 0;
 }
 
@@ -75,7 +76,7 @@ static int api_peek(struct ganger_task *task, struct ganger_value *ret)
         struct value value;
         int r = reader_next(&args, &value);
 
-        return r < 0 ? r : from_value(run, &value, &next_fd, ret);
+        return r < 0 ? r : from_value(&value, run->fds, run->n_fds, &next_fd, ret);
 }
 
 static int api_next(struct ganger_task *task, struct ganger_value *ret)
@@ -84,7 +85,7 @@ static int api_next(struct ganger_task *task, struct ganger_value *ret)
         struct value value;
         int r = reader_next(&run->args, &value);
 
-        return r < 0 ? r : from_value(run, &value, &run->next_fd, ret);
+        return r < 0 ? r : from_value(&value, run->fds, run->n_fds, &run->next_fd, ret);
 }
 
 static int api_skip(struct ganger_task *task)
@@ -342,32 +343,38 @@ static int api_request_end(struct ganger_task *task)
         return request_end(run_of(task));
 }
 
-/* What stands next in the answer, which never brings a descriptor. */
-static int reply_read(const struct run *run, struct reader *reply, struct ganger_value *ret)
+static int reply_read(const struct run *run, struct reader *reply, uint32_t *next_fd,
+                      struct ganger_value *ret)
 {
-        uint32_t no_fd = run->n_fds;
+        const struct taken *message = &run->worker->reply;
         struct value value;
         int r = reader_next(reply, &value);
 
-        return r < 0 ? r : from_value(run, &value, &no_fd, ret);
+        return r < 0 ? r : from_value(&value, message->fds, message->n_fds, next_fd, ret);
 }
 
 static int api_reply_next(struct ganger_task *task, struct ganger_value *ret)
 {
         struct run *run = run_of(task);
-        return reply_read(run, &run->reply, ret);
+        return reply_read(run, &run->reply, &run->next_reply_fd, ret);
 }
 
 static int api_reply_peek(struct ganger_task *task, struct ganger_value *ret)
 {
         const struct run *run = run_of(task);
         struct reader reply = run->reply;
-        return reply_read(run, &reply, ret);
+        uint32_t next_fd = run->next_reply_fd;
+        return reply_read(run, &reply, &next_fd, ret);
 }
 
 static int api_reply_skip(struct ganger_task *task)
 {
-        return reader_skip(&run_of(task)->reply, NULL, NULL, NULL);
+        struct run *run = run_of(task);
+        uint32_t n_fds = 0;
+        int r = reader_skip(&run->reply, NULL, NULL, &n_fds);
+
+        run->next_reply_fd += n_fds;
+        return r;
 }
 
 static int api_put_reply(struct ganger_task *task)
@@ -386,6 +393,12 @@ static const char *api_reply_message(struct ganger_task *task)
 {
         const struct run *run = run_of(task);
         return run->was_refused ? run->worker->refusal.message : "";
+}
+
+static int api_shared_open(struct ganger_task *task, struct ganger_shared *ret, const char *name,
+                           const struct ganger_shared_options *options)
+{
+        return shared_open(run_of(task), ret, name, options);
 }
 
 const struct ganger_api worker_api = {
@@ -420,4 +433,5 @@ const struct ganger_api worker_api = {
         .put_reply = api_put_reply,
         .reply_code = api_reply_code,
         .reply_message = api_reply_message,
+        .shared_open = api_shared_open,
 };

@@ -135,8 +135,8 @@ static const char *name_of(int number)
         }
 }
 
-/* [2, "stream", [task, "stderr", text]], in one piece or not at all. */
-static void send_text(const struct run *run, const struct text *text)
+/* [2, "stream", [task, "stderr", text]], in one piece or not at all: gangerd puts it into the log. */
+static bool send_text(const struct run *run, const struct text *text)
 {
         static const uint8_t before[] = "\x93\x02\xa6stream\x93\xcf", between[] = "\xa6stderr\xc5";
         uint8_t message[TEXT_BYTES + 64], *at = message;
@@ -151,7 +151,8 @@ static void send_text(const struct run *run, const struct text *text)
         *at++ = (uint8_t)text->n;
         memcpy(at, text->bytes, text->n);
         at += text->n;
-        send(crash.channel, message, (size_t)(at - message), MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = at - message;
+        return send(crash.channel, message, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n;
 }
 
 void crash_judge(int error)
@@ -187,10 +188,10 @@ static void on_crash(int number, siginfo_t *info, void *context)
         put(&text, name_of(number));
         put(&text, ":\n");
         put_frames(&text, program_counter(context));
-        (void)!write(STDERR_FILENO, text.bytes, text.n);
         /* A child that a task forked has this handler, too; the channel is not its. */
-        if (run && getpid() == crash.pid && !crash.channel_is_held && run->credit_bytes >= (int64_t)text.n)
-                send_text(run, &text);
+        if (!run || getpid() != crash.pid || crash.channel_is_held || run->credit_bytes < (int64_t)text.n ||
+            !send_text(run, &text))
+                (void)!write(STDERR_FILENO, text.bytes, text.n);
         if (info->si_code <= 0) /* sent by somebody: it is not met again by itself */
                 raise(number);
 }

@@ -29,15 +29,21 @@ void exec_output_deinit(struct exec_output *output)
         buffer_deinit(&output->kept);
 }
 
-static bool is_streamed(const struct exec *x)
+static bool is_streamed(const struct exec *x, const struct exec_output *output)
 {
-        return x->run->flags & RUN_FLAG_STREAMS && !x->run->worker->inbox.ended;
+        uint64_t by = RUN_FLAG_STREAMS | (output == &x->output[1] ? RUN_FLAG_STDERR : 0);
+        return x->run->flags & by && !x->run->worker->inbox.ended;
+}
+
+static bool streams_some(const struct exec *x)
+{
+        return is_streamed(x, &x->output[0]) || is_streamed(x, &x->output[1]);
 }
 
 /* Once it was told to end, it must not be held up by missing credit: what cannot be streamed is kept only. */
 static bool is_held_up(const struct exec *x)
 {
-        return is_streamed(x) && x->run->credit_bytes <= 0 && x->kill_at_ns == 0;
+        return streams_some(x) && x->run->credit_bytes <= 0 && x->kill_at_ns == 0;
 }
 
 /* Drops what is before the last output_limit bytes; at half of the buffer, so that moving stays linear. */
@@ -54,7 +60,7 @@ static void output_trim(struct exec_output *output, uint64_t limit_bytes, uint64
 /* Reads once. 0; -errno: memory or the channel. At the end of file the descriptor is closed. */
 static int output_read(struct exec *x, struct exec_output *output, bool *ret_got)
 {
-        bool streamed = is_streamed(x) && x->run->credit_bytes > 0;
+        bool streamed = is_streamed(x, output) && x->run->credit_bytes > 0;
         size_t most = READ_BYTES;
         ssize_t n;
         int r;
@@ -97,7 +103,7 @@ static int wait_and_read(struct exec *x)
                         outputs[n] = &x->output[i];
                         fds[n++] = (struct pollfd){.fd = x->output[i].fd, .events = POLLIN};
                 }
-        if (is_streamed(x))
+        if (streams_some(x))
                 fds[n++] = (struct pollfd){.fd = x->run->worker->channel, .events = POLLIN};
         if (x->kill_at_ns != 0 && !x->killed) {
                 int64_t left = x->kill_at_ns - now_ns();

@@ -21,6 +21,7 @@
 #include "daemon/worker/crash.h"
 #include "daemon/worker/fds.h"
 #include "daemon/worker/title.h"
+#include "daemon/worker/words.h"
 #include "daemon/worker/worker.h"
 
 enum { CHANNEL_FD = 3, N_SIGNALS = 64, EXIT_WORKER_FAILED = 70 };
@@ -140,6 +141,7 @@ __attribute__((noreturn)) static void worker_main(const struct pool *pool, pid_t
         title_set("ganger-worker", "worker", pool->name);
         wait_for_gangerd(pool, gangerd);
         crash_init(worker.channel, worker.area);
+        words_init();
         confine(&pool->confinement, &worker.refusals);
         start_modules(pool);
         inbox_init(&worker.inbox, worker.channel);

@@ -83,6 +83,9 @@ enum ganger_level {
 }; /* as in syslog(3) */
 
 struct ganger_task;
+/* Of ganger_shared.h, which a module includes too that wants shared memory. */
+struct ganger_shared;
+struct ganger_shared_options;
 
 /* What ganger offers to a running task. Every call returns 0 (or what is said) or a negative errno. */
 struct ganger_api {
@@ -117,6 +120,7 @@ struct ganger_api {
 
         /* News for whoever attached: 0...1 done, and a text that may be NULL. */
         void (*progress)(struct ganger_task *, double done, const char *text);
+        /* A message in gangerd's log, with the task's fields. */
         void (*log)(struct ganger_task *, enum ganger_level, const char *file, int line, const char *format,
                     va_list ap);
 
@@ -138,7 +142,8 @@ struct ganger_api {
          * number has its task fail in the same way; -ECANCELED: the task was told to end meanwhile; -EINVAL:
          * what was put is not n parameters (nothing was sent); -EPERM: in a child that the task forked, or
          * after fail(). While the task waits its worker's place is another's, so tasks may wait for tasks;
-         * what it submitted and did not detach ends with it. No descriptors. */
+         * what it submitted and did not detach ends with it. It takes no descriptors; the reply may bring
+         * some (GANGER_FD), which are closed with it: who keeps one duplicates it. */
         int (*request_begin)(struct ganger_task *, const char *method, uint32_t n_params);
         int (*request_end)(struct ganger_task *);
         /* The reply: one value, read as the arguments are. What is got from it lives until the next request
@@ -150,6 +155,10 @@ struct ganger_api {
         /* Of a reply that is an error: its code ("unknown_function") and message; else "". */
         const char *(*reply_code)(struct ganger_task *);
         const char *(*reply_message)(struct ganger_task *);
+
+        /* Newer than the requests. */
+        int (*shared_open)(struct ganger_task *, struct ganger_shared *ret, const char *name,
+                           const struct ganger_shared_options *);
 };
 
 /* The part of a running task that a module sees. */
@@ -367,6 +376,19 @@ static inline const char *ganger_reply_code(struct ganger_task *task)
 static inline const char *ganger_reply_message(struct ganger_task *task)
 {
         return task->api->reply_message(task);
+}
+
+/* Opens a value or array and maps it: a request, which returns as ganger_request_end() does, or < 0: -EPROTO,
+ * or what mmap() says (memory_limit counts it). What is done with the view then is in ganger_shared.h. It is
+ * the module's, and may serve its later tasks too, until it is unmapped with ganger_shared_unmap(). The
+ * object's own lock is held by the thread, not by the task: who took it gives it back before run() returns.
+ */
+static inline int ganger_shared_open(struct ganger_task *task, struct ganger_shared *ret, const char *name,
+                                     const struct ganger_shared_options *options)
+{
+        if (task->api->size_bytes < offsetof(struct ganger_api, shared_open) + sizeof(void *))
+                return -38;
+        return task->api->shared_open(task, ret, name, options);
 }
 
 /* Puts values as `format` says, a letter a value; the first error is returned. */

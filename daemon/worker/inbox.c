@@ -50,7 +50,7 @@ static int inbox_receive(struct inbox *inbox)
                 return r;
         r = fds_receive(inbox->fd, &inbox->bytes, &inbox->stream_at, &inbox->arrived, &n, NULL);
         if (r == RECEIVE_TRUNCATED)
-                return -EBADMSG;
+                return inbox->lost = -EMFILE;
         if (r == -ECONNRESET) /* a peer that closed with our bytes unread is no less gone */
                 n = 0;
         else if (r < 0)
@@ -59,17 +59,23 @@ static int inbox_receive(struct inbox *inbox)
         return 0;
 }
 
-/* Looks whether the message behind the found ones is whole; then it is a found one. */
-static int inbox_find(struct inbox *inbox, bool *ret_found)
+/* Looks whether the message behind the found ones is whole; then it is a found one, and claims so many. */
+static int inbox_find(struct inbox *inbox, bool *ret_found, uint32_t *ret_n_fds)
 {
         size_t size_bytes = buffer_size(&inbox->bytes) - inbox->found_bytes;
 
         *ret_found = false;
+        if (inbox->lost < 0)
+                return inbox->lost;
         if (size_bytes == 0)
                 return 0;
         switch (scan_feed(&inbox->scan, buffer_at(&inbox->bytes) + inbox->found_bytes, size_bytes)) {
         case SCAN_DONE:
+                if (inbox->scan.n_descriptors > LIMIT_DESCRIPTORS)
+                        return -EBADMSG;
                 inbox->found_bytes += inbox->scan.at;
+                inbox->found_fds += inbox->scan.n_descriptors;
+                *ret_n_fds = inbox->scan.n_descriptors;
                 scan_init(&inbox->scan, LIMIT_MESSAGE_BYTES);
                 *ret_found = true;
                 return 0;
@@ -91,10 +97,10 @@ static int inbox_take(struct inbox *inbox, struct message *ret)
         assert(r == SCAN_DONE);
         inbox->current_bytes = scan.at;
         end = inbox->stream_at - (buffer_size(&inbox->bytes) - scan.at);
-        if (scan.n_descriptors > LIMIT_DESCRIPTORS ||
-            !fd_queue_take(&inbox->arrived, scan.n_descriptors, ret->fds))
+        if (!fd_queue_take(&inbox->arrived, scan.n_descriptors, ret->fds))
                 return -EBADMSG;
         ret->n_fds = scan.n_descriptors;
+        inbox->found_fds -= ret->n_fds;
         if (fd_queue_left_over(&inbox->arrived, end))
                 return -EBADMSG;
         return envelope_parse(&ret->envelope, buffer_at(&inbox->bytes), scan.at, NULL);
@@ -104,8 +110,9 @@ int inbox_next(struct inbox *inbox, struct message *ret)
 {
         assert(inbox->current_bytes == 0 && inbox->held.data == NULL);
         while (inbox->found_bytes == 0) {
+                uint32_t n_fds;
                 bool found;
-                int r = inbox_find(inbox, &found);
+                int r = inbox_find(inbox, &found, &n_fds);
                 if (r < 0)
                         return r;
                 if (found)
@@ -163,9 +170,10 @@ int inbox_look(struct inbox *inbox, void (*on_message)(void *userdata, const str
         while (r == 0 && !inbox->ended) {
                 size_t before = inbox->found_bytes;
                 struct envelope envelope;
+                uint32_t n_fds;
                 bool found;
 
-                r = inbox_find(inbox, &found);
+                r = inbox_find(inbox, &found, &n_fds);
                 if (r < 0)
                         break;
                 if (!found) {
@@ -182,12 +190,30 @@ int inbox_look(struct inbox *inbox, void (*on_message)(void *userdata, const str
         return r;
 }
 
-/* Takes a found message out of the middle. What lies behind it moves up, so that positions in the stream that
- * are reckoned from the end come out too far back there: not beyond the beginning of the next message that is
- * kept, whose descriptors come after that. */
+void taken_reset(struct taken *taken)
+{
+        buffer_truncate(&taken->bytes, 0);
+        while (taken->n_fds > 0)
+                close(taken->fds[--taken->n_fds]);
+}
+
+/* Takes the descriptors of the found message that came last. */
+static int inbox_claim(struct inbox *inbox, uint32_t n, struct taken *ret)
+{
+        if (!fd_queue_take_behind(&inbox->arrived, inbox->found_fds - n, n, ret->fds))
+                return -EBADMSG;
+        ret->n_fds = n;
+        inbox->found_fds -= n;
+        return 0;
+}
+
+/* Takes the found message that came last out, at the end of those that are kept, as if it had never been in
+ * the stream: positions there are reckoned from the end. */
 static void inbox_cut(struct inbox *inbox, size_t at, size_t size_bytes)
 {
         struct buffer *bytes = &inbox->bytes;
+        struct fd_queue *arrived = &inbox->arrived;
+        uint64_t begin = inbox->stream_at - (buffer_size(bytes) - at);
 
         inbox->found_bytes -= size_bytes;
         if (at == 0) {
@@ -197,12 +223,16 @@ static void inbox_cut(struct inbox *inbox, size_t at, size_t size_bytes)
         memmove(buffer_at(bytes) + at, buffer_at(bytes) + at + size_bytes,
                 buffer_size(bytes) - at - size_bytes);
         buffer_truncate(bytes, buffer_size(bytes) - size_bytes);
+        inbox->stream_at -= size_bytes;
+        for (uint32_t i = 0; i < arrived->n; i++)
+                if (arrived->items[i].read_end > begin)
+                        arrived->items[i].read_end -= size_bytes;
 }
 
 /* Deals with the message that was just found, from `at` on. INBOX_TAKE: it is in *ret. */
-static int inbox_sort(struct inbox *inbox, size_t at,
+static int inbox_sort(struct inbox *inbox, size_t at, uint32_t n_fds,
                       enum inbox_fate (*on_message)(void *userdata, const struct envelope *), void *userdata,
-                      struct buffer *ret)
+                      struct taken *ret)
 {
         const uint8_t *data = buffer_at(&inbox->bytes) + at;
         size_t size_bytes = inbox->found_bytes - at;
@@ -213,27 +243,32 @@ static int inbox_sort(struct inbox *inbox, size_t at,
         if (r < 0)
                 return r;
         fate = on_message(userdata, &envelope);
-        if (fate == INBOX_TAKE)
-                r = buffer_append(ret, data, size_bytes);
-        if (fate != INBOX_KEEP)
-                inbox_cut(inbox, at, size_bytes);
+        if (fate == INBOX_KEEP)
+                return INBOX_KEEP;
+        r = inbox_claim(inbox, n_fds, ret);
+        if (r == 0 && fate == INBOX_TAKE)
+                r = buffer_append(&ret->bytes, data, size_bytes);
+        if (r < 0 || fate == INBOX_DROP)
+                taken_reset(ret);
+        inbox_cut(inbox, at, size_bytes);
         return r < 0 ? r : (int)fate;
 }
 
 int inbox_await(struct inbox *inbox, const sigset_t *mask,
                 enum inbox_fate (*on_message)(void *userdata, const struct envelope *), void *userdata,
-                struct buffer *ret)
+                struct taken *ret)
 {
         struct pollfd readable = {.fd = inbox->fd, .events = POLLIN};
         int r = inbox_hold(inbox);
 
         while (r == 0) {
                 size_t before = inbox->found_bytes;
+                uint32_t n_fds;
                 bool found;
 
-                r = inbox_find(inbox, &found);
+                r = inbox_find(inbox, &found, &n_fds);
                 if (r == 0 && found) {
-                        r = inbox_sort(inbox, before, on_message, userdata, ret);
+                        r = inbox_sort(inbox, before, n_fds, on_message, userdata, ret);
                         if (r == INBOX_TAKE)
                                 return 0;
                         r = r < 0 ? r : 0;

@@ -35,10 +35,12 @@ struct inbox {
         struct buffer held;      /* the message at hand, when reading on had to move the rest */
         size_t current_bytes;    /* of the message at hand, in `bytes` */
         size_t found_bytes;      /* at the beginning of `bytes` that are known to be whole messages */
+        uint32_t found_fds;      /* that those claim */
         struct scan scan;        /* of the message behind them */
         struct fd_queue arrived; /* descriptors not yet claimed */
         uint64_t stream_at;      /* bytes received in all */
         bool ended;              /* end of file was read */
+        int lost;                /* -errno: some of what came had to be dropped, nothing fits together now */
 };
 
 void inbox_init(struct inbox *inbox, int fd);
@@ -58,12 +60,20 @@ enum inbox_fate {
         INBOX_DROP,
         INBOX_TAKE, /* it is what was waited for */
 };
-/* Waits for one message ahead of all others: shows each that comes, until one is taken; its bytes are
- * appended to *ret. Meanwhile signals are let in by `mask`. 0, INBOX_END, or -errno (-EINTR: a signal came;
+/* A message that was taken from among others, on its own. */
+struct taken {
+        struct buffer bytes;
+        int fds[LIMIT_DESCRIPTORS]; /* the owner's, closed by taken_reset() */
+        uint32_t n_fds;
+};
+/* Empty again; keeps the memory. */
+void taken_reset(struct taken *);
+/* Waits for one message ahead of all others: shows each that comes, until one is taken; it is in *ret, which
+ * was empty. Meanwhile signals are let in by `mask`. 0, INBOX_END, or -errno (-EINTR: a signal came;
  * to be called again). */
 int inbox_await(struct inbox *inbox, const sigset_t *mask,
                 enum inbox_fate (*on_message)(void *userdata, const struct envelope *), void *userdata,
-                struct buffer *ret);
+                struct taken *ret);
 
 /* Whether the envelope's method is this one. */
 bool envelope_is(const struct envelope *envelope, const char *method);

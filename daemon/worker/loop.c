@@ -14,6 +14,7 @@
 
 #include "daemon/worker/crash.h"
 #include "daemon/worker/strays.h"
+#include "daemon/worker/words.h"
 #include "daemon/worker/worker.h"
 
 int64_t now_ns(void)
@@ -113,8 +114,10 @@ static void run_function(struct run *run)
         request_forget(run);
         answer_begin(run);
         crash_at(run);
+        words_at(run);
         errno = 0; /* what it is in a crash tells what went wrong before */
         run_judge(run, run->function->function->run(&run->task));
+        words_at(NULL);
         crash_at(NULL);
         request_forget(run);
         for (size_t i = 0; i < run->n_opened; i++)

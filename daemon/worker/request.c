@@ -23,8 +23,9 @@ void request_forget(struct run *run)
         run->put = &run->packer;
         run->reply = reader_over(NULL, 0);
         run->was_refused = false;
-        buffer_truncate(&worker->reply, 0);
-        buffer_trim(&worker->reply, KEEP_REQUEST_BYTES);
+        run->next_reply_fd = 0;
+        taken_reset(&worker->reply);
+        buffer_trim(&worker->reply.bytes, KEEP_REQUEST_BYTES);
 }
 
 int request_begin(struct run *run, const char *method, uint32_t n_params)
@@ -107,7 +108,6 @@ static int await(struct run *run)
         sigprocmask(SIG_BLOCK, &term, &before);
         waiting = before;
         sigdelset(&waiting, SIGTERM);
-        buffer_truncate(&worker->reply, 0);
         do
                 r = run_is_cancelled(run) ? -ECANCELED
                                           : inbox_await(&worker->inbox, &waiting, sort, run, &worker->reply);
@@ -169,7 +169,8 @@ int request_end(struct run *run)
         if (r == 0)
                 r = await(run);
         if (r == 0)
-                r = envelope_parse(&envelope, buffer_at(&worker->reply), buffer_size(&worker->reply), NULL);
+                r = envelope_parse(&envelope, buffer_at(&worker->reply.bytes),
+                                   buffer_size(&worker->reply.bytes), NULL);
         if (r < 0)
                 return r;
         run->reply = envelope.result;

@@ -26,6 +26,7 @@ enum {
 };
 
 #define RUN_FLAG_STREAMS UINT64_C(1) /* what programs write is wanted as streams */
+#define RUN_FLAG_STDERR  UINT64_C(2) /* what goes to standard error is wanted as a stream, if nothing else */
 
 /* The last answer that was an error, as text. */
 struct refusal {
@@ -40,10 +41,11 @@ struct worker {
         int channel;
         struct area *area;
         struct inbox inbox;
-        struct buffer head;           /* of the message being sent; reused */
-        struct buffer result;         /* of the task; reused */
-        struct buffer request, reply; /* what the task asks, and the whole message of the answer */
-        uint32_t last_msgid;          /* of what was asked */
+        struct buffer head;    /* of the message being sent; reused */
+        struct buffer result;  /* of the task; reused */
+        struct buffer request; /* what the task asks */
+        struct taken reply;    /* the whole message of the answer */
+        uint32_t last_msgid;   /* of what was asked */
         struct refusal refusal;
         struct confine_refusals refusals; /* told in the hello */
         bool leaving; /* something is left of a task that cannot be killed: exit, gangerd sees to it */
@@ -70,6 +72,7 @@ struct run {
         struct packer *put;    /* that one of these two into which is put */
         struct reader reply;   /* over the answer: its result, or its error if it … */
         bool was_refused;
+        uint32_t next_reply_fd; /* of worker->reply */
         bool failed;
         bool has_detail; /* worker->result holds one */
         char code[RUN_CODE_BYTES];
@@ -114,6 +117,10 @@ int request_end(struct run *run);
 int request_reserve(struct run *run, size_t size_bytes);
 /* Gives up what was begun, and what was answered. */
 void request_forget(struct run *run);
+
+/* Asks for a value or array and maps it, shared.c: as request_end(); the view is the module's. */
+int shared_open(struct run *run, struct ganger_shared *ret, const char *name,
+                const struct ganger_shared_options *options);
 
 /* -- messages out, answer.c; 0 or -errno: the channel is lost -- */
 

@@ -11,4 +11,8 @@ print({o["name"]: o["value"] for o in json.load(sys.stdin)}["b_sanitize"])')" !=
         echo "bench: a build with sanitizers measures nothing" >&2
         exit 1
 fi
-exec "$here/../support/with-daemon.sh" "$build" "$build/tests/bench/bench_calls" 3
+with_daemon() {
+        "$here/../support/with-daemon.sh" "$build" "$@"
+}
+with_daemon "$build/tests/bench/bench_calls" 3
+with_daemon python3 "$here/bench_shared.py" "$build/tests/bench/bench_shared" "${GANGER_BENCH_ROUNDS:-5}"

@@ -17,7 +17,7 @@ try() { # LANGUAGE FLAGS… HEADER
 for header in $(find proto daemon client tests -name '*.h' | sort); do
         try c "$header" -std=gnu17
 done
-for header in client/ganger.h daemon/worker/ganger_module.h; do
+for header in client/ganger.h proto/ganger_shared.h daemon/worker/ganger_module.h; do
         try c "$header" -std=c99 -pedantic
         try c++ "$header" -std=c++11 -pedantic
 done

@@ -43,7 +43,7 @@ cpp() {
         cppcheck --quiet -j "$(nproc)" --error-exitcode=1 --inline-suppr --std=c11 --language=c \
                 --enable=warning,performance,portability --suppress=missingInclude \
                 --suppress=unknownMacro --suppress=preprocessorErrorDirective \
-                -D_GNU_SOURCE -I. -I"$build" --include="$queue" proto daemon client
+                -D_GNU_SOURCE -I. -Idaemon/worker -I"$build" --include="$queue" proto daemon client
 }
 
 scripts() {

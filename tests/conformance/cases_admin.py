@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What admins may: how many workers a pool has, whether anything begins there, what is logged."""
-import os
-
 from expect import OneOf, refusal, says
-from suite import Skipped, case
-from wire import Client, eventually
+from suite import case
+from wire import eventually
 
 LEVELS = ("error", "warning", "info", "debug")
 STRANGER = 60001  # a user who is no admin
@@ -169,19 +167,7 @@ def admins_pools(t):
 @case
 def for_admins(t):
     """Others are refused, whatever they ask for"""
-    path = t.socket("shared")
-    if os.geteuid() != 0:
-        raise Skipped("only root can be another user")
-    os.setegid(STRANGER)
-    os.seteuid(STRANGER)
-    try:
-        client = Client(path)
-    except PermissionError as error:
-        raise Skipped("the socket's directory is closed to others") from error
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-    t.clients.append(client)
+    client = t.connect_as("shared", STRANGER)
     for method, *params in (("log_level", "debug"), ("pool.scale", "default", 0), ("pool.pause", "default"),
                             ("pool.resume", "default"), ("pool.drain", "default"), ("pool.reload", "default"),
                             ("reload",), ("pool.pause", "nowhere")):

@@ -15,7 +15,7 @@ MIB = 1 << 20
 def unknown_method(t):
     """A method that does not exist; nor do those that are yet to come"""
     client = t.connect()
-    for method in ("none", "", "Ping", "ping ", "subscribe", "x" * 10000):
+    for method in ("none", "", "Ping", "ping ", "top", "x" * 10000):
         t.refused(client, refusal("unknown_method"), method)
     t.match(client.ask("ping"), "pong")
 

@@ -17,9 +17,12 @@ WORKER = {
     "task": OneOf(None, COUNT), "function": OneOf(None, str), "since": OneOf(None, SECONDS), "tasks_done": COUNT,
     "rss": OneOf(None, COUNT), "cpu": OneOf(None, SECONDS),
 }
+TIMES = OneOf({"count": COUNT, **{key: SECONDS for key in ("mean", "p50", "p90", "p99", "max")}},
+              {"count": 0, **{key: None for key in ("mean", "p50", "p90", "p99", "max")}})
+FUNCTION = {"name": str, "pool": str, "wait": TIMES, "run": TIMES}
 STATUS = {
     "version": str, "pid": PID, "uptime": SECONDS, "state": "running", "connections": COUNT, "memory": COUNT,
-    "pools": each(POOL), "workers": each(WORKER), "totals": TOTALS,
+    "pools": each(POOL), "workers": each(WORKER), "functions": each(FUNCTION), "totals": TOTALS,
 }
 RECORD = {
     "id": COUNT, "state": str, "function": str, "pool": "default", "label": None, "key": None, "uid": COUNT, "pid": PID,

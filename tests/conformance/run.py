@@ -12,7 +12,8 @@ from gangerd import Gangerd  # noqa: E402
 
 NOBODY = 65534
 WIDE = "[pool wide]\nworkers = 1\nmodules = hoard\nmemory_limit = 64M"
-LIMITS = {"user_tasks": 12, "user_connections": 32, "max_requests": 8, "max_message": "1M"}
+LIMITS = {"user_tasks": 12, "user_connections": 32, "max_requests": 8, "max_message": "1M", "user_objects": 8,
+          "user_memory": "64M"}
 
 
 def main():

@@ -4,6 +4,8 @@
 A case is a function of a Trial. Only the Trial's compare() and refused() count as exercising a method or an error code, and only
 when what came was in full what was wanted.
 """
+import contextlib
+import os
 import pathlib
 import re
 import signal
@@ -36,12 +38,27 @@ def case(function):
     return function
 
 
+@contextlib.contextmanager
+def seen_as(uid, gid, groups):
+    own = os.getgroups()
+    os.setgroups(list(groups))
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(own)
+
+
 class Trial:
     """What a case works with: the sockets, connections that are closed after it, comparisons that are counted."""
 
     def __init__(self, sockets):
         self.sockets = sockets  # role -> path; "plain" is always there
         self.clients = []
+        self.fds = []  # closed after the case
         self.methods = set()  # compared in full
         self.codes = set()
 
@@ -55,10 +72,28 @@ class Trial:
         self.clients.append(client)
         return client
 
+    def connect_as(self, role, uid, gid=None, groups=(), **options):
+        """A connection of another user, for the server sees who connects."""
+        if os.geteuid() != 0:
+            raise Skipped("only root can be another user")
+        with seen_as(uid, uid if gid is None else gid, groups):
+            try:
+                return self.connect(role, **options)
+            except PermissionError as error:
+                raise Skipped("the socket's directory is closed to others") from error
+
+    def ask_fd(self, client, method, *params):
+        """The result, and the one descriptor that comes with it, which is closed after the case."""
+        result, fd = client.ask_fd(method, *params)
+        self.fds.append(fd)
+        return result, fd
+
     def close(self):
         for client in self.clients:
             client.close()
-        self.clients = []
+        for fd in self.fds:
+            os.close(fd)
+        self.clients, self.fds = [], []
 
     def match(self, got, want, where="it"):
         if wrong := mismatch(got, want, where):
@@ -112,7 +147,8 @@ def section(text, heading):
 
 
 def methods_of(text):
-    return [line[5:].strip() for line in section(text, "### Methods") if line.startswith("#### ")]
+    lines = section(text, "### Methods") + section(text, "### Shared state")
+    return [line[5:] for line in lines if re.fullmatch(r"#### [a-z_.]+", line)]
 
 
 def codes_of(text):

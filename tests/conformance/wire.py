@@ -5,6 +5,7 @@ Written from proto/PROTOCOL.md, part 1, alone. Every message that comes is check
 an answer only once and only to what was asked, streams only while a request is open); what breaks one is a Broken. Every wait
 has a bound.
 """
+import os
 import select
 import socket
 import struct
@@ -46,6 +47,15 @@ def descriptor(kind=2, size=0):
     return msgpack.ExtType(DESCRIPTOR_EXT, struct.pack(">BQ", kind, size))
 
 
+def descriptors_in(value):
+    """The values of a message that claim descriptors, in their order."""
+    if isinstance(value, msgpack.ExtType):
+        return [value] if value.code == DESCRIPTOR_EXT else []
+    if isinstance(value, dict):
+        return [found for pair in value.items() for part in pair for found in descriptors_in(part)]
+    return [found for part in value for found in descriptors_in(part)] if isinstance(value, (list, tuple)) else []
+
+
 def is_utf8(text):
     """Whether what came as a str was UTF-8; other bytes come as surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
@@ -62,6 +72,8 @@ class Client:
         self.streams = {}  # msgid -> [[kind, data]…]
         self.order = []  # msgids as their answers came
         self.errors = []  # what notifications `error` said
+        self.arrived = []  # descriptors that no message has claimed yet
+        self.fds = {}  # msgid -> descriptors of its answer; whoever takes them closes them
         self.unpacker = msgpack.Unpacker(raw=False, unicode_errors="surrogateescape", strict_map_key=False, max_buffer_size=2**31 - 1)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(bound)
@@ -80,6 +92,9 @@ class Client:
 
     def close(self):
         self.socket.close()
+        for fd in [*self.arrived, *(fd for fds in self.fds.values() for fd in fds)]:
+            os.close(fd)
+        self.arrived, self.fds = [], {}
 
     # -- bytes and messages out
 
@@ -126,7 +141,8 @@ class Client:
             if left <= 0 or not select.select([self.socket], [], [], left)[0]:
                 raise TooLate(f"nothing came; open: {sorted(self.open.items())[:8]}")
             try:
-                data = self.socket.recv(1 << 20)
+                data, fds, _, _ = socket.recv_fds(self.socket, 1 << 20, 253)
+                self.arrived += fds
             except ConnectionResetError as error:
                 raise Closed(str(error)) from error
             if not data:
@@ -152,6 +168,11 @@ class Client:
             raise Broken(f"an error without code and message: {error!r}")
         if error is not None and not is_utf8(error["message"]):
             raise Broken(f"a message that is not UTF-8: {error!r}")
+        n = len(descriptors_in(result))
+        if n > len(self.arrived):
+            raise Broken(f"{n} descriptors are named, {len(self.arrived)} came")
+        if n:
+            self.fds[msgid], self.arrived = self.arrived[:n], self.arrived[n:]
         self.answers[msgid] = (error, result)
         self.order.append(msgid)
 
@@ -193,6 +214,13 @@ class Client:
 
     def call(self, function, *args, **options):
         return self.ask("call", function, list(args), options)
+
+    def ask_fd(self, method, *params):
+        """The result, and the one descriptor that comes with it."""
+        msgid = self.start(method, *params)
+        result = self.finish(msgid)
+        fd, = self.fds.pop(msgid)
+        return result, fd
 
     def submit(self, function, *args, **options):
         return self.ask("submit", function, list(args), options)

@@ -42,5 +42,51 @@ grep -q '^map: item 0: .' "$work/error"
 printf 'one: one\nthree: three\ntwo: two\n' >"$work/expected"
 same async "$work/expected" "$work/got"
 
+# stage: two of them between two queues; a third one is stopped while it has a name, and killed
+leased() {
+        ganger --json shared list | grep '"name":"names"' | grep -q '"leased":1'
+}
+head -300 "$work/files" | ganger queue put -s names
+ganger queue put -s names "$work/none"
+"$here/example-stage" names digests & killed=$!
+kill -STOP "$killed"
+until leased; do
+        kill -CONT "$killed"
+        kill -STOP "$killed"
+done
+"$here/example-stage" names digests 2>"$work/error" & one=$!
+"$here/example-stage" names digests 2>>"$work/error" & two=$!
+kill -KILL "$killed"
+wait "$killed" && exit 1
+wait "$one"
+wait "$two"
+ganger queue join -t 0 names
+ganger queue get --all-there digests | tr -d '[]"' | tr , ' ' | while read -r name digest; do
+        printf '%s  %s\n' "$digest" "$name"
+done | sort -u >"$work/got"
+head -300 "$work/files" | xargs sha256sum | sort >"$work/expected"
+same stage "$work/expected" "$work/got"
+grep -q "^stage: $work/none: ." "$work/error"
+
+# rate.sh: eight at most three in a second take three seconds at least; the exit status is the command's
+began=$(date +%s%3N)
+seq 8 | xargs -P 8 -I '{}' "$examples/rate.sh" 3 rate echo '{}' | sort >"$work/got"
+took=$(($(date +%s%3N) - began))
+seq 8 >"$work/expected"
+same rate.sh "$work/expected" "$work/got"
+[ "$took" -ge 2990 ] || { echo "examples: rate.sh ran eight in $took ms" >&2; exit 1; }
+status=0
+"$examples/rate.sh" 3 rate sh -c 'exit 7' || status=$?
+[ "$status" = 7 ]
+# counter, twice: what the first one counted is there
+for n in 2500 5000; do
+        PYTHONDONTWRITEBYTECODE=1 "$python" "$examples/counter.py" >"$work/got"
+        echo 2500 >"$work/expected"
+        same counter "$work/expected" "$work/got"
+        ganger value get hits >"$work/got"
+        echo $n >"$work/expected"
+        same "the counter's value" "$work/expected" "$work/got"
+done
+
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$examples "$python" "$(dirname "$0")/examples.py" "$work/files"
 echo "examples: all as they should"

@@ -147,7 +147,7 @@ void shared_dict_look(struct sim *s, uint32_t connection)
         uint64_t key = random_below(&s->random, MAX_KEYS), after = random_below(&s->random, o->version + 1);
         const struct core_entry *entry;
         struct core_changes changes;
-        int r = core_dict_get(s->core, connection, shared_names[name], keys[key], &entry);
+        int r = core_dict_get(s->core, connection, shared_names[name], keys[key], ACCESS_READ, &entry);
 
         MEET(s, shared, DID_dict_looked);
         if (r == 0 && !o->exists && !entry)

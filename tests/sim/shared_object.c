@@ -289,13 +289,20 @@ static bool on_listed(void *userdata, const struct core_object *object)
 void shared_list_all(struct sim *s, uint32_t connection)
 {
         struct listing listing = {.s = s};
+        struct core_range range = {.after = {"", 0}};
+        const char *after = "";
         unsigned n = 0;
 
         MEET(s, shared, DID_listed);
+        if (random_chance(&s->random, 500)) {
+                after = shared_names[random_below(&s->random, N_NAMES)];
+                range.after = (struct core_text){after, strlen(after)};
+        }
         for (uint32_t i = 0; i < N_NAMES; i++)
-                n += shared_at(s, i)->exists &&
+                n += shared_at(s, i)->exists && strcmp(shared_names[i], after) > 0 &&
                      shared_may(s, connection, shared_at(s, i), ACCESS_READ | ACCESS_WRITE);
-        if (core_objects(s->core, connection, on_listed, &listing) != 0 || listing.n != n)
+        core_objects(s->core, connection, &range, on_listed, &listing);
+        if (listing.n != n)
                 sim_fail(s, "%u objects are listed instead of %u", listing.n, n);
 }
 
@@ -351,7 +358,6 @@ void shared_memory(struct sim *s, uint32_t id)
 {
         struct shared_object *o = NULL;
         payload_t payload;
-        int r;
 
         for (uint32_t i = 0; i < N_NAMES; i++)
                 if (shared_at(s, i)->exists && shared_at(s, i)->id == id)
@@ -364,15 +370,14 @@ void shared_memory(struct sim *s, uint32_t id)
                         *o = (struct shared_object){0};
                 return;
         }
-        payload = payloads_new(s, &(struct payload){.kind = PAYLOAD_SHARED, .entry = NO_ENTRY});
-        r = core_object_memory(s->core, id, payload);
-        if (r != (o ? 0 : CORE_UNKNOWN_OBJECT))
-                sim_fail(s, "memory for object %u gives %d", id, r);
-        if (o) {
-                MEET(s, shared, DID_memory_came);
-                o->is_made = true;
-        } else {
+        if (core_object_wants_memory(s->core, id) != (o != NULL))
+                sim_fail(s, "whether object %u wants memory is said wrong", id);
+        if (!o) {
                 MEET(s, shared, DID_memory_unwanted);
-                payloads_drop(s, payload);
+                return;
         }
+        MEET(s, shared, DID_memory_came);
+        payload = payloads_new(s, &(struct payload){.kind = PAYLOAD_SHARED, .entry = NO_ENTRY});
+        core_object_memory(s->core, id, payload);
+        o->is_made = true;
 }

@@ -38,6 +38,7 @@ MODULES = BUILD / "daemon" / "modules"
 TEST_MODULES = BUILD / "tests" / "unit" / "worker"  # probe, and some that are refused
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_BOUND = 20
+LOG_BOUND = 5
 STOP_BOUND = 20
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
@@ -173,6 +174,10 @@ class Gangerd:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def log(self):
+        """What was logged up to now: the log's thread, which does not sleep while it has something to write, is waited for."""
+        end = time.monotonic() + LOG_BOUND
+        while self.process is not None and thread_runs(self.pid, "gangerd-log") and time.monotonic() < end:
+            time.sleep(0.001)
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 
     def show_log(self):
@@ -208,6 +213,19 @@ class Gangerd:
             there = all(p["workers"]["idle"] == p["workers"]["target"] for p in pools)
             return status if rest == 0 and there else None
         return eventually(idle, 20)
+
+
+def thread_runs(pid, name):
+    """Whether a process has a thread of this name that is not asleep, stopped or dead."""
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii", errors="replace") as stat:
+                its_name, _, rest = stat.read().partition("(")[2].rpartition(")")
+            if its_name == name:
+                return rest.split()[0] in "RD"
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return False
 
 
 def resident_bytes(pid):

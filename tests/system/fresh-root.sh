@@ -52,6 +52,8 @@ if [ -z "${FRESH_ROOT-}" ]; then
         exit 0
 fi
 
+# A mount of its own, or nothing inside could have private mounts.
+mount --bind "$FRESH_ROOT" "$FRESH_ROOT"
 cp /etc/resolv.conf "$FRESH_ROOT/etc/resolv.conf"
 mount -t proc proc "$FRESH_ROOT/proc"
 mount --rbind /sys "$FRESH_ROOT/sys"

@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import CLI, Gangerd, environment, eventually, main  # noqa: E402
+from gangerd import CLI, Gangerd, environment, eventually, main, name_of  # noqa: E402
 
 
 class Verbs(unittest.TestCase):
@@ -71,7 +71,7 @@ class Usage(Verbs):
                  ("dict set d a 1 --if-version 1 --if-version 2", "twice"), ("shared open n", "which kind?"), ("shared open n queue --mode 999", "octal"),
                  ("shared unlink", "which name?"), ("lock", "which lock?"), ("lock n", "which command?"), ("lock n -c true x", "one STRING"),
                  ("lock -w x n true", "--timeout takes a time"), ("lock -E 256 n true", "--conflict-exit-code"), ("lock --limit 0 n true", "--limit takes"),
-                 ("lock n --nonsense true", "nonsense"), ("barrier wait b --parties 0", "--parties takes"), ("event wait", "which event?"))
+                 ("lock n --nonsense true", "nonsense"), ("value set v", "which number?"), ("array set a 0", "which number?"), ("barrier wait b --parties 0", "--parties takes"), ("event wait", "which event?"))
         for line, words in cases:
             done = subprocess.run([CLI, "--socket", "/nonexistent", *line.split()], stdin=subprocess.DEVNULL, capture_output=True,
                                   env=environment(), timeout=20, check=False)
@@ -79,10 +79,10 @@ class Usage(Verbs):
             self.assertIn(words, done.stderr.decode(), line)
 
     def test_help(self):
-        for verb in ("shared", "queue", "dict", "sequence", "event", "barrier"):
+        for verb in ("shared", "queue", "dict", "sequence", "event", "barrier", "value", "array"):
             text = self.says([verb, "--help"]).stdout.decode()
             names = [line.split()[0] for line in text.splitlines() if line.startswith("  ") and line[2] != " "]
-            self.assertGreaterEqual(len(names), 3)
+            self.assertGreaterEqual(len(names), 2)
             for name in names:
                 self.assertTrue(self.says([verb, name, "--help"]).stdout.decode().startswith(f"usage: ganger {verb} {name}"))
         self.says(["lock", "--help"])
@@ -176,6 +176,76 @@ class Objects(Verbs):
         self.says(["sequence", "pop", "l", "-n", "2"], 0, '"last"\n"two"\n')
         self.says(["sequence", "pop", "l", "--front", "-r"], 0, "0\n")
         self.says(["--json", "sequence", "slice", "l", "0", "9"], 0, "[[1],5]\n")
+
+
+class Memory(Verbs):
+    def test_value(self):
+        self.says(["value", "get", "v"], 1, "", "v")
+        self.says(["value", "wait", "v", "0"], 1, "")
+        self.says(["value", "add", "v", "5"], 0, "5\n")
+        self.says(["value", "add", "v", "-7"], 0, "-2\n")
+        self.says(["value", "get", "v"], 0, "-2\n")
+        self.says(["value", "set", "v", "40"], 0, "")
+        self.says(["value", "cas", "v", "41", "1"], 1, "40\n")
+        self.says(["value", "cas", "v", "40", "-1"], 0, "-1\n")
+        self.says(["value", "set", "v", "1.5"], 2, "", "'1.5'")
+        self.says(["value", "get", "v", "--type", "u8"], 1, "", "i64")
+        self.says(["array", "get", "v"], 1, "", "value")
+        self.says(["value", "get", "x", "--type", "i128"], 2, "", "i128")
+
+    def test_types(self):
+        for name, most, out in (("i8", "-128", "127"), ("u16", "65535", "0"), ("u64", str(2 ** 64 - 1), "0"), ("f32", "0.1", "-0.9"), ("f64", "0.1", "-0.9")):
+            self.says(["value", "set", name, most, "--type", name], 0, "")
+            self.says(["value", "get", name], 0, most + "\n")
+            add = "1" if name.startswith("u") else "-1"
+            self.says(["value", "add", name, add], 0, out + "\n")
+        self.says(["value", "set", "i8", "128"], 2, "", "-128 to 127")
+        self.says(["value", "set", "u16", "-1"], 2, "", "0 to 65535")
+        self.says(["value", "set", "f64", "one"], 2, "", "'one'")
+
+    def test_wait(self):
+        self.says(["value", "set", "v", "1"])
+        self.says(["value", "wait", "v", "0"], 0, "1\n")
+        self.says(["value", "wait", "v", "1", "-t", "300ms"], 124, "")
+        with self.started("value", "wait", "v", "1") as process:
+            eventually(lambda: self.asleep(process))
+            self.says(["value", "set", "v", "2"])
+            self.assertEqual((process.wait(20), process.stdout.read()), (0, "2\n"))
+        with self.started("value", "wait", "v", "2") as process:
+            eventually(lambda: self.asleep(process))
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(20), 130)
+
+    def asleep(self, process):
+        """Whether it waits for the memory: it is mapped then."""
+        with open(f"/proc/{process.pid}/maps", encoding="utf-8") as maps:
+            return "memfd:" in maps.read()
+
+    def test_bytes(self):
+        self.says(["value", "set", "b", "hello", "--type", "bytes", "--length", "6"], 0, "")
+        self.says(["value", "get", "b", "--raw"], 0, "hello\0")
+        self.says(["value", "set", "b", "hi"], 0, "")
+        self.says(["value", "get", "b"], 0, '"hi\\u0000\\u0000\\u0000\\u0000"\n')
+        self.says(["value", "set", "b", "too long"], 1, "", "6 elements")
+        self.says(["value", "add", "b", "1"], 2, "", "bytes")
+
+    def test_array(self):
+        self.says(["array", "set", "a", "0", "1"], 1, "")
+        self.says(["array", "set", "a", "0", "1", "2", "3", "--length", "5", "--type", "i16"], 0, "")
+        self.says(["array", "get", "a"], 0, "1\n2\n3\n0\n0\n")
+        self.says(["array", "set", "a", "-2", "-8", "-9"], 0, "")
+        self.says(["array", "get", "a", "-1"], 0, "-9\n")
+        self.says(["array", "get", "a", "1:3"], 0, "2\n3\n")
+        self.says(["array", "get", "a", "-2:"], 0, "-8\n-9\n")
+        self.says(["array", "get", "a", ":99"], 0, "1\n2\n3\n-8\n-9\n")
+        self.says(["array", "get", "a", "3:1"], 0, "")
+        for place in ("5", "-6"):
+            self.says(["array", "get", "a", place], 1, "", "5 elements")
+        self.says(["array", "set", "a", "3", "1", "2", "3"], 1, "")
+        self.says(["array", "set", "a", "0", "7", "70000"], 2, "", "'70000'")
+        self.says(["array", "get", "a", "0"], 0, "1\n")  # nothing of it was set
+        self.says(["array", "get", "a", "x:y"], 2, "", "'x:y'")
+        self.says(["array", "set", "a", "1:2", "1"], 2, "", "'1:2'")
 
 
 class Dictionary(Verbs):
@@ -392,11 +462,12 @@ class Lock(Verbs):
         self.assertNotIn("signalfd", out)
 
     def test_abandoned(self):
-        with self.started("lock", "l", "--", "sh", "-c", "echo held; exec sleep 60") as process:
-            process.stdout.readline()
+        with self.started("lock", "l", "--", "sh", "-c", "echo $$; exec sleep 60") as process:
+            command = int(process.stdout.readline())
             process.kill()
             process.wait()
         self.says(["lock", "l", "-w", "20", "true"], 0, "", "without releasing it")
+        eventually(lambda: not name_of(command))  # it does not go on without the lock
         self.assertEqual(self.says(["lock", "l", "true"]).stderr, b"")
 
     def test_signals(self):

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/open_fds.h"
 #include "tests/unit/cmocka_includes.h"
 #include "tests/unit/fault_alloc.h"
 
@@ -35,20 +36,11 @@ static void close_counted(int fd)
         close(fd);
 }
 
-static int n_open_descriptors(void)
-{
-        int n = 0;
-
-        for (int fd = 0; fd < 1024; fd++)
-                n += fcntl(fd, F_GETFD) >= 0;
-        return n;
-}
-
 static int setup(void **state)
 {
         struct fixture *f = calloc(1, sizeof *f);
 
-        f->n_open = n_open_descriptors();
+        f->n_open = open_fds();
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, f->ends), 0);
         output_init(&f->out);
         n_closed_by_hook = 0;
@@ -66,7 +58,7 @@ static int teardown(void **state)
         buffer_deinit(&f->in);
         close(f->ends[0]);
         close(f->ends[1]);
-        n_open = n_open_descriptors();
+        n_open = open_fds();
         if (n_open != f->n_open)
                 print_error("%d descriptors open, %d at the start\n", n_open, f->n_open);
         n_open -= f->n_open;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/errors.h"
+#include "proto/events.h"
 #include "proto/methods.h"
 #include "proto/options.h"
 #include "tests/unit/cmocka_includes.h"
@@ -36,6 +37,20 @@ static void test_methods(void **state)
         assert_int_equal(method_from_name("calls", 5), N_METHODS);
         assert_int_equal(method_from_name("", 0), N_METHODS);
         assert_int_equal(method_from_name("ca\0l", 4), N_METHODS);
+}
+
+static void test_events(void **state)
+{
+        _Static_assert(N_EVENT_KINDS <= 32, "a set of kinds is a uint32_t");
+        for (enum event_kind i = 0; i < N_EVENT_KINDS; i++) {
+                const char *name = event_table[i].name;
+                assert_int_equal(event_kind_from_name(name, strlen(name)), i);
+                assert_true(strlen(event_table[i].summary) > 0);
+                assert_string_not_equal(name, EVENT_SUBSCRIBED);
+                assert_string_not_equal(name, EVENT_LOST);
+        }
+        assert_int_equal(event_kind_from_name("task", 4), N_EVENT_KINDS);
+        assert_int_equal(event_kind_from_name("", 0), N_EVENT_KINDS);
 }
 
 static void test_task_options(void **state)
@@ -76,7 +91,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_errors),       cmocka_unit_test(test_methods),
                 cmocka_unit_test(test_task_options), cmocka_unit_test(test_streams),
-                cmocka_unit_test(test_retry_ends),
+                cmocka_unit_test(test_retry_ends),   cmocka_unit_test(test_events),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

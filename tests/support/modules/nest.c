@@ -75,6 +75,36 @@ static int ask(struct ganger_task *task)
         return ganger_put_reply(task);
 }
 
+/* [step...] -> what `ask` says of each: [method, [param...]] asks; "fail", "crash", "wait" (until it is told
+ * to end) and "deaf" (for ever) ask for nothing */
+static int steps(struct ganger_task *task)
+{
+        struct ganger_value step;
+        uint32_t n, n_parts;
+        int r = ganger_get_array(task, &n);
+
+        if (r == 0)
+                r = ganger_put_array(task, n);
+        for (; r == 0 && n > 0; n--) {
+                r = ganger_peek(task, &step);
+                if (r == 0 && step.type == GANGER_ARRAY) {
+                        r = ganger_get_array(task, &n_parts);
+                        r = r < 0 ? r : ask(task);
+                        continue;
+                }
+                if (r < 0 || step.type != GANGER_STR)
+                        return -EINVAL;
+                if (*step.data == 'f')
+                        return ganger_fail(task, "as it was told");
+                if (*step.data == 'c')
+                        abort();
+                while (*step.data == 'd' || !ganger_cancelled(task))
+                        usleep(1000);
+                return -ECANCELED;
+        }
+        return r;
+}
+
 /* [n] -> n items mapped, their results collected */
 static int map(struct ganger_task *task)
 {
@@ -278,6 +308,7 @@ static const struct ganger_function functions[] = {
         {.name = "deep", .run = deep, .summary = "[n] -> n"},
         {.name = "fan", .run = fan},
         {.name = "ask", .run = ask},
+        {.name = "steps", .run = steps},
         {.name = "map", .run = map},
         {.name = "hold", .run = hold},
         {.name = "self", .run = self},

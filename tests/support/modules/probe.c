@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +121,40 @@ static int news(struct ganger_task *task)
         return ganger_put_nil(task);
 }
 
+static void *thread_words(void *argument)
+{
+        fputs("words of a thread\n", stderr);
+        return NULL;
+}
+
+/* [text, n]: says it by stderr, n times; then a child and a thread say something, and it fails */
+static int words(struct ganger_task *task)
+{
+        const char *text;
+        size_t size_bytes;
+        pthread_t thread;
+        int64_t n;
+        int r = ganger_get_str(task, &text, &size_bytes);
+
+        if (r == 0)
+                r = ganger_get_int(task, &n);
+        for (; r == 0 && n > 0; n--)
+                fprintf(stderr, "%.*s", (int)size_bytes, text);
+        if (r < 0)
+                return r;
+        pid_t pid = fork();
+        if (pid == 0) {
+                fputs("words of a child\n", stderr);
+                _exit(0);
+        }
+        waitpid(pid, NULL, 0);
+        pthread_create(&thread, NULL, thread_words, NULL);
+        pthread_join(thread, NULL);
+        errno = ENOENT;
+        perror("the last words");
+        return ganger_fail(task, "it failed");
+}
+
 /* Leaves a child, and one that is nobody's, behind. -> their pids */
 static int strays(struct ganger_task *task)
 {
@@ -222,7 +257,8 @@ static const struct ganger_function functions[] = {
         {.name = "deep", .run = deep},       {.name = "fail", .run = fail},
         {.name = "silent", .run = silent},   {.name = "news", .run = news},
         {.name = "strays", .run = strays},   {.name = "loop", .run = loop},
-        {.name = "state", .run = state},     {.name = "counted", .run = counted},
+        {.name = "words", .run = words},     {.name = "state", .run = state},
+        {.name = "counted", .run = counted},
 };
 
 GANGER_MODULE(.name = "probe", .functions = functions,

@@ -83,24 +83,26 @@ bool fake_take(struct fake *f, struct envelope *ret)
         return envelope_parse(ret, buffer_at(&f->input), f->taken_bytes, NULL) == 0;
 }
 
-static void fake_pack_v(struct buffer *buffer, const char *format, va_list list)
+/* `w` has its descriptors. */
+static void fake_pack_v(struct ganger_writer *w, struct buffer *buffer, const char *format, va_list list)
 {
-        struct ganger_writer w;
         int r;
 
-        writer_begin(&w, buffer);
-        writer_format(&w, format, list);
-        r = writer_end(&w);
+        writer_begin(w, buffer);
+        writer_format(w, format, list);
+        r = writer_end(w);
         assert(r == 0);
 }
 
 void fake_pack(struct buffer *buffer, const char *format, ...)
 {
+        struct ganger_writer w;
         va_list list;
 
         va_start(list, format);
-        fake_pack_v(buffer, format, list);
+        fake_pack_v(&w, buffer, format, list);
         va_end(list);
+        assert(w.n_fds == 0);
 }
 
 bool fake_send_bytes(struct fake *f, const void *data, size_t size_bytes)
@@ -122,16 +124,32 @@ bool fake_send_bytes(struct fake *f, const void *data, size_t size_bytes)
         return true;
 }
 
+/* A short message, in one piece. */
+static bool fake_send_with_fds(struct fake *f, struct buffer *message, struct ganger_writer *w)
+{
+        struct output output;
+        bool sent;
+
+        output_init(&output);
+        sent = buffer_append(&output.bytes, buffer_at(message), buffer_size(message)) == 0 &&
+               output_mark(&output, buffer_size(message), w->fds, w->n_fds) == 0 &&
+               output_flush(&output, f->fd) == 0;
+        output_deinit(&output);
+        return sent;
+}
+
 bool fake_send(struct fake *f, const char *format, ...)
 {
         struct buffer buffer = BUFFER_INIT;
+        struct ganger_writer w;
         va_list list;
         bool sent;
 
         va_start(list, format);
-        fake_pack_v(&buffer, format, list);
+        fake_pack_v(&w, &buffer, format, list);
         va_end(list);
-        sent = fake_send_bytes(f, buffer_at(&buffer), buffer_size(&buffer));
+        sent = w.n_fds > 0 ? fake_send_with_fds(f, &buffer, &w)
+                           : fake_send_bytes(f, buffer_at(&buffer), buffer_size(&buffer));
         buffer_deinit(&buffer);
         return sent;
 }

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/open_fds.h"
 #include "tests/unit/client/fake_daemon.h"
 #include "tests/unit/cmocka_includes.h"
 
@@ -334,6 +335,58 @@ static void test_descriptors_go_with_the_first_byte(void **state)
         close_both(&f, g);
 }
 
+static void on_descriptors(void *userdata, int r, struct ganger_reply *reply)
+{
+        struct told *told = userdata;
+        int first = -1, second = -1, none = -1;
+        const char *text;
+        char c;
+
+        told->n++;
+        assert_int_equal(r, 0);
+        assert_int_equal(ganger_read(reply, "[s[h]h]", &text, &second, &first), 0);
+        assert_int_equal(ganger_read_item(reply, 2, "h", &first), 0);
+        assert_int_equal(ganger_read_item(reply, 1, "[h]", &second), 0);
+        assert_int_equal(fcntl(first, F_GETFD), FD_CLOEXEC);
+        assert_int_equal(write(first, "x", 1), 1);
+        assert_int_equal(read(second, &c, 1), 1);
+        assert_int_equal(ganger_read_item(reply, 0, "h", &none), -EINVAL);
+        ganger_reply_free(reply);
+        assert_int_equal(fcntl(first, F_GETFD), -1);
+        assert_int_equal(fcntl(second, F_GETFD), -1);
+        told->value = (uint64_t)first;
+}
+
+/* They live as long as the reply; those of an answer that nobody wants are closed. */
+static void test_descriptors_of_answers(void **state)
+{
+        struct ganger *g;
+        struct fake f;
+        struct told told = {0};
+        uint32_t msgid;
+        int fds[2], before;
+
+        open_quietly(&f, &g);
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        assert_int_equal(ganger_start_request(g, &msgid, "pipe.open", NULL, on_descriptors, &told, "[]"), 0);
+        ganger_flush(g);
+        assert_true(fake_send(&f, "[uun[s[h]h]]", RESPONSE, take(&f, "pipe.open"), "ends", fds[0], fds[1]));
+        assert_int_equal(ganger_dispatch(g), 1);
+        assert_int_equal(told.n, 1);
+
+        before = open_fds();
+        assert_int_equal(ganger_start_request(g, &msgid, "pipe.open", NULL, on_descriptors, &told, "[]"), 0);
+        request_forget(g, msgid);
+        ganger_flush(g);
+        assert_true(fake_send(&f, "[uun[s[h]h]]", RESPONSE, take(&f, "pipe.open"), "ends", fds[0], fds[1]));
+        assert_int_equal(ganger_dispatch(g), 0);
+        assert_int_equal(told.n, 1);
+        assert_int_equal(open_fds(), before);
+        close(fds[0]);
+        close(fds[1]);
+        close_both(&f, g);
+}
+
 static void on_big(void *userdata, int r, struct ganger_reply *reply)
 {
         struct told *told = userdata;
@@ -479,6 +532,7 @@ int main(void)
                 cmocka_unit_test(test_a_descriptor_of_no_message),
                 cmocka_unit_test(test_what_a_later_daemon_adds_is_ignored),
                 cmocka_unit_test(test_descriptors_go_with_the_first_byte),
+                cmocka_unit_test(test_descriptors_of_answers),
                 cmocka_unit_test(test_big_answers),
                 cmocka_unit_test(test_within_a_callback),
                 cmocka_unit_test(test_in_the_child_of_a_fork),

@@ -12,17 +12,10 @@
 #include <time.h>
 
 #include "tests/support/shared_memory.h"
+#include "tests/support/shared_work.h"
 #include "tests/unit/cmocka_includes.h"
 
-enum { PATIENCE_MS = 20000, PROCESSES = 4 };
-
-static int64_t now_ms(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+enum { PATIENCE_MS = SHARED_PATIENCE_MS, PROCESSES = 4 };
 
 static void pause_ms(int ms)
 {
@@ -319,9 +312,9 @@ static void test_who_waits_is_woken(void **state)
 
         view_new(&s, GANGER_SHARED_I32, 2);
         pid = start(set_when_waited_for, &s, 42);
-        begin = now_ms();
+        begin = shared_now_ms();
         assert_int_equal(ganger_shared_wait_i32(&s, 1, 0, &value, PATIENCE_MS), 0);
-        assert_true(now_ms() - begin < 900); /* by the futex, not by looking again */
+        assert_true(shared_now_ms() - begin < 900); /* by the futex, not by looking again */
         assert_int_equal(value, 42);
         assert_int_equal(status_of(pid), 0);
         assert_int_equal(header_of(&s)->n_waiting, 0);
@@ -338,7 +331,7 @@ static int set_later(const struct ganger_shared *s, int value)
 static void test_who_may_only_read_sees_it_too(void **state)
 {
         struct ganger_shared s, reader;
-        int64_t begin = now_ms();
+        int64_t begin = shared_now_ms();
         int32_t value = 0;
         pid_t pid;
 
@@ -346,7 +339,7 @@ static void test_who_may_only_read_sees_it_too(void **state)
         pid = start(set_later, &s, 42);
         assert_int_equal(ganger_shared_wait_i32(&reader, 1, 0, &value, PATIENCE_MS), 0);
         assert_int_equal(value, 42);
-        assert_true(now_ms() - begin < 900);
+        assert_true(shared_now_ms() - begin < 900);
         assert_int_equal(status_of(pid), 0);
         ganger_shared_unmap(&s);
         ganger_shared_unmap(&reader);
@@ -355,11 +348,11 @@ static void test_who_may_only_read_sees_it_too(void **state)
 static void test_waiting_is_over_in_time(void **state)
 {
         struct ganger_shared s;
-        int64_t begin = now_ms();
+        int64_t begin = shared_now_ms();
 
         view_new(&s, GANGER_SHARED_F64, 1);
         assert_int_equal(ganger_shared_wait_f64(&s, 0, 0.0, NULL, 50), -ETIMEDOUT);
-        assert_in_range(now_ms() - begin, 50, 1000);
+        assert_in_range(shared_now_ms() - begin, 50, 1000);
         ganger_shared_unmap(&s);
 }
 
@@ -454,11 +447,11 @@ static void test_the_lock_of_a_killed_one(void **state)
         holder = start_holder(&s);
         waiter = start(expect_abandoned, &s, 0);
         pause_ms(30);
-        begin = now_ms();
+        begin = shared_now_ms();
         assert_int_equal(kill(holder, SIGKILL), 0);
         assert_int_equal(status_of(waiter), GANGER_SHARED_ABANDONED);
-        print_message("abandoned: %lld ms after the kill\n", (long long)(now_ms() - begin));
-        assert_true(now_ms() - begin < 500);
+        print_message("abandoned: %lld ms after the kill\n", (long long)(shared_now_ms() - begin));
+        assert_true(shared_now_ms() - begin < 500);
         assert_int_equal(status_of(holder), -SIGKILL);
 
         assert_int_equal(ganger_shared_set_i64(&s, 0, 0), 0);
@@ -483,9 +476,9 @@ static void test_the_lock_of_a_stopped_one(void **state)
         holder = start_holder(&s);
         assert_int_equal(kill(holder, SIGSTOP), 0);
         assert_int_equal(waitpid(holder, &status, WUNTRACED), holder);
-        begin = now_ms();
+        begin = shared_now_ms();
         assert_int_equal(ganger_shared_lock(&s, 60), -ETIMEDOUT);
-        assert_in_range(now_ms() - begin, 60, 1000);
+        assert_in_range(shared_now_ms() - begin, 60, 1000);
         kill(holder, SIGKILL);
         status_of(holder);
         ganger_shared_unmap(&s);
@@ -570,14 +563,14 @@ static void run_together(int (*run)(const struct ganger_shared *, int), const st
                          const char *what)
 {
         pid_t pids[PROCESSES];
-        int64_t begin = now_ms();
+        int64_t begin = shared_now_ms();
 
         for (int i = 0; i < PROCESSES; i++)
                 pids[i] = start(run, s, i);
         for (int i = 0; i < PROCESSES; i++)
                 assert_int_equal(status_of(pids[i]), 0);
         print_message("%d processes, %d times each, %s: %lld ms\n", PROCESSES, ROUNDS, what,
-                      (long long)(now_ms() - begin));
+                      (long long)(shared_now_ms() - begin));
 }
 
 static void test_exact_totals(void **state)
@@ -625,7 +618,7 @@ static void test_lock_is_cheap_alone(void **state)
 
 /* -- somebody who writes whatever he likes -- */
 
-enum { HOSTILE_MS = 600, CALL_MS = 10, CALL_BOUND_MS = 3000 };
+enum { HOSTILE_MS = 600, CALL_BOUND_MS = 3000 };
 
 static uint64_t random_next(uint64_t *seed)
 {
@@ -640,9 +633,9 @@ static int overwrite(const struct ganger_shared *s, int seed)
 {
         volatile uint64_t *words = s->address;
         uint64_t random = (uint64_t)seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-        int64_t end = now_ms() + HOSTILE_MS;
+        int64_t end = shared_now_ms() + HOSTILE_MS;
 
-        while (now_ms() < end)
+        while (shared_now_ms() < end)
                 for (int i = 0; i < 1000; i++) {
                         uint64_t word = random_next(&random), what = random_next(&random) % 4;
                         size_t at = word % 3 == 0 ? 8 + word % 2 : word % (s->size_bytes / 8);
@@ -655,43 +648,11 @@ static int overwrite(const struct ganger_shared *s, int seed)
         return 0;
 }
 
-static bool use_once(const struct ganger_shared *s, int how)
-{
-        int64_t n = 0, buffer[4];
-        int r;
-
-        switch (how % 6) {
-        case 0:
-                r = ganger_shared_lock(s, CALL_MS);
-                return r == 0 || r == GANGER_SHARED_ABANDONED || r == -ETIMEDOUT || r == -EDEADLK;
-        case 1:
-                r = ganger_shared_unlock(s);
-                return r == 0 || r == -EPERM;
-        case 2:
-                r = ganger_shared_wait_i64(s, 1, 0, &n, CALL_MS);
-                return r == 0 || r == -ETIMEDOUT;
-        case 3:
-                return ganger_shared_add_i64(s, 2, 1, &n) == 0;
-        case 4:
-                return ganger_shared_write(s, 0, 4, buffer) == 0 && ganger_shared_notify(s) == 0;
-        default:
-                return ganger_shared_read(s, 0, 4, buffer) == 0 && ganger_shared_get_i64(s, 4, &n) == -ERANGE;
-        }
-}
-
 static int use(const struct ganger_shared *s, int first)
 {
-        int64_t end = now_ms() + HOSTILE_MS, longest = 0;
+        struct shared_use use = shared_use(s, first, HOSTILE_MS);
 
-        for (int i = first; now_ms() < end; i++) {
-                int64_t begin = now_ms();
-
-                if (!use_once(s, i))
-                        return 1 + i % 6;
-                if (now_ms() - begin > longest)
-                        longest = now_ms() - begin;
-        }
-        return longest < CALL_BOUND_MS ? 0 : 100;
+        return use.wrong != 0 || use.longest_ms < CALL_BOUND_MS ? use.wrong : 100;
 }
 
 static void test_overwritten_by_a_hostile_one(void **state)

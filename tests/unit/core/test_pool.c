@@ -194,22 +194,25 @@ static void test_request_of_the_caller(void **state)
 {
         struct recorder *r = begin_pool(1);
         const struct core_request first = {1, 1}, second = {1, 2};
-        assert_int_equal(core_request_begin(r->core, first), 0);
-        assert_int_equal(core_request_begin(r->core, first), CORE_MISUSE);
-        assert_int_equal(core_request_begin(r->core, second), 0);
+        struct core_ticket first_ticket, second_ticket, later;
+        assert_int_equal(core_request_begin(r->core, first, &first_ticket), 0);
+        assert_int_equal(core_request_begin(r->core, first, &later), CORE_MISUSE);
+        assert_int_equal(core_request_begin(r->core, second, &second_ticket), 0);
         assert_int_equal(core_connection_requests(r->core, 1), 2);
         assert_int_equal(core_cancel_request(r->core, first, r->now), 0);
         expect(r, "refusal 1.1 11\n");
-        assert_false(core_request_end(r->core, first));
+        assert_false(core_request_end(r->core, &first_ticket));
         assert_true(core_request_is_open(r->core, second));
-        assert_true(core_request_end(r->core, second));
-        assert_false(core_request_end(r->core, second));
+        assert_true(core_request_end(r->core, &second_ticket));
+        assert_false(core_request_end(r->core, &second_ticket));
         call(r, 1, 2); /* the number may be used again */
-        assert_false(core_request_end(r->core, second));
-        assert_int_equal(core_request_begin(r->core, first), 0);
+        assert_false(core_request_end(r->core, &second_ticket));
+        assert_int_equal(core_request_begin(r->core, first, &later), 0);
+        assert_false(core_request_end(r->core, &first_ticket)); /* it is another request */
+        assert_true(core_request_is_open(r->core, first));
         core_connection_close(r->core, 1, r->now);
         client(r, 1, ALICE);
-        assert_false(core_request_end(r->core, first));
+        assert_false(core_request_end(r->core, &later));
         forget(r);
         end(r);
 }

@@ -43,7 +43,7 @@ static uint64_t change(struct recorder *r, const char *set, const char *deleted,
 static payload_t at_key(struct recorder *r, const char *key, uint64_t *ret_version)
 {
         const struct core_entry *entry;
-        assert_int_equal(core_dict_get(r->core, 2, "d", key, &entry), 0);
+        assert_int_equal(core_dict_get(r->core, 2, "d", key, ACCESS_READ, &entry), 0);
         *ret_version = entry ? entry->version : 0;
         return entry ? entry->value : 0;
 }

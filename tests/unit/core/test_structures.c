@@ -58,13 +58,14 @@ static void test_table_finds_what_is_there(void **state)
 static void test_mean_moves_by_an_eighth(void **state)
 {
         struct function function = {0};
-        function_measure(&function, 800);
+        function_measure(&function, 800, 1);
         assert_int_equal(function.mean_ns, 800);
-        function_measure(&function, 1600);
+        function_measure(&function, 1600, 1);
         assert_int_equal(function.mean_ns, 900);
         for (int i = 0; i < 100; i++)
-                function_measure(&function, 0);
+                function_measure(&function, 0, 1);
         assert_true(function.mean_ns >= 1); /* 0 would say: not measured */
+        free(function.times);
 }
 
 static void test_results_that_come_at_once_share_the_time(void **state)
@@ -78,6 +79,7 @@ static void test_results_that_come_at_once_share_the_time(void **state)
         assert_int_equal(functions[1].mean_ns, 0);
         hand_measure_end(&hand);
         assert_int_equal(functions[1].mean_ns, 1000);
+        free(functions[1].times);
 }
 
 int main(void)

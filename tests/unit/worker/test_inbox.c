@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/worker/inbox.h"
 #include "proto/pack.h"
+#include "tests/support/open_fds.h"
 #include "tests/unit/cmocka_includes.h"
 
 struct fixture {
@@ -40,7 +42,25 @@ static int teardown(void **state)
         return 0;
 }
 
-/* [2, method, [text]], with n copies of a descriptor. */
+/* A file that holds the text. */
+static int marked_file(const char *text)
+{
+        int fd = memfd_create("marked", MFD_CLOEXEC);
+
+        assert_int_equal(pwrite(fd, text, strlen(text), 0), strlen(text));
+        return fd;
+}
+
+static void check_marked(int fd, const char *text)
+{
+        char got[64] = "";
+
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        assert_true(pread(fd, got, sizeof got - 1, 0) >= 0);
+        assert_string_equal(got, text);
+}
+
+/* [2, method, [text]], with n descriptors of files that hold the text. */
 static void say(struct fixture *f, const char *method, const char *text, uint32_t n)
 {
         size_t before = output_size(&f->output);
@@ -52,7 +72,7 @@ static void say(struct fixture *f, const char *method, const char *text, uint32_
         pack_str(&p, text);
         for (uint32_t i = 0; i < n; i++) {
                 pack_fd(&p);
-                fds[i] = fcntl(f->fds[0], F_DUPFD_CLOEXEC, 0);
+                fds[i] = marked_file(text);
         }
         assert_int_equal(pack_end(&p), 0);
         assert_int_equal(output_mark(&f->output, output_size(&f->output) - before, fds, n), 0);
@@ -72,7 +92,7 @@ static void expect(struct fixture *f, const char *method, const char *text, uint
         assert_memory_equal(got, text, size_bytes);
         assert_int_equal(message.n_fds, n_fds);
         for (uint32_t i = 0; i < n_fds; i++)
-                assert_int_equal(fcntl(message.fds[i], F_GETFD), FD_CLOEXEC);
+                check_marked(message.fds[i], text);
         int fd = n_fds ? message.fds[0] : -1;
         inbox_done(&f->inbox, &message);
         if (fd >= 0)
@@ -229,20 +249,24 @@ static enum inbox_fate sort(void *userdata, const struct envelope *envelope)
         return size_bytes == 4 && memcmp(text, "drop", 4) == 0 ? INBOX_DROP : INBOX_KEEP;
 }
 
-static void await(struct fixture *f, const char *wanted)
+static void await(struct fixture *f, const char *wanted, uint32_t n_fds)
 {
         struct sorter sorter = {.wanted = wanted};
-        struct buffer got = BUFFER_INIT;
+        struct taken got = {0};
         struct envelope envelope;
         const char *text;
         size_t size_bytes;
 
         assert_int_equal(inbox_await(&f->inbox, NULL, sort, &sorter, &got), 0);
-        assert_int_equal(envelope_parse(&envelope, buffer_at(&got), buffer_size(&got), NULL), 0);
+        assert_int_equal(envelope_parse(&envelope, buffer_at(&got.bytes), buffer_size(&got.bytes), NULL), 0);
         assert_int_equal(reader_str(&envelope.params, &text, &size_bytes), 0);
         assert_int_equal(size_bytes, strlen(wanted));
         assert_memory_equal(text, wanted, size_bytes);
-        buffer_deinit(&got);
+        assert_int_equal(got.n_fds, n_fds);
+        for (uint32_t i = 0; i < n_fds; i++)
+                check_marked(got.fds[i], wanted);
+        taken_reset(&got);
+        buffer_deinit(&got.bytes);
 }
 
 /* What is waited for is taken from between; the message at hand stays where it is, what is kept comes in its
@@ -263,8 +287,8 @@ static void test_await(void **state)
         say(f, "gone", "drop", 0);
         say(f, "kept", "third", 2);
         say(f, "answer", "two", 0);
-        await(f, "one");
-        await(f, "two");
+        await(f, "one", 0);
+        await(f, "two", 0);
         assert_int_equal(reader_str(&message.envelope.params, &text, &size_bytes), 0);
         assert_memory_equal(text, "at hand", size_bytes);
         inbox_done(&f->inbox, &message);
@@ -275,18 +299,69 @@ static void test_await(void **state)
         expect(f, "kept", "fourth", 1);
 }
 
+/* Descriptors of what is taken ahead lie behind those of what is kept; those of what is dropped are closed.
+ */
+static void test_await_descriptors(void **state)
+{
+        struct fixture *f = *state;
+        struct message message;
+        int before = open_fds();
+
+        say(f, "run", "at hand", 1);
+        assert_int_equal(inbox_next(&f->inbox, &message), 0);
+        say(f, "kept", "first", 2);
+        say(f, "gone", "drop", 3);
+        say(f, "answer", "one", 1);
+        say(f, "kept", "second", 1);
+        say(f, "answer", "two", LIMIT_DESCRIPTORS);
+        await(f, "one", 1);
+        await(f, "two", LIMIT_DESCRIPTORS);
+        assert_int_equal(f->inbox.arrived.n, 3);
+        check_marked(message.fds[0], "at hand");
+        inbox_done(&f->inbox, &message);
+        say(f, "kept", "third", 1);
+        expect(f, "kept", "first", 2);
+        expect(f, "kept", "second", 1);
+        expect(f, "kept", "third", 1);
+        assert_int_equal(open_fds(), before);
+}
+
+/* A large one that is taken out from behind others must not make the first of them claim what the second
+ * brought.
+ */
+static void test_await_behind_descriptors(void **state)
+{
+        struct fixture *f = *state;
+        struct message message;
+        char large[4096];
+
+        memset(large, 'x', sizeof large);
+        large[sizeof large - 1] = '\0';
+        say(f, "run", "at hand", 0);
+        assert_int_equal(inbox_next(&f->inbox, &message), 0);
+        say(f, "kept", "first", 0);
+        say(f, "kept", "second", 2);
+        say(f, "answer", large, 0);
+        await(f, large, 0);
+        inbox_done(&f->inbox, &message);
+        expect(f, "kept", "first", 0);
+        say(f, "kept", "third", 1);
+        expect(f, "kept", "second", 2);
+        expect(f, "kept", "third", 1);
+}
+
 static void test_await_ends(void **state)
 {
         struct fixture *f = *state;
         struct sorter sorter = {.wanted = "never"};
-        struct buffer got = BUFFER_INIT;
+        struct taken got = {0};
 
         say(f, "kept", "first", 0);
         shutdown(f->fds[1], SHUT_WR);
         assert_int_equal(inbox_await(&f->inbox, NULL, sort, &sorter, &got), INBOX_END);
         assert_int_equal(sorter.n_shown, 1);
         expect(f, "kept", "first", 0);
-        buffer_deinit(&got);
+        buffer_deinit(&got.bytes);
 }
 
 int main(void)
@@ -297,6 +372,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_look_ahead_leaves_the_message_at_hand, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_look_ahead_at_half_a_message, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_await, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_await_descriptors, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_await_behind_descriptors, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_await_ends, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_end_of_file, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_end_of_file_seen_while_looking, setup, teardown),

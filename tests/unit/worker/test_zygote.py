@@ -113,7 +113,7 @@ class Spawn(unittest.TestCase):
             zygote.load()
             worker = zygote.spawn()
             self.assertEqual(worker.spawned, [2, "spawned", [1, worker.pid]])
-            self.assertEqual(worker.hello, [2, "hello", [{"protocol": 1, "slots": 64, "area": True}]])
+            self.assertEqual(worker.hello, [2, "hello", [{"protocol": 1, "slots": 64, "area": True, "descriptors": True}]])
 
     def test_worker_is_our_child_and_the_middle_one_is_gone(self):
         with Zygote(PROGRAM) as zygote:

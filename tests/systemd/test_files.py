@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""`meson install`: all below the prefix; and what of it must agree with the source. Needs no systemd, and no root."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("GANGER_BUILD", SOURCE / "build")).resolve()
+
+
+def prefix():
+    options = json.loads((BUILD / "meson-info" / "intro-buildoptions.json").read_text(encoding="utf-8"))
+    return next(option["value"] for option in options if option["name"] == "prefix")
+
+
+class Files(unittest.TestCase):
+    def test_nothing_outside_the_prefix(self):
+        with tempfile.TemporaryDirectory(prefix="ganger-install.") as directory:
+            subprocess.run(["meson", "install", "--no-rebuild", "--quiet", "-C", BUILD], env={**os.environ, "DESTDIR": directory},
+                           stdout=subprocess.DEVNULL, check=True)
+            root = pathlib.Path(directory)
+            files = sorted("/" + str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
+        self.assertEqual([file for file in files if not file.startswith(prefix() + "/")], [])
+        its = [file.removeprefix(prefix() + "/") for file in files]
+        for wanted in ("lib/systemd/system/ganger.service", "lib/systemd/system/ganger.socket", "lib/systemd/system/ganger@.service",
+                       "lib/systemd/system/ganger@.socket", "lib/systemd/user/ganger.service", "lib/systemd/user/ganger.socket",
+                       "lib/systemd/catalog/ganger.catalog", "lib/sysusers.d/ganger.conf", "lib/tmpfiles.d/ganger.conf",
+                       "share/doc/ganger/drop-ins/homes.conf"):
+            self.assertIn(wanted, its)
+
+    def test_message_ids(self):
+        """Those of the source are those of the catalog, each once"""
+        header = (SOURCE / "daemon" / "message_ids.h").read_text(encoding="utf-8")
+        catalog = (SOURCE / "systemd" / "ganger.catalog").read_text(encoding="utf-8")
+        ids = re.findall(r'^#define MESSAGE_\w+ +"([0-9a-f]{32})"', header, re.MULTILINE)
+        self.assertGreaterEqual(len(ids), 10)
+        self.assertEqual(len(ids), header.count("#define MESSAGE_"))
+        self.assertEqual(len(set(ids)), len(ids))
+        self.assertEqual(ids, re.findall(r"^-- ([0-9a-f]{32})$", catalog, re.MULTILINE))
+
+    def test_every_line_has_its_reason(self):
+        """In the hardened unit each setting stands under a comment, or in a block right under a heading"""
+        reason, before, n = False, "", 0
+        text = (SOURCE / "systemd" / "ganger.service.in").read_text(encoding="utf-8")
+        for line in text.partition("[Service]")[2].partition("[Install]")[0].splitlines():
+            if line.startswith("#"):
+                reason = True
+            elif line:
+                n += 1
+                self.assertTrue(reason, f"without a reason: {line}")
+            else:
+                reason = before.startswith("# --")
+            before = line
+        self.assertGreater(n, 40)
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    unittest.main(verbosity=2)
