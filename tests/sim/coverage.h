@@ -57,7 +57,7 @@
         X(refused_exists) X(refused_quota) X(refused_nesting) X(listed) X(acquired_at_once)                 \
         X(acquired_in_turn) X(acquired_again) X(acquire_not_now) X(abandoned) X(deadlock_of_client)         \
         X(deadlock_of_task) X(deadlock_of_itself) X(released) X(released_in_part) X(released_not_held)      \
-        X(condition_waits) X(condition_not_held) X(condition_notified) X(condition_late) X(notify)          \
+        X(condition_waits) X(condition_not_held) X(condition_notified) X(condition_passed_on) X(condition_late) X(notify)          \
         X(event_set) X(event_cleared) X(event_at_once) X(event_in_turn) X(event_not_now)                    \
         X(barrier_passed) X(barrier_not_now) X(barrier_broken) X(barrier_was_broken) X(barrier_reset)       \
         X(barrier_aborted) X(put_at_once) X(put_in_turn) X(put_in_part) X(put_not_now) X(got_at_once)       \
@@ -65,7 +65,7 @@
         X(lease_not_ones_own) X(joined_at_once) X(joined_in_turn) X(join_not_now) X(pipe_left)              \
         X(pipe_taken) X(dict_changed) X(dict_unchanged) X(dict_version) X(dict_looked) X(watch_at_once)     \
         X(watch_in_turn) X(watch_not_now) X(list_pushed) X(list_popped) X(list_set) X(list_version)         \
-        X(list_range) X(memory_came) X(memory_failed) X(memory_unwanted)
+        X(list_range) X(looked_at_nothing) X(changes_by_size) X(popped_by_size) X(memory_came) X(memory_failed) X(memory_unwanted)
 
 /* What an owner was about … */
 #define SHARED_ROW_TABLE(X)                                                                                 \

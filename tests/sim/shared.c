@@ -96,6 +96,25 @@ int64_t shared_timeout(struct sim *s)
         }
 }
 
+struct core_value shared_value(struct sim *s, struct shared_value *ret)
+{
+        ret->number = random_next(&s->random);
+        ret->size_bytes = random_between(&s->random, 1, random_chance(&s->random, 50) ? 2000 : 200);
+        return (struct core_value){.payload =
+                                           payloads_new(s, &(struct payload){.kind = PAYLOAD_SHARED,
+                                                                             .entry = NO_ENTRY,
+                                                                             .value = ret->number,
+                                                                             .size_bytes = ret->size_bytes}),
+                                   .size_bytes = ret->size_bytes};
+}
+
+bool shared_is_value(struct sim *s, payload_t payload, const struct shared_value *value)
+{
+        const struct payload *p = payloads_get(s, payload);
+
+        return p->kind == PAYLOAD_SHARED && p->value == value->number;
+}
+
 bool shared_is_barred(struct sim *s, uint32_t connection)
 {
         return is_of_task(connection) && shared_waits_for_lock(s, connection);

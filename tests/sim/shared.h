@@ -40,15 +40,20 @@ struct shared_hold { /* the oldest first */
         uint64_t owner, token; /* 0: not told (after a condition) */
         uint32_t n;
 };
+struct shared_value { /* what a payload is known by */
+        uint64_t number, size_bytes;
+};
 struct shared_item { /* queued: in their order */
         TAILQ_ENTRY(shared_item) link;
-        uint32_t name, size_bytes;
+        uint32_t name;
+        struct shared_value value;
         enum { ITEM_WITH_PUT, ITEM_QUEUED, ITEM_LEASED } state;
         uint32_t connection, msgid; /* with a put: of that; leased: to whom */
-        uint64_t value, order, token;
+        uint64_t order, token;
 };
 struct shared_key {
-        uint64_t value, version, deleted; /* version, deleted: the last one; one of them is 0 */
+        struct shared_value value;
+        uint64_t version, deleted; /* the last one; one of them is 0 */
 };
 struct shared_object {
         bool exists, is_going;
@@ -63,7 +68,7 @@ struct shared_object {
         unsigned n_abandoned;                    /* lock: not told yet */
         bool is_made;                            /* value */
         struct shared_key keys[MAX_KEYS];
-        uint64_t list[MAX_VALUES];
+        struct shared_value list[MAX_VALUES];
         unsigned n_values;
 };
 
@@ -79,6 +84,13 @@ struct shared {
         bool is_beginning; /* the call at hand is this request's own */
         struct core_request beginning;
         uint32_t looked_at; /* the name that was held against the core last */
+};
+
+/* What an object that is not there is to a call. */
+enum shared_absence {
+        ABSENT_UNKNOWN, /* it is refused */
+        ABSENT_MADE,
+        ABSENT_EMPTY, /* it finds there what it would in an empty one, which is not made */
 };
 
 /* A request about an object, from its beginning to what the core returned. */
@@ -97,18 +109,18 @@ extern const char *const shared_names[N_NAMES];
 
 struct shared_object *shared_at(struct sim *, uint32_t name);
 int64_t shared_timeout(struct sim *);
-payload_t shared_payload(struct sim *, uint64_t *ret_value, uint64_t *ret_size_bytes);
+struct core_value shared_value(struct sim *, struct shared_value *ret);
+bool shared_is_value(struct sim *, payload_t, const struct shared_value *);
 
 /* -- shared_object.c -- */
 
 /* A name, mostly of that kind. */
 uint32_t shared_pick(struct sim *, enum core_object_kind);
-/* Begins a call. `creates`: the first use makes the object. */
 struct shared_call shared_begin(struct sim *, uint32_t connection, uint32_t name, enum core_object_kind,
-                                bool creates, enum core_access need);
+                                enum shared_absence, enum core_access need);
 /* The same for a request that may wait: unless it is refused it has this wait. */
 struct shared_call shared_begin_wait(struct sim *, uint32_t connection, uint32_t name, enum core_object_kind,
-                                     bool creates, enum core_access need, const struct shared_wait *);
+                                     enum shared_absence, enum core_access need, const struct shared_wait *);
 /* Whether its own call answers it. */
 bool shared_is_at_once(const struct sim *, const struct shared_wait *);
 /* What the core returned: true: it was done. A refusal that may be takes back what was entered. */
@@ -196,14 +208,17 @@ void shared_forget_put(struct sim *, const struct shared_wait *);
 bool shared_give_back(struct sim *, uint32_t connection);
 bool shared_is_idle(struct sim *, uint32_t name); /* nothing to join for */
 
-/* -- shared_data.c: dictionaries, lists, values -- */
+/* -- shared_dict.c -- */
 
 void shared_dict_change(struct sim *, uint32_t connection);
 void shared_dict_look(struct sim *, uint32_t connection);
 void shared_dict_watch(struct sim *, uint32_t connection);
+void shared_changed(struct sim *, struct shared_wait *, const struct core_shared_answer *);
+
+/* -- shared_list.c -- */
+
 void shared_list_push(struct sim *, uint32_t connection);
 void shared_list_pop(struct sim *, uint32_t connection);
 void shared_list_set(struct sim *, uint32_t connection);
-void shared_changed(struct sim *, struct shared_wait *, const struct core_shared_answer *);
 
 #endif

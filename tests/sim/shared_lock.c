@@ -106,7 +106,7 @@ void shared_acquire(struct sim *s, uint32_t connection)
 
         if (!may_wait(s, connection, wait.owner))
                 return;
-        call = shared_begin_wait(s, connection, name, OBJECT_LOCK, true, ACCESS_WRITE, &wait);
+        call = shared_begin_wait(s, connection, name, OBJECT_LOCK, ABSENT_MADE, ACCESS_WRITE, &wait);
         TRACE(s, "acquire", connection, call.id.msgid, name, wait.owner, (uint64_t)timeout);
         r = core_lock_acquire(s->core, call.id, shared_names[name], &call.open, wait.owner, timeout, s->now);
         w = shared_find_wait(s, connection, call.id.msgid);
@@ -178,7 +178,8 @@ void shared_release(struct sim *s, uint32_t connection)
         uint32_t name = hold && random_chance(&s->random, 900) ? hold->name : shared_pick(s, OBJECT_LOCK);
         uint64_t owner = hold ? hold->owner : 0;
         uint64_t token = hold && random_chance(&s->random, 300) ? hold->token : 0;
-        struct shared_call call = shared_begin(s, connection, name, OBJECT_LOCK, false, ACCESS_WRITE);
+        struct shared_call call =
+                shared_begin(s, connection, name, OBJECT_LOCK, ABSENT_UNKNOWN, ACCESS_WRITE);
         int r, expected = 0;
 
         TRACE(s, "release", connection, name, owner, token);
@@ -222,7 +223,7 @@ void shared_condition_wait(struct sim *s, uint32_t connection)
         }
         hold = find_hold(s, connection, name, wait.owner, 0);
         wait.n = hold ? hold->n : 0;
-        call = shared_begin_wait(s, connection, name, OBJECT_LOCK, false, ACCESS_WRITE, &wait);
+        call = shared_begin_wait(s, connection, name, OBJECT_LOCK, ABSENT_UNKNOWN, ACCESS_WRITE, &wait);
         TRACE(s, "condition_wait", connection, call.id.msgid, name, wait.owner, (uint64_t)timeout);
         if (!call.expected && !hold)
                 expected = CORE_NOT_HELD;
@@ -254,7 +255,8 @@ void shared_condition_notify(struct sim *s, uint32_t connection)
         uint32_t name = hold ? hold->name : shared_pick(s, OBJECT_LOCK);
         uint64_t owner = hold ? hold->owner : 0, n_notified = 0, n_told = 0;
         uint64_t n = random_chance(&s->random, 300) ? UINT64_MAX : random_between(&s->random, 1, 2);
-        struct shared_call call = shared_begin(s, connection, name, OBJECT_LOCK, false, ACCESS_WRITE);
+        struct shared_call call =
+                shared_begin(s, connection, name, OBJECT_LOCK, ABSENT_UNKNOWN, ACCESS_WRITE);
         struct shared_wait *w;
         int r;
 

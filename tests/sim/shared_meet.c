@@ -10,7 +10,7 @@
 void shared_event_set(struct sim *s, uint32_t connection)
 {
         uint32_t name = shared_pick(s, OBJECT_EVENT);
-        struct shared_call call = shared_begin(s, connection, name, OBJECT_EVENT, true, ACCESS_WRITE);
+        struct shared_call call = shared_begin(s, connection, name, OBJECT_EVENT, ABSENT_MADE, ACCESS_WRITE);
         struct shared_object *o = shared_at(s, name);
         bool set = random_chance(&s->random, 400), before = o->is_set;
         int r;
@@ -31,7 +31,7 @@ void shared_event_wait(struct sim *s, uint32_t connection)
         int64_t timeout = shared_timeout(s);
         const struct shared_wait wait = {.kind = SHARED_EVENT, .timeout_at = timeout};
         struct shared_call call =
-                shared_begin_wait(s, connection, name, OBJECT_EVENT, true, ACCESS_WRITE, &wait);
+                shared_begin_wait(s, connection, name, OBJECT_EVENT, ABSENT_MADE, ACCESS_WRITE, &wait);
 
         TRACE(s, "event_wait", connection, call.id.msgid, name, (uint64_t)timeout);
         shared_done(s, &call,
@@ -64,7 +64,7 @@ void shared_barrier_wait(struct sim *s, uint32_t connection)
         uint32_t n = shared_count_waits(s, name);
         const struct shared_wait wait = {.kind = SHARED_BARRIER, .n = n, .timeout_at = timeout};
         struct shared_call call =
-                shared_begin_wait(s, connection, name, OBJECT_BARRIER, true, ACCESS_WRITE, &wait);
+                shared_begin_wait(s, connection, name, OBJECT_BARRIER, ABSENT_MADE, ACCESS_WRITE, &wait);
         struct shared_object *o = shared_at(s, name);
         bool completes = !call.expected && !o->is_broken && n + 1 == o->values[PROPERTY_PARTIES];
         int r;
@@ -117,7 +117,8 @@ void shared_barrier_reset(struct sim *s, uint32_t connection)
 {
         uint32_t name = shared_pick(s, OBJECT_BARRIER);
         bool abort = random_chance(&s->random, 200);
-        struct shared_call call = shared_begin(s, connection, name, OBJECT_BARRIER, false, ACCESS_WRITE);
+        struct shared_call call =
+                shared_begin(s, connection, name, OBJECT_BARRIER, ABSENT_UNKNOWN, ACCESS_WRITE);
         int r;
 
         TRACE(s, "barrier_reset", connection, name, abort);

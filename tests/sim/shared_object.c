@@ -108,31 +108,34 @@ static void enter(struct sim *s, uint32_t connection, struct shared_object *o, c
 }
 
 struct shared_call shared_begin(struct sim *s, uint32_t connection, uint32_t name, enum core_object_kind kind,
-                                bool creates, enum core_access need)
+                                enum shared_absence absence, enum core_access need)
 {
         struct shared_object *o = shared_at(s, name);
         struct shared_call call = {.connection = connection, .name = name, .open = draw(s, kind, o->exists)};
 
         shared_settle(s);
-        if (!o->exists && !creates) {
+        if (!o->exists && absence == ABSENT_UNKNOWN) {
                 call.expected = CORE_UNKNOWN_OBJECT;
+        } else if (!o->exists && absence == ABSENT_EMPTY) {
+                MEET(s, shared, DID_looked_at_nothing);
         } else if (!o->exists) {
                 enter(s, connection, o, &call.open);
                 call.is_new = true;
         } else if (!shared_may(s, connection, o, need)) {
                 call.expected = CORE_NOT_PERMITTED;
-        } else if (o->kind != kind || (creates && need == ACCESS_WRITE && !agrees(o, &call.open.shape))) {
+        } else if (o->kind != kind ||
+                   (absence == ABSENT_MADE && need == ACCESS_WRITE && !agrees(o, &call.open.shape))) {
                 call.expected = CORE_CLASH;
         }
         return call;
 }
 
 struct shared_call shared_begin_wait(struct sim *s, uint32_t connection, uint32_t name,
-                                     enum core_object_kind kind, bool creates, enum core_access need,
-                                     const struct shared_wait *wait)
+                                     enum core_object_kind kind, enum shared_absence absence,
+                                     enum core_access need, const struct shared_wait *wait)
 {
         struct model_connection *c = &s->connections[connection];
-        struct shared_call call = shared_begin(s, connection, name, kind, creates, need);
+        struct shared_call call = shared_begin(s, connection, name, kind, absence, need);
         struct shared_wait w = *wait;
 
         call.is_open = true;
@@ -186,14 +189,17 @@ static void check_wait(struct sim *s, const struct shared_call *call, const stru
         (void)call;
 }
 
-/* It is there if the core has made it before it refused what was asked of it. */
-static void take_back(struct sim *s, const struct shared_call *call)
+/* It is there if the core has made it before it refused what was asked of it, but not for its version. */
+static void take_back(struct sim *s, const struct shared_call *call, int refusal)
 {
         struct core_object object;
 
-        if (call->is_new &&
-            core_object_look(s->core, OBSERVER, shared_names[call->name], N_OBJECT_KINDS, &object) != 0)
+        if (!call->is_new)
+                return;
+        if (core_object_look(s->core, OBSERVER, shared_names[call->name], N_OBJECT_KINDS, &object) != 0)
                 *shared_at(s, call->name) = (struct shared_object){0};
+        else if (refusal == CORE_VERSION)
+                sim_fail(s, "%s is made by what is refused for a version", shared_names[call->name]);
 }
 
 bool shared_done(struct sim *s, struct shared_call *call, int r)
@@ -219,7 +225,7 @@ bool shared_done(struct sim *s, struct shared_call *call, int r)
                 request_answer(s, call->id);
         if (w)
                 shared_end_wait(s, w);
-        take_back(s, call);
+        take_back(s, call, r);
         return false;
 }
 

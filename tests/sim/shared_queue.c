@@ -135,8 +135,7 @@ static void add_items(struct sim *s, const struct shared_call *call, struct core
                 item->name = call->name;
                 item->connection = call->connection;
                 item->msgid = call->id.msgid;
-                values[i].payload = shared_payload(s, &item->value, &values[i].size_bytes);
-                item->size_bytes = (uint32_t)values[i].size_bytes;
+                values[i] = shared_value(s, &item->value);
                 TAILQ_INSERT_TAIL(&s->shared->items, item, link);
         }
 }
@@ -167,7 +166,7 @@ void shared_put(struct sim *s, uint32_t connection)
 
         if (shared_count_items(s, name, ITEM_QUEUED) > MAX_QUEUED)
                 return;
-        call = shared_begin_wait(s, connection, name, OBJECT_QUEUE, true, ACCESS_WRITE, &wait);
+        call = shared_begin_wait(s, connection, name, OBJECT_QUEUE, ABSENT_MADE, ACCESS_WRITE, &wait);
         TRACE(s, "put", connection, call.id.msgid, name, n, (uint64_t)timeout);
         add_items(s, &call, values, n);
         if (!call.expected)
@@ -209,7 +208,7 @@ void shared_get(struct sim *s, uint32_t connection)
                                          .ack = random_chance(&s->random, 700),
                                          .timeout_at = timeout};
         struct shared_call call =
-                shared_begin_wait(s, connection, name, OBJECT_QUEUE, true, ACCESS_WRITE, &wait);
+                shared_begin_wait(s, connection, name, OBJECT_QUEUE, ABSENT_MADE, ACCESS_WRITE, &wait);
         int r;
 
         TRACE(s, "get", connection, call.id.msgid, name, wait.n, wait.ack, (uint64_t)timeout);
@@ -224,7 +223,7 @@ static bool is_front(struct sim *s, uint32_t name, const struct core_item *item)
 {
         const struct shared_item *expected = front(s, name);
 
-        return expected && payloads_get(s, item->payload)->value == expected->value;
+        return expected && shared_is_value(s, item->payload, &expected->value);
 }
 
 static void take(struct sim *s, const struct shared_wait *w, const struct core_item *given)
@@ -251,7 +250,7 @@ static bool is_full(struct sim *s, const struct shared_wait *w, uint64_t bytes, 
 {
         const struct shared_item *next = front(s, w->name);
 
-        if (!next || bytes + next->size_bytes + overhead_bytes <= s->config.max_answer_bytes)
+        if (!next || bytes + next->value.size_bytes + overhead_bytes <= s->config.max_answer_bytes)
                 return false;
         MEET(s, shared, DID_got_by_size);
         return true;
@@ -267,7 +266,7 @@ void shared_got(struct sim *s, struct shared_wait *w, const struct core_shared_a
         first = front(s, w->name);
         if (!shared_is_first(s, w) || answer->flag != w->ack || !first)
                 shared_wrong(s, w, "gets something out of turn");
-        overhead_bytes = answer->items->size_bytes - first->size_bytes;
+        overhead_bytes = answer->items->size_bytes - first->value.size_bytes;
         for (const struct core_item *item = answer->items; item; item = item->next, n++) {
                 bytes += item->size_bytes;
                 take(s, w, item);
@@ -310,7 +309,8 @@ static size_t pick_leases(struct sim *s, const struct shared_call *call, uint64_
 void shared_task_done(struct sim *s, uint32_t connection)
 {
         uint32_t name = shared_pick(s, OBJECT_QUEUE);
-        struct shared_call call = shared_begin(s, connection, name, OBJECT_QUEUE, false, ACCESS_WRITE);
+        struct shared_call call =
+                shared_begin(s, connection, name, OBJECT_QUEUE, ABSENT_UNKNOWN, ACCESS_WRITE);
         uint64_t tokens[MAX_PUT];
         size_t n, n_done = 0, n_expected = pick_leases(s, &call, tokens, &n);
         int r;
@@ -327,7 +327,7 @@ void shared_join(struct sim *s, uint32_t connection)
         int64_t timeout = shared_timeout(s);
         const struct shared_wait wait = {.kind = SHARED_JOIN, .timeout_at = timeout};
         struct shared_call call =
-                shared_begin_wait(s, connection, name, OBJECT_QUEUE, true, ACCESS_WRITE, &wait);
+                shared_begin_wait(s, connection, name, OBJECT_QUEUE, ABSENT_MADE, ACCESS_WRITE, &wait);
         int r;
 
         TRACE(s, "join", connection, call.id.msgid, name, (uint64_t)timeout);
@@ -350,7 +350,8 @@ void shared_joined(struct sim *s, struct shared_wait *w)
 void shared_pipe(struct sim *s, uint32_t connection)
 {
         uint32_t name = shared_pick(s, OBJECT_PIPE);
-        struct shared_call call = shared_begin(s, connection, name, OBJECT_PIPE, false, ACCESS_WRITE);
+        struct shared_call call =
+                shared_begin(s, connection, name, OBJECT_PIPE, ABSENT_UNKNOWN, ACCESS_WRITE);
         payload_t payload;
         int r;
 
@@ -363,8 +364,8 @@ void shared_pipe(struct sim *s, uint32_t connection)
         }
         if (r != CORE_UNKNOWN_OBJECT)
                 return;
-        call = shared_begin(s, connection, name, OBJECT_PIPE, true, ACCESS_WRITE);
-        payload = shared_payload(s, &(uint64_t){0}, &(uint64_t){0});
+        call = shared_begin(s, connection, name, OBJECT_PIPE, ABSENT_MADE, ACCESS_WRITE);
+        payload = shared_value(s, &(struct shared_value){0}).payload;
         shared_at(s, name)->is_made = false;
         r = core_pipe_leave(s->core, connection, shared_names[name], &call.open, payload, s->now);
         if (shared_done(s, &call, r))
