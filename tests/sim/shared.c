@@ -200,7 +200,6 @@ void shared_refused(struct sim *s, const struct request *r, enum core_refusal re
                 sim_fail(s, "what waits for %s is refused with %d", shared_names[w->name], refusal);
         }
         shared_left(s, w);
-        shared_end_wait(s, w);
 }
 
 /* -- who is gone -- */
@@ -255,7 +254,6 @@ void shared_gone(struct sim *s, uint32_t connection)
                         continue;
                 shared_meet_end(s, w->kind, end);
                 shared_left(s, w);
-                shared_end_wait(s, w);
         }
         abandon_holds(s, connection, end);
         if (shared_give_back(s, connection))

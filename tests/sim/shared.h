@@ -149,8 +149,8 @@ unsigned shared_count_waits(const struct sim *, uint32_t name);
 /* Whether what it waits for is there, and it is its turn. */
 bool shared_is_due(struct sim *, const struct shared_wait *);
 void shared_check_waits(struct sim *);
-/* It ends otherwise than it wanted: a barrier breaks of it. */
-void shared_left(struct sim *, const struct shared_wait *);
+/* It ends otherwise than it wanted: a barrier breaks of it, a notification is the next one's. */
+void shared_left(struct sim *, struct shared_wait *);
 /* The lock is all that it waits for now. */
 void shared_wants_lock(struct sim *, struct shared_wait *);
 void shared_meet_end(struct sim *, enum shared_row, enum shared_end);

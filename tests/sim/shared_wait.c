@@ -80,12 +80,31 @@ void shared_wants_lock(struct sim *s, struct shared_wait *w)
         request_find(s, w->connection, w->msgid)->timeout_at = CORE_NEVER;
 }
 
-void shared_left(struct sim *s, const struct shared_wait *w)
+/* Who was notified and does not come to his lock: it is the next one's. If that is one who has to go just as
+ * well, he passes it on when it is his turn. */
+static void pass_on(struct sim *s, uint32_t name)
 {
-        if (w->kind != SHARED_BARRIER)
+        struct shared_wait *w = shared_first(s, name, SHARED_CONDITION);
+
+        if (!w)
                 return;
-        shared_at(s, w->name)->is_broken = true;
-        shared_at(s, w->name)->unexplained = false;
+        MEET(s, shared, DID_condition_passed_on);
+        w->notified = true;
+        shared_wants_lock(s, w);
+}
+
+void shared_left(struct sim *s, struct shared_wait *w)
+{
+        uint32_t name = w->name;
+        bool is_unheard = w->kind == SHARED_CONDITION && w->notified;
+
+        if (w->kind == SHARED_BARRIER) {
+                shared_at(s, name)->is_broken = true;
+                shared_at(s, name)->unexplained = false;
+        }
+        shared_end_wait(s, w);
+        if (is_unheard)
+                pass_on(s, name);
 }
 
 void shared_meet_end(struct sim *s, enum shared_row row, enum shared_end end)
