@@ -99,7 +99,7 @@ int64_t shared_timeout(struct sim *s)
 struct core_value shared_value(struct sim *s, struct shared_value *ret)
 {
         ret->number = random_next(&s->random);
-        ret->size_bytes = random_between(&s->random, 1, random_chance(&s->random, 50) ? 2000 : 200);
+        ret->size_bytes = random_between(&s->random, 1, random_chance(&s->random, 150) ? 2000 : 200);
         return (struct core_value){.payload =
                                            payloads_new(s, &(struct payload){.kind = PAYLOAD_SHARED,
                                                                              .entry = NO_ENTRY,
@@ -240,7 +240,7 @@ static void abandon_holds(struct sim *s, uint32_t connection, enum shared_end en
 void shared_gone(struct sim *s, uint32_t connection)
 {
         enum shared_end end = end_of(s, connection);
-        struct shared_wait *w, *next;
+        struct shared_wait *w;
 
         if (s->shared->presumed == connection) {
                 s->shared->presumed = NOBODY;
@@ -248,10 +248,7 @@ void shared_gone(struct sim *s, uint32_t connection)
         }
         if (!is_of_task(connection))
                 shared_settle(s);
-        for (w = TAILQ_FIRST(&s->shared->waits); w; w = next) {
-                next = TAILQ_NEXT(w, link);
-                if (w->connection != connection)
-                        continue;
+        while ((w = shared_first_of(s, connection))) {
                 shared_meet_end(s, w->kind, end);
                 shared_left(s, w);
         }

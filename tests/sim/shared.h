@@ -142,6 +142,7 @@ struct shared_wait *shared_find_wait(struct sim *, uint32_t connection, uint32_t
 /* Whether it is the next in turn of its list. */
 bool shared_is_first(struct sim *, const struct shared_wait *);
 struct shared_wait *shared_first(struct sim *, uint32_t name, enum shared_row);
+struct shared_wait *shared_first_of(struct sim *, uint32_t connection);
 void shared_add_wait(struct sim *, const struct shared_wait *);
 /* It is over; what it had put and was not in goes with it. */
 void shared_end_wait(struct sim *, struct shared_wait *);

@@ -54,6 +54,16 @@ unsigned shared_count_waits(const struct sim *s, uint32_t name)
         return n;
 }
 
+struct shared_wait *shared_first_of(struct sim *s, uint32_t connection)
+{
+        struct shared_wait *w;
+
+        TAILQ_FOREACH (w, &s->shared->waits, link)
+                if (w->connection == connection)
+                        return w;
+        return NULL;
+}
+
 void shared_add_wait(struct sim *s, const struct shared_wait *wait)
 {
         struct shared_wait *w = malloc(sizeof(*w));
