@@ -90,6 +90,7 @@ static const struct exception worker_exceptions[] = {
 
 static const struct exception shared_exceptions[] = {
         {END_TIME_OVER, HAVING, false, "what one has, one has for as long as one likes"},
+        {END_TIME_OVER, UINT32_C(1) << SHARED_MEMORY, false, "it has no timeout"},
         {END_GIVEN_UP, HAVING, false, "it is no request any more"},
 };
 

@@ -65,12 +65,12 @@
         X(lease_not_ones_own) X(joined_at_once) X(joined_in_turn) X(join_not_now) X(pipe_left)              \
         X(pipe_taken) X(dict_changed) X(dict_unchanged) X(dict_version) X(dict_looked) X(watch_at_once)     \
         X(watch_in_turn) X(watch_not_now) X(list_pushed) X(list_popped) X(list_set) X(list_version)         \
-        X(list_range) X(looked_at_nothing) X(changes_by_size) X(popped_by_size) X(memory_came) X(memory_failed) X(memory_unwanted)
+        X(list_range) X(looked_at_nothing) X(changes_by_size) X(popped_by_size) X(memory_came) X(memory_failed) X(memory_unwanted) X(memory_awaited) X(ticket_number_again)
 
 /* What an owner was about … */
 #define SHARED_ROW_TABLE(X)                                                                                 \
         X(ACQUIRE, "waits for lock") X(CONDITION, "in condition") X(EVENT, "waits for event")               \
-        X(BARRIER, "at barrier") X(GET, "gets") X(PUT, "puts") X(JOIN, "joins") X(WATCH, "watches")         \
+        X(BARRIER, "at barrier") X(GET, "gets") X(PUT, "puts") X(JOIN, "joins") X(WATCH, "watches") X(MEMORY, "awaits memory")         \
         X(HOLD, "holds lock") X(LEASE, "has lease")
 /* … and what ended that. */
 #define SHARED_END_TABLE(X)                                                                                 \

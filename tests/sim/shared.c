@@ -18,11 +18,13 @@ void shared_init(struct sim *s)
         TAILQ_INIT(&s->shared->waits);
         TAILQ_INIT(&s->shared->holds);
         TAILQ_INIT(&s->shared->items);
+        TAILQ_INIT(&s->shared->tickets);
         s->shared->hearing = s->shared->presumed = NOBODY;
 }
 
 void shared_deinit(struct sim *s)
 {
+        shared_tickets_deinit(s);
         free(s->shared);
 }
 
@@ -57,7 +59,7 @@ static const struct {
         {shared_list_pop, 1, 1},
         {shared_list_set, 1, 1},
         {shared_pipe, 1, 1},
-        {shared_open, 1, 1},
+        {shared_open, 1, 4},
         {shared_list_all, 1, 1},
         {shared_unlink, 1, 1},
 };
@@ -99,7 +101,7 @@ int64_t shared_timeout(struct sim *s)
 struct core_value shared_value(struct sim *s, struct shared_value *ret)
 {
         ret->number = random_next(&s->random);
-        ret->size_bytes = random_between(&s->random, 1, random_chance(&s->random, 150) ? 2000 : 200);
+        ret->size_bytes = random_between(&s->random, 1, random_chance(&s->random, 250) ? 2000 : 200);
         return (struct core_value){.payload =
                                            payloads_new(s, &(struct payload){.kind = PAYLOAD_SHARED,
                                                                              .entry = NO_ENTRY,
@@ -173,6 +175,10 @@ void shared_refused(struct sim *s, const struct request *r, enum core_refusal re
 {
         struct shared_wait *w = shared_find_wait(s, r->connection, r->msgid);
 
+        if (!w && refusal == CORE_CANCELLED && (r->given_up || is_of_task(r->connection)) &&
+            shared_ticket_is_over(s, r->connection, r->msgid,
+                                  r->given_up ? END_GIVEN_UP : END_TASK_CANCELLED))
+                return;
         if (!w)
                 sim_fail(s, "request %u of connection %u is refused, and waits for nothing", r->msgid,
                          r->connection);
@@ -252,6 +258,7 @@ void shared_gone(struct sim *s, uint32_t connection)
                 shared_meet_end(s, w->kind, end);
                 shared_left(s, w);
         }
+        shared_tickets_gone(s, connection, end);
         abandon_holds(s, connection, end);
         if (shared_give_back(s, connection))
                 shared_meet_end(s, SHARED_LEASE, end);

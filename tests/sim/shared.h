@@ -34,6 +34,12 @@ struct shared_wait { /* all of them in the order in which they came */
         bool ack, wants_lock, notified, given_up;
         int64_t timeout_at;
 };
+struct shared_ticket { /* of who waits for memory */
+        TAILQ_ENTRY(shared_ticket) link;
+        struct core_ticket ticket;
+        uint64_t object;
+        bool is_over; /* the request, not the ticket */
+};
 struct shared_hold { /* the oldest first */
         TAILQ_ENTRY(shared_hold) link;
         uint32_t connection, name;
@@ -77,6 +83,7 @@ struct shared {
         TAILQ_HEAD(, shared_wait) waits;
         TAILQ_HEAD(, shared_hold) holds;
         TAILQ_HEAD(, shared_item) items;
+        TAILQ_HEAD(, shared_ticket) tickets;
         uint64_t last_order, last_token;
         uint32_t hearing;  /* the worker whose message, or loss, is at hand */
         uint32_t presumed; /* the task's connection that must be over when the event at hand is */
@@ -125,11 +132,21 @@ struct shared_call shared_begin_wait(struct sim *, uint32_t connection, uint32_t
 bool shared_is_at_once(const struct sim *, const struct shared_wait *);
 /* What the core returned: true: it was done. A refusal that may be takes back what was entered. */
 bool shared_done(struct sim *, struct shared_call *, int r);
+void shared_meet_refusal(struct sim *, const struct shared_call *, int r);
 void shared_open(struct sim *, uint32_t connection);
 void shared_unlink(struct sim *, uint32_t connection);
 void shared_list_all(struct sim *, uint32_t connection);
 /* Whether the connection may do so with the object. */
 bool shared_may(const struct sim *, uint32_t connection, const struct shared_object *, unsigned need);
+
+/* -- shared_memory.c -- */
+
+/* The value or array was opened: its memory comes, and is waited for. */
+void shared_memory_opened(struct sim *, const struct shared_call *);
+/* The request ends before the memory is there; false: it waits for none. */
+bool shared_ticket_is_over(struct sim *, uint32_t connection, uint32_t msgid, enum shared_end);
+void shared_tickets_gone(struct sim *, uint32_t connection, enum shared_end);
+void shared_tickets_deinit(struct sim *);
 
 /* -- shared_check.c -- */
 

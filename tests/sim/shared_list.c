@@ -113,7 +113,7 @@ void shared_list_pop(struct sim *s, uint32_t connection)
         struct shared_call call = shared_begin(s, connection, name, OBJECT_LIST, ABSENT_EMPTY, ACCESS_WRITE);
         struct shared_object *o = shared_at(s, name);
         bool front = random_chance(&s->random, 500);
-        uint64_t max = random_between(&s->random, 1, 4), if_version = draw_version(s, o);
+        uint64_t max = random_between(&s->random, 1, 8), if_version = draw_version(s, o);
         struct popping popping = {
                 .s = s, .list = o, .front = front, .n_expected = count_fitting(s, o, front, max)};
         int r;

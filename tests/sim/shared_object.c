@@ -160,7 +160,7 @@ bool shared_is_at_once(const struct sim *s, const struct shared_wait *w)
 
 /* -- what the core returned -- */
 
-static void meet_refusal(struct sim *s, const struct shared_call *call, int r)
+void shared_meet_refusal(struct sim *s, const struct shared_call *call, int r)
 {
         TRACE(s, " refused", (uint64_t)(int64_t)r);
         if (r == CORE_UNKNOWN_OBJECT && call->expected) {
@@ -217,7 +217,7 @@ bool shared_done(struct sim *s, struct shared_call *call, int r)
                         MEET(s, shared, DID_made);
                 return true;
         }
-        meet_refusal(s, call, r);
+        shared_meet_refusal(s, call, r);
         if (!call->expected && (r == CORE_UNKNOWN_OBJECT || r == CORE_NOT_PERMITTED))
                 sim_fail(s, "%s: connection %u is refused with %d", shared_names[call->name],
                          call->connection, r);
@@ -245,7 +245,8 @@ static int expected_of_open(struct sim *s, uint32_t connection, const struct sha
 
 void shared_open(struct sim *s, uint32_t connection)
 {
-        uint32_t name = (uint32_t)random_below(&s->random, N_NAMES);
+        uint32_t name = random_chance(&s->random, 500) ? (uint32_t)random_below(&s->random, N_NAMES)
+                                                       : shared_pick(s, OBJECT_VALUE);
         struct shared_object *o = shared_at(s, name);
         struct shared_call call = {
                 .connection = connection, .name = name, .open = draw(s, kinds[name], o->exists)};
@@ -270,15 +271,14 @@ void shared_open(struct sim *s, uint32_t connection)
         if (object.is_new != call.is_new)
                 sim_fail(s, "%s: whether it is new is said wrong", shared_names[name]);
         o->id = object.id;
-        if (call.is_new && (o->kind == OBJECT_VALUE || o->kind == OBJECT_ARRAY))
-                sim_schedule(s, (int64_t)random_below(&s->random, 3 * MILLISECOND), HAPPEN_MEMORY,
-                             (uint32_t)o->id, 0);
+        if (o->kind == OBJECT_VALUE || o->kind == OBJECT_ARRAY)
+                shared_memory_opened(s, &call);
 }
 
 struct listing {
         struct sim *s;
         const char *last;
-        unsigned n;
+        unsigned n, limit;
 };
 
 static bool on_listed(void *userdata, const struct core_object *object)
@@ -288,27 +288,28 @@ static bool on_listed(void *userdata, const struct core_object *object)
         if (listing->last && strcmp(listing->last, object->name) >= 0)
                 sim_fail(listing->s, "%s is listed after %s", object->name, listing->last);
         listing->last = object->name;
-        listing->n++;
-        return true;
+        return ++listing->n < listing->limit;
 }
 
 void shared_list_all(struct sim *s, uint32_t connection)
 {
-        struct listing listing = {.s = s};
-        struct core_range range = {.after = {"", 0}};
-        const char *after = "";
+        static const char *const prefixes[] = {"", "lock ", "queue", "value or"};
+        struct listing listing = {.s = s, .limit = (unsigned)random_between(&s->random, 1, 2 * N_NAMES)};
+        const char *after = shared_names[random_below(&s->random, N_NAMES)];
+        const char *prefix = prefixes[random_below(&s->random, sizeof(prefixes) / sizeof(*prefixes))];
         unsigned n = 0;
 
         MEET(s, shared, DID_listed);
-        if (random_chance(&s->random, 500)) {
-                after = shared_names[random_below(&s->random, N_NAMES)];
-                range.after = (struct core_text){after, strlen(after)};
-        }
+        if (random_chance(&s->random, 500))
+                after = "";
         for (uint32_t i = 0; i < N_NAMES; i++)
                 n += shared_at(s, i)->exists && strcmp(shared_names[i], after) > 0 &&
+                     strncmp(shared_names[i], prefix, strlen(prefix)) == 0 &&
                      shared_may(s, connection, shared_at(s, i), ACCESS_READ | ACCESS_WRITE);
-        core_objects(s->core, connection, &range, on_listed, &listing);
-        if (listing.n != n)
+        core_objects(s->core, connection,
+                     &(struct core_range){{after, strlen(after)}, {prefix, strlen(prefix)}}, on_listed,
+                     &listing);
+        if (listing.n != (n < listing.limit ? n : listing.limit))
                 sim_fail(s, "%u objects are listed instead of %u", listing.n, n);
 }
 
@@ -356,34 +357,4 @@ void shared_finish(struct sim *s, bool all)
         for (uint32_t i = 0; i < N_NAMES; i++)
                 if (shared_at(s, i)->exists && (all || random_chance(&s->random, 300)))
                         unlink_name(s, OBSERVER, i);
-}
-
-/* -- the memory of values -- */
-
-void shared_memory(struct sim *s, uint32_t id)
-{
-        struct shared_object *o = NULL;
-        payload_t payload;
-
-        for (uint32_t i = 0; i < N_NAMES; i++)
-                if (shared_at(s, i)->exists && shared_at(s, i)->id == id)
-                        o = shared_at(s, i);
-        TRACE(s, "memory", id, o != NULL);
-        if (random_chance(&s->random, 200)) {
-                MEET(s, shared, DID_memory_failed);
-                core_object_failed(s->core, id);
-                if (o)
-                        *o = (struct shared_object){0};
-                return;
-        }
-        if (core_object_wants_memory(s->core, id) != (o != NULL))
-                sim_fail(s, "whether object %u wants memory is said wrong", id);
-        if (!o) {
-                MEET(s, shared, DID_memory_unwanted);
-                return;
-        }
-        MEET(s, shared, DID_memory_came);
-        payload = payloads_new(s, &(struct payload){.kind = PAYLOAD_SHARED, .entry = NO_ENTRY});
-        core_object_memory(s->core, id, payload);
-        o->is_made = true;
 }
