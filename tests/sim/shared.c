@@ -80,9 +80,9 @@ static void act(struct sim *s, uint32_t connection)
 
 void shared_act(struct sim *s, uint32_t connection)
 {
-        uint64_t n = is_of_task(connection) ? 1 : random_between(&s->random, 1, 3);
+        uint64_t n = random_between(&s->random, 1, 3);
 
-        for (; n > 0; n--)
+        for (; n > 0 && !shared_is_barred(s, connection); n--)
                 act(s, connection);
 }
 

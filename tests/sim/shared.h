@@ -71,6 +71,7 @@ struct shared_object {
         uint64_t version;                        /* dict, list */
         bool is_set;                             /* event */
         bool is_broken, is_passing, unexplained; /* barrier; unexplained: nobody was seen to leave yet */
+        uint64_t told_broken;                    /* meanwhile, to tasks: 1 << worker */
         unsigned n_abandoned;                    /* lock: not told yet */
         bool is_made;                            /* value */
         struct shared_key keys[MAX_KEYS];
@@ -205,6 +206,7 @@ void shared_barrier_reset(struct sim *, uint32_t connection);
 void shared_flagged(struct sim *, struct shared_wait *, const struct core_shared_answer *);
 void shared_passed(struct sim *, struct shared_wait *, const struct core_shared_answer *);
 void shared_broken(struct sim *, struct shared_wait *);
+void shared_barrier_left(struct sim *, const struct shared_wait *);
 
 /* -- shared_queue.c: queues, pipes -- */
 

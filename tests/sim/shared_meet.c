@@ -5,6 +5,8 @@
  */
 #include "tests/sim/shared.h"
 
+_Static_assert(MAX_WORKERS <= 64, "one bit for each in told_broken");
+
 /* -- events -- */
 
 void shared_event_set(struct sim *s, uint32_t connection)
@@ -110,7 +112,20 @@ void shared_broken(struct sim *s, struct shared_wait *wait)
         }
         if (!o->is_broken && !is_explained && s->now < wait->timeout_at)
                 o->unexplained = true;
+        if (o->unexplained && is_of_task(wait->connection))
+                o->told_broken |= UINT64_C(1) << (wait->connection - MAX_CLIENTS);
         o->is_broken = true;
+}
+
+void shared_barrier_left(struct sim *s, const struct shared_wait *w)
+{
+        struct shared_object *o = shared_at(s, w->name);
+
+        if (is_of_task(w->connection) && o->told_broken >> (w->connection - MAX_CLIENTS) & 1)
+                shared_wrong(s, w, "ends with its task, and another one of that was told that it is broken");
+        o->is_broken = true;
+        o->unexplained = false;
+        o->told_broken = 0;
 }
 
 void shared_barrier_reset(struct sim *s, uint32_t connection)

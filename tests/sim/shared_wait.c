@@ -108,10 +108,8 @@ void shared_left(struct sim *s, struct shared_wait *w)
         uint32_t name = w->name;
         bool is_unheard = w->kind == SHARED_CONDITION && w->notified;
 
-        if (w->kind == SHARED_BARRIER) {
-                shared_at(s, name)->is_broken = true;
-                shared_at(s, name)->unexplained = false;
-        }
+        if (w->kind == SHARED_BARRIER)
+                shared_barrier_left(s, w);
         shared_end_wait(s, w);
         if (is_unheard)
                 pass_on(s, name);
