@@ -120,8 +120,13 @@ static void give_back(struct peer *peer, struct object *queue)
 
 static void release_objects(struct peer *peer)
 {
-        while (!LIST_EMPTY(&peer->holds))
+        while (!LIST_EMPTY(&peer->holds)) {
                 hold_abandon(LIST_FIRST(&peer->holds));
+#ifdef SEEDED_BUG_SECOND_LOCK_NOT_GIVEN
+                if (!LIST_EMPTY(&peer->holds))
+                        hold_free(LIST_FIRST(&peer->holds));
+#endif
+        }
         while (!LIST_EMPTY(&peer->leases))
                 give_back(peer, LIST_FIRST(&peer->leases)->object);
 }

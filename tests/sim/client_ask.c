@@ -5,7 +5,6 @@
  * are asked for by id, as clients know no other ids.
  */
 #include "tests/sim/client.h"
-#include "tests/sim/shared.h"
 
 #include <stddef.h>
 
@@ -196,7 +195,6 @@ void client_cancel_request(struct sim *s, uint32_t connection)
                 if (!r->open || r->connection != connection || r->given_up)
                         continue;
                 r->given_up = true;
-                shared_given_up(s, r);
                 if (r->kind == REQUEST_CALL || r->kind == REQUEST_MAP) {
                         struct entry *e = &s->entries[r->entry];
                         sim_meet_task(s, e, TASK_EVENT_cancel_request);

@@ -4,7 +4,7 @@
  * and now and then do what a map does not allow.
  */
 #include "tests/sim/client.h"
-#include "tests/sim/shared.h"
+#include "tests/sim/objects.h"
 
 #include <stdlib.h>
 
@@ -160,7 +160,7 @@ void client_tend_map(struct sim *s, uint32_t connection)
 void clients_finish(struct sim *s)
 {
         admin_finish(s);
-        shared_finish(s);
+        shared_finish(s, false);
         for (uint32_t i = 0; i < s->n_requests; i++) {
                 const struct request *r = &s->requests[i];
                 struct entry *e;

@@ -15,6 +15,11 @@ static const char *const event_names[] = {EVENT_TABLE(X)};
 static const char *const fault_names[] = {FAULT_TABLE(X)};
 static const char *const task_event_names[] = {TASK_EVENT_TABLE(X)};
 static const char *const worker_event_names[] = {WORKER_EVENT_TABLE(X)};
+static const char *const shared_names[] = {SHARED_TABLE(X)};
+#undef X
+#define X(name, text) text,
+static const char *const shared_row_names[] = {SHARED_ROW_TABLE(X)};
+static const char *const shared_end_names[] = {SHARED_END_TABLE(X)};
 #undef X
 
 static const char *const task_state_names[] = {"delayed",  "ready",     "sent",   "running",   "waiting",
@@ -81,6 +86,14 @@ static const struct exception worker_exceptions[] = {
          "all was done when it was killed"},
 };
 
+#define HAVING (UINT32_C(1) << SHARED_HOLD | UINT32_C(1) << SHARED_LEASE)
+
+static const struct exception shared_exceptions[] = {
+        {END_TIME_OVER, HAVING, false, "what one has, one has for as long as one likes"},
+        {END_TIME_OVER, UINT32_C(1) << SHARED_MEMORY, false, "it has no timeout"},
+        {END_GIVEN_UP, HAVING, false, "it is no request any more"},
+};
+
 static const struct exception *find_exception(const struct exception *table, size_t n, unsigned state,
                                               unsigned event)
 {
@@ -119,8 +132,9 @@ static void print_grid(const char *title, const char *const *rows, unsigned n_ro
         }
 }
 
-#define TASK_TABLE   task_exceptions, sizeof(task_exceptions) / sizeof(*task_exceptions)
-#define WORKER_TABLE worker_exceptions, sizeof(worker_exceptions) / sizeof(*worker_exceptions)
+#define TASK_TABLE        task_exceptions, sizeof(task_exceptions) / sizeof(*task_exceptions)
+#define SHARED_EXCEPTIONS shared_exceptions, sizeof(shared_exceptions) / sizeof(*shared_exceptions)
+#define WORKER_TABLE      worker_exceptions, sizeof(worker_exceptions) / sizeof(*worker_exceptions)
 
 void coverage_print(const struct coverage *c)
 {
@@ -131,6 +145,9 @@ void coverage_print(const struct coverage *c)
                    c->tasks[0], TASK_TABLE);
         print_grid("worker state × event", worker_state_names, N_WORKER_STATES, worker_event_names,
                    N_WORKER_EVENTS, c->workers[0], WORKER_TABLE);
+        print_list("shared objects", shared_names, c->shared, N_SHARED);
+        print_grid("what an owner was about × its end", shared_end_names, N_SHARED_ENDS, shared_row_names,
+                   N_SHARED_ROWS, c->ends[0], SHARED_EXCEPTIONS);
 }
 
 static unsigned judge_list(const char *what, const char *const *names, const uint64_t *counts, unsigned n)
@@ -177,5 +194,8 @@ unsigned coverage_judge(const struct coverage *c)
                judge_grid("task", task_state_names, N_TASK_STATES, task_event_names, N_TASK_EVENTS,
                           c->tasks[0], TASK_TABLE) +
                judge_grid("worker", worker_state_names, N_WORKER_STATES, worker_event_names, N_WORKER_EVENTS,
-                          c->workers[0], WORKER_TABLE);
+                          c->workers[0], WORKER_TABLE) +
+               judge_list("shared", shared_names, c->shared, N_SHARED) +
+               judge_grid("shared", shared_end_names, N_SHARED_ENDS, shared_row_names, N_SHARED_ROWS,
+                          c->ends[0], SHARED_EXCEPTIONS);
 }

@@ -19,7 +19,7 @@
         X(spawn) X(kill_zygote) X(send) X(take_back) X(read_slot) X(tell) X(kill) X(stop) X(credit)         \
         X(answer_result) X(answer_record) X(answer_states) X(answer_map) X(answer_refusal) X(item)          \
         X(stream) X(stream_tail) X(tail_keep) X(tail_shrink) X(tail_drop) X(keep) X(drop) X(collect) X(collect_drop)       \
-        X(store) X(random) X(note) X(answer_done) X(connection_over) X(rss) X(answer_shared)
+        X(store) X(random) X(note) X(answer_done) X(connection_over) X(rss) X(answer_shared) X(in_group)
 
 /* What is done to the core by its functions, and what they refused. */
 #define EVENT_TABLE(X)                                                                                      \
@@ -35,10 +35,7 @@
         X(task_cancel_request) X(task_asks_item) X(task_depth_2) X(task_depth_3) X(task_depth_4)            \
         X(refused_deadlock) X(refused_nesting) X(refused_cancelled) X(pool_scale) X(pool_pause)             \
         X(pool_resume) X(pool_drain) X(pool_renew) X(pool_await_renewal) X(pool_close) X(pool_reopen)       \
-        X(function_add) X(user_over) X(task_shared) X(lock_acquire) X(lock_release) X(lock_abandoned)                 \
-        X(lock_circle) X(condition_wait) X(condition_notify) X(condition_notified) X(condition_late)        \
-        X(queue_put) X(queue_get) X(queue_done) X(queue_join) X(barrier_wait) X(barrier_met)                \
-        X(barrier_broken) X(barrier_reset) X(object_unlink) X(late_unknown_object) X(shared_not_at_once)
+        X(function_add) X(user_over) X(task_shares)
 
 /* What goes wrong. */
 #define FAULT_TABLE(X)                                                                                      \
@@ -52,8 +49,33 @@
         X(no_memory_collect) X(no_memory_send) X(client_gone_with_call) X(client_gone_with_map)             \
         X(stop_with_work) X(task_tried_again) X(item_tried_again) X(lent_place) X(ask_before_death)         \
         X(over_with_children) X(over_while_waiting) X(child_detached) X(child_joined) X(drain_at_once)      \
-        X(rss_too_large) X(stop_with_waiting) X(stop_while_paused) X(gone_with_lock) X(task_gone_with_lock)   \
-        X(gone_with_item) X(task_gone_with_item) X(gone_waiting) X(gone_at_condition) X(gone_at_barrier)
+        X(rss_too_large) X(stop_with_waiting) X(stop_while_paused)
+
+/* What is done with shared objects, and what came of it. */
+#define SHARED_TABLE(X)                                                                                     \
+        X(made) X(opened) X(unlinked) X(unlinked_not) X(refused_unknown) X(refused_clash) X(refused_mode)   \
+        X(refused_exists) X(refused_quota) X(refused_nesting) X(listed) X(acquired_at_once)                 \
+        X(acquired_in_turn) X(acquired_again) X(acquire_not_now) X(abandoned) X(deadlock_of_client)         \
+        X(deadlock_of_task) X(deadlock_of_itself) X(released) X(released_in_part) X(released_not_held)      \
+        X(condition_waits) X(condition_not_held) X(condition_notified) X(condition_passed_on) X(condition_late) X(notify)          \
+        X(event_set) X(event_cleared) X(event_at_once) X(event_in_turn) X(event_not_now)                    \
+        X(barrier_passed) X(barrier_not_now) X(barrier_broken) X(barrier_was_broken) X(barrier_reset)       \
+        X(barrier_aborted) X(put_at_once) X(put_in_turn) X(put_in_part) X(put_not_now) X(got_at_once)       \
+        X(got_in_turn) X(got_by_size) X(got_not_now) X(leased) X(lease_again) X(lease_done)                 \
+        X(lease_not_ones_own) X(joined_at_once) X(joined_in_turn) X(join_not_now) X(pipe_left)              \
+        X(pipe_taken) X(dict_changed) X(dict_unchanged) X(dict_version) X(dict_looked) X(watch_at_once)     \
+        X(watch_in_turn) X(watch_not_now) X(list_pushed) X(list_popped) X(list_set) X(list_version)         \
+        X(list_range) X(looked_at_nothing) X(changes_by_size) X(popped_by_size) X(memory_came) X(memory_failed) X(memory_unwanted) X(memory_awaited) X(ticket_number_again)
+
+/* What an owner was about … */
+#define SHARED_ROW_TABLE(X)                                                                                 \
+        X(ACQUIRE, "waits for lock") X(CONDITION, "in condition") X(EVENT, "waits for event")               \
+        X(BARRIER, "at barrier") X(GET, "gets") X(PUT, "puts") X(JOIN, "joins") X(WATCH, "watches") X(MEMORY, "awaits memory")         \
+        X(HOLD, "holds lock") X(LEASE, "has lease")
+/* … and what ended that. */
+#define SHARED_END_TABLE(X)                                                                                 \
+        X(CLIENT_GONE, "gone") X(TASK_ENDED, "ended") X(TASK_CANCELLED, "cancelled")                        \
+        X(WORKER_LOST, "lost") X(TIME_OVER, "time over") X(GIVEN_UP, "given up") X(UNLINKED, "unlinked")
 
 /* What happens to one task. */
 #define TASK_EVENT_TABLE(X)                                                                                 \
@@ -76,6 +98,15 @@ enum event { EVENT_TABLE(X) N_EVENTS };
 #define X(name) FAULT_##name,
 enum fault { FAULT_TABLE(X) N_FAULTS };
 #undef X
+#define X(name) DID_##name,
+enum shared_deed { SHARED_TABLE(X) N_SHARED };
+#undef X
+#define X(name, text) SHARED_##name,
+enum shared_row { SHARED_ROW_TABLE(X) N_SHARED_ROWS };
+#undef X
+#define X(name, text) END_##name,
+enum shared_end { SHARED_END_TABLE(X) N_SHARED_ENDS };
+#undef X
 #define X(name) TASK_EVENT_##name,
 enum task_event { TASK_EVENT_TABLE(X) N_TASK_EVENTS };
 #undef X
@@ -89,6 +120,8 @@ struct coverage {
         uint64_t operations[N_OPERATIONS], events[N_EVENTS], faults[N_FAULTS];
         uint64_t tasks[N_TASK_STATES][N_TASK_EVENTS];
         uint64_t workers[N_WORKER_STATES][N_WORKER_EVENTS];
+        uint64_t shared[N_SHARED];
+        uint64_t ends[N_SHARED_ENDS][N_SHARED_ROWS];
 };
 
 /* Prints all counts. */

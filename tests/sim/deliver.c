@@ -4,7 +4,7 @@
  * daemon does it: what the core calls bad gets the worker killed, a dead worker's channel is read to its end
  * before its loss is told. An honest worker that the core calls bad fails the run.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/objects.h"
 
 #include <string.h>
 
@@ -109,7 +109,9 @@ void worker_deliver_one(struct sim *s, struct model_worker *w)
         memmove(w->outbox, w->outbox + 1, --w->n_outbox * sizeof(*w->outbox));
         TRACE(s, "worker says", w->index, (uint64_t)m.kind, m.task, m.index, m.failed, m.bogus);
         set_current(s, &m);
+        shared_hear(s, w->index, false);
         r = deliver(s, w, &m);
+        shared_heard(s);
         s->current_valid = false;
         TRACE(s, " core", (uint64_t)(int64_t)r);
         if (r < 0)

@@ -100,6 +100,20 @@ static bool is_held_up(const struct sim *s, unsigned user)
         return account.bytes > s->config.user_memory_bytes;
 }
 
+/* Nothing of his is for what this worker knows: it was set aside for those that are to come. */
+static bool is_aside(const struct sim *s, unsigned user, const struct model_worker *w)
+{
+        if (s->pools[w->pool].n_functions == w->n_functions)
+                return false;
+        for (uint32_t i = 0; i < s->n_entries; i++) {
+                const struct entry *e = &s->entries[i];
+                if (e->user == user && e->pool == w->pool && e->function < w->n_functions && !e->n_ends &&
+                    e->n_sent == 0 && counts_for_turns(e))
+                        return false;
+        }
+        return true;
+}
+
 /* It is in nobody's way any more. */
 static void leave_turns(struct sim *s, const struct entry *e)
 {
@@ -108,7 +122,7 @@ static void leave_turns(struct sim *s, const struct entry *e)
 }
 
 /* Turns: while a user has ready work that was never sent, every other user gets only so many before him. */
-static void count_turn(struct sim *s, const struct entry *e)
+static void count_turn(struct sim *s, const struct entry *e, const struct model_worker *w)
 {
         struct model_user *own = &s->users[e->user];
 
@@ -122,7 +136,7 @@ static void count_turn(struct sim *s, const struct entry *e)
                 if (u == e->user)
                         continue;
                 /* The priorities of admins count across users. */
-                if (user->n_ready[e->pool] == 0 || is_held_up(s, u) || user->admin ||
+                if (user->n_ready[e->pool] == 0 || is_held_up(s, u) || is_aside(s, u, w) || user->admin ||
                     (own->admin && e->priority > 0)) {
                         user->n_passed[e->pool] = 0;
                         continue;
@@ -222,7 +236,7 @@ void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, 
                 sim_fail(s, "map %" PRIu64 " begins a chunk while its reader is above its mark", e->id);
         }
         if (e->n_sent == 0 || d->is_chunk)
-                count_turn(s, e);
+                count_turn(s, e, &s->workers[worker]);
         if (d->is_chunk)
                 check_items_retry(s, e, d);
         e->n_sent++;

@@ -5,7 +5,7 @@
  * checked against what the ledger knows.
  */
 #include "tests/sim/client.h"
-#include "tests/sim/shared.h"
+#include "tests/sim/objects.h"
 
 #include <stdlib.h>
 
@@ -280,14 +280,14 @@ void client_act(struct sim *s, uint32_t connection)
                         client_close(s, connection);
                 return;
         }
-        if (random_chance(&s->random, s->intensity.cancel))
+        if (random_chance(&s->random, s->intensity.shared))
+                shared_act(s, connection);
+        else if (random_chance(&s->random, s->intensity.cancel))
                 client_cancel(s, connection);
         else if (random_chance(&s->random, s->intensity.cancel))
                 client_cancel_request(s, connection);
         else if (random_chance(&s->random, s->intensity.leaves) && connection != OBSERVER)
                 client_close(s, connection);
-        else if (random_chance(&s->random, s->intensity.shared))
-                shared_act(s, connection);
         else
                 acts[random_below(&s->random, sizeof(acts) / sizeof(*acts))](s, connection);
 }

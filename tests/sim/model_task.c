@@ -5,7 +5,6 @@
  * functions and into the same ledger, where a child knows its parent: it may end with that one, and must when
  * that one is over, unless it is detached or others joined it.
  */
-#include "tests/sim/client.h"
 #include "tests/sim/shared.h"
 
 bool is_of_task(uint32_t connection)
@@ -118,14 +117,14 @@ static bool open_connection(struct sim *s, struct model_worker *w, const struct 
 void task_asks(struct sim *s, struct model_worker *w, const struct answer_message *m)
 {
         size_t i = random_below(&s->random, sizeof(asks) / sizeof(*asks));
+        bool shares = s->intensity.shared && random_chance(&s->random, 700);
 
         w->ask_pending = false;
         sim_wake_soon(s, w->index);
-        if (!open_connection(s, w, m) || w->evil || s->ending)
+        if (!open_connection(s, w, m) || w->evil || s->ending || shared_is_barred(s, connection_of(w)))
                 return;
         s->asking = w->index;
-        bool shares = random_chance(&s->random, s->intensity.shared);
-        MEET(s, events, shares ? EVENT_task_shared : asks[i].event);
+        MEET(s, events, shares ? EVENT_task_shares : asks[i].event);
         if (s->entries[m->entry].kind == ENTRY_MAP)
                 MEET(s, events, EVENT_task_asks_item);
         sim_meet_task(s, &s->entries[m->entry], TASK_EVENT_ask);
@@ -184,19 +183,22 @@ void task_connection_over(struct sim *s, uint32_t connection)
 
 /* -- refusals -- */
 
-/* Whether the one waits, through others, for the other: any way will do here. */
-static bool reaches(const struct sim *s, uint32_t from, uint32_t to, unsigned depth)
+bool task_reaches(const struct sim *s, uint32_t from, uint32_t to, unsigned depth)
 {
         if (from == to)
                 return true;
+        for (uint32_t i = MAX_CLIENTS; depth < 8 && i < MAX_CONNECTIONS; i++)
+                if (s->connections[i].open && s->connections[i].entry == from &&
+                    shared_reaches(s, i, to, depth + 1))
+                        return true;
         for (uint32_t i = 0; depth < 8 && i < s->n_requests; i++) {
                 const struct request *r = &s->requests[i];
                 if (!r->open || !is_of_task(r->connection) || s->connections[r->connection].entry != from)
                         continue;
-                if (r->entry != NO_ENTRY && reaches(s, r->entry, to, depth + 1))
+                if (r->entry != NO_ENTRY && task_reaches(s, r->entry, to, depth + 1))
                         return true;
                 for (uint32_t j = 0; j < r->n_ids; j++)
-                        if (r->entries[j] != NO_ENTRY && reaches(s, r->entries[j], to, depth + 1))
+                        if (r->entries[j] != NO_ENTRY && task_reaches(s, r->entries[j], to, depth + 1))
                                 return true;
         }
         return false;
@@ -220,7 +222,7 @@ void task_check_refused(struct sim *s, int refusal, const struct entry *wanted)
         TRACE(s, " refused", (uint64_t)(int64_t)refusal);
         if (refusal == CORE_DEADLOCK) {
                 MEET(s, events, EVENT_refused_deadlock);
-                if (wanted && !reaches(s, ledger_index(s, wanted), c->entry, 0))
+                if (wanted && !task_reaches(s, ledger_index(s, wanted), c->entry, 0))
                         sim_fail(s, "task %llu does not wait for who asks for it",
                                  (unsigned long long)wanted->id);
         } else if (refusal == CORE_NESTING) {

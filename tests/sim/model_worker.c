@@ -141,7 +141,7 @@ static void body_begins(struct sim *s, struct model_worker *w)
         w->waits = w->ask_pending = false;
         w->n_asks = 0;
         if (e->depth < MAX_DEPTH && !s->ending && random_chance(&s->random, asks))
-                w->n_asks = (uint32_t)random_between(&s->random, 1, 4);
+                w->n_asks = (uint32_t)random_between(&s->random, 1, s->intensity.shared ? 9 : 4);
         ledger_begin(s, w);
         sim_wake(s, w->index);
 }

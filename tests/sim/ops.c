@@ -7,8 +7,8 @@
  */
 #include <string.h>
 
+#include "tests/sim/objects.h"
 #include "tests/sim/ops.h"
-#include "tests/sim/shared.h"
 
 #include <errno.h>
 
@@ -115,6 +115,26 @@ static void op_answer_done(void *ctx, struct core_request id, uint32_t pool)
         admin_check_done(s, r);
 }
 
+static void op_answer_shared(void *ctx, struct core_request id, const struct core_shared_answer *answer)
+{
+        struct sim *s = ctx;
+        struct request *r = answered(s, OPERATION_answer_shared, id);
+
+        TRACE(s, "> answer_shared", id.connection, id.msgid, (uint64_t)answer->kind, answer->flag,
+              answer->count, answer->token, answer->abandoned);
+        if (r->kind != REQUEST_SHARED)
+                sim_fail(s, "a request of kind %d is answered as one about a shared object", r->kind);
+        shared_answered(s, r, answer);
+}
+
+static bool op_in_group(void *ctx, uint32_t connection, gid_t gid)
+{
+        struct sim *s = ctx;
+
+        op_begin(s, OPERATION_in_group, 0);
+        return shared_is_in_group(connection, gid);
+}
+
 static void op_connection_over(void *ctx, uint32_t connection)
 {
         struct sim *s = ctx;
@@ -138,18 +158,6 @@ static uint64_t op_rss(void *ctx, uint32_t worker)
         return w->rss_bytes;
 }
 
-static void op_answer_shared(void *ctx, struct core_request id, const struct core_shared_answer *answer)
-{
-        struct sim *s = ctx;
-        const struct request *r = answered(s, OPERATION_answer_shared, id);
-
-        TRACE(s, "> answer_shared", id.connection, id.msgid, answer->kind, answer->flag, answer->count,
-              answer->token, answer->abandoned);
-        if (r->kind < REQUEST_ACQUIRE)
-                sim_fail(s, "a request of kind %d is answered about a shared object", r->kind);
-        shared_answered(s, r, answer);
-}
-
 static void op_answer_refusal(void *ctx, struct core_request id, enum core_refusal refusal)
 {
         struct sim *s = ctx;
@@ -157,7 +165,7 @@ static void op_answer_refusal(void *ctx, struct core_request id, enum core_refus
         struct entry *e = r->entry == NO_ENTRY ? NULL : &s->entries[r->entry];
 
         TRACE(s, "> answer_refusal", id.connection, id.msgid, refusal);
-        if (r->kind >= REQUEST_ACQUIRE && refusal != CORE_NOT_READY && refusal != CORE_CANCELLED) {
+        if (r->kind == REQUEST_SHARED) {
                 shared_refused(s, r, refusal);
                 return;
         }
@@ -169,7 +177,6 @@ static void op_answer_refusal(void *ctx, struct core_request id, enum core_refus
                 break;
         case CORE_CANCELLED:
                 MEET(s, events, EVENT_late_cancelled);
-                shared_given_up(s, r);
                 if (!r->given_up && !is_of_task(id.connection))
                         sim_fail(s, "a request that nobody gave up is answered as cancelled");
                 break;
@@ -354,12 +361,6 @@ static double op_random(void *ctx)
 
         s->coverage->operations[OPERATION_random]++;
         return (double)(random_next(&s->random) >> 11) * 0x1p-53;
-}
-
-/* All objects are everybody's. */
-static bool op_in_group(void *ctx, uint32_t connection, gid_t gid)
-{
-        sim_fail(ctx, "connection %u is looked for in the group %u", connection, gid);
 }
 
 static void op_note(void *ctx, enum core_note note, uint32_t pool, uint32_t worker,

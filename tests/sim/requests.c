@@ -3,7 +3,7 @@
  * The open requests of all connections, by (connection, msgid). Each is answered exactly once or goes with
  * its connection; what could be answered is answered in the same turn.
  */
-#include "tests/sim/shared.h"
+#include "tests/sim/sim.h"
 
 #include <stdlib.h>
 
@@ -81,7 +81,7 @@ static bool is_late(const struct sim *s, const struct request *r)
 }
 
 /* Whether everything that the request waits for is there. */
-static bool is_due(struct sim *s, const struct request *r)
+static bool is_due(const struct sim *s, const struct request *r)
 {
         uint32_t n = 0;
 
@@ -95,23 +95,17 @@ static bool is_due(struct sim *s, const struct request *r)
                 for (uint32_t i = 0; i < r->n_ids; i++)
                         n += r->entries[i] == NO_ENTRY || s->entries[r->entries[i]].n_ends > 0;
                 return n >= r->count || is_late(s, r);
+        case REQUEST_SHARED:
+                return is_late(s, r);
         case REQUEST_DRAIN:
         case REQUEST_RENEWAL:
                 return admin_is_done(s, r) || is_late(s, r);
-        case REQUEST_ACQUIRE:
-        case REQUEST_CONDITION:
-        case REQUEST_PUT:
-        case REQUEST_GET:
-        case REQUEST_JOIN:
-        case REQUEST_BARRIER:
-                return shared_is_due(s, r);
         }
         return false;
 }
 
 void requests_check(struct sim *s)
 {
-        shared_check(s);
         for (uint32_t i = 0; i < s->n_requests; i++) {
                 struct request *r = &s->requests[i];
                 if (!r->open) { /* forgotten: the last one takes its place */

@@ -4,7 +4,7 @@
  * time, the core gets its turn as from the daemon's loop (events → turn → flush), and everything is checked.
  * At the end the clients begin nothing more, faults stop, everything must drain, and the core is freed.
  */
-#include "tests/sim/shared.h"
+#include "tests/sim/objects.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -148,6 +148,7 @@ static void reap(struct sim *s, uint32_t worker, uint32_t generation)
         while (w->n_outbox > 0)
                 worker_deliver_one(s, w);
         MEET(s, events, EVENT_worker_lost);
+        shared_hear(s, worker, true);
         sim_meet_worker(s, worker, WORKER_EVENT_lost);
         for (uint32_t i = 0; i < s->n_entries; i++) {
                 struct entry *e = &s->entries[i];
@@ -158,6 +159,7 @@ static void reap(struct sim *s, uint32_t worker, uint32_t generation)
         }
         task_lets_go(s, worker);
         core_worker_lost(s->core, worker, &w->exit, s->now);
+        shared_heard(s);
         w->life = LIFE_NONE;
 }
 
@@ -250,6 +252,9 @@ static bool happen(struct sim *s, const struct happening_entry *h)
         case HAPPEN_RESUME:
                 admin_resume(s, h->subject);
                 break;
+        case HAPPEN_MEMORY:
+                shared_memory(s, h->subject);
+                break;
         case HAPPEN_STOP:
                 stop(s);
                 break;
@@ -278,6 +283,7 @@ static void check(struct sim *s)
         if (!s->trace.unchecked)
                 core_check(s->core);
         check_totals(s);
+        shared_check(s);
 }
 
 /* The core's turn, and after it what the daemon's loop does. */
@@ -286,6 +292,7 @@ static void turn(struct sim *s)
         bool changed = clients_flush(s);
         int64_t before = s->now;
 
+        shared_time(s);
         s->deadline = core_turn(s->core, s->now);
         TRACE(s, "turn", (uint64_t)s->deadline);
         changed |= clients_flush(s);
@@ -373,19 +380,6 @@ static bool is_forgotten(const struct sim *s)
         return s->deadline == CORE_NEVER;
 }
 
-static void check_accounts(struct sim *s)
-{
-        for (unsigned i = 0; i < s->n_users; i++) {
-                struct core_account a;
-                core_account(s->core, s->users[i].uid, &a);
-                if (a.connections || a.tasks || a.descriptors || a.bytes || a.objects)
-                        sim_fail(s,
-                                 "at the end user %u holds %" PRIu64 " connections, %" PRIu64
-                                 " tasks, %" PRIu64 " descriptors, %" PRIu64 " bytes",
-                                 s->users[i].uid, a.connections, a.tasks, a.descriptors, a.bytes);
-        }
-}
-
 static void end_run(struct sim *s)
 {
         bool leave_first = random_chance(&s->random, 300);
@@ -402,12 +396,12 @@ static void end_run(struct sim *s)
         turn(s);
         drain_until(s, is_drained, "draining");
         ledger_check_bounds(s);
-        shared_finish(s);
+        shared_finish(s, true);
         client_close(s, OBSERVER);
         turn(s);
         drain_until(s, is_forgotten, "forgetting");
         ledger_close(s);
-        check_accounts(s);
+        world_check_accounts(s);
         s->core = core_free(s->core);
         if (payloads_count(s) != 0)
                 sim_fail(s, "%zu payloads are left at the end", payloads_count(s));
@@ -421,7 +415,7 @@ static void release(struct sim *s)
                 free(s->workers[i].inbox);
                 free(s->workers[i].outbox);
         }
-        free(s->shared);
+        shared_deinit(s);
         free(s->entries);
         free(s->requests);
         free(s->queue);

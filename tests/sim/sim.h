@@ -50,6 +50,7 @@ enum happening {
         HAPPEN_ZYGOTE_UP,   /* pool */
         HAPPEN_ZYGOTE_DOWN, /* pool */
         HAPPEN_RESUME,      /* pool: not paused any more */
+        HAPPEN_MEMORY,      /* object: its memory is there, or cannot be had */
         HAPPEN_STOP,
         HAPPEN_LAST, /* the clients begin nothing more */
 };
@@ -63,7 +64,7 @@ struct happening_entry {
 
 /* -- payloads -- */
 
-enum payload_kind { PAYLOAD_ARGS, PAYLOAD_ITEMS, PAYLOAD_VALUE, PAYLOAD_ERROR };
+enum payload_kind { PAYLOAD_ARGS, PAYLOAD_ITEMS, PAYLOAD_VALUE, PAYLOAD_ERROR, PAYLOAD_SHARED };
 
 struct payload {
         bool used;
@@ -145,16 +146,8 @@ struct request {
                 REQUEST_ATTACH,
                 REQUEST_DRAIN,
                 REQUEST_RENEWAL,
-                REQUEST_ACQUIRE, /* this one and all that follow: of shared objects */
-                REQUEST_CONDITION,
-                REQUEST_PUT,
-                REQUEST_GET,
-                REQUEST_JOIN,
-                REQUEST_BARRIER
+                REQUEST_SHARED
         } kind;
-        unsigned object;       /* of those: which … */
-        uint64_t owner, order; /* … and its place in the line */
-        bool notified, looked_at;
         uint32_t pool; /* drain, renewal */
         bool open, keep, given_up;
         unsigned streams;
@@ -264,8 +257,8 @@ struct intensity {
         unsigned zygote_dies, slow, cancel, leaves, no_memory, dies_late, fails, streams;
         unsigned skip_turn; /* several events in one turn of the loop */
         unsigned bad_client;
-        unsigned shared;      /* what is about shared objects */
         unsigned asks, admin; /* bodies that ask for something; what admins do */
+        unsigned shared;      /* what is done with shared objects */
 };
 
 /* -- the run -- */
@@ -313,8 +306,6 @@ struct sim {
         bool current_valid;
 };
 
-struct shared;
-
 /* Runs one seed from birth to the last freed byte; returns the hash of its history. A failure ends the
  * process. */
 uint64_t sim_run(uint64_t seed, bool printed, bool unchecked, struct coverage *);
@@ -327,6 +318,7 @@ void sim_wake_soon(struct sim *, uint32_t worker);
 
 /* world.c */
 void world_begin(struct sim *, uint64_t seed);
+void world_check_accounts(struct sim *); /* at the end: nobody has anything left */
 void pool_draw(struct sim *, struct model_pool *);
 
 /* trace.c */
@@ -392,6 +384,8 @@ void task_connection_over(struct sim *, uint32_t connection);
 void task_check_refused(struct sim *, int refusal, const struct entry *wanted);
 /* Whether the task may be cancelled with the one that asked for it. */
 bool task_may_be_let_go(const struct sim *, const struct entry *);
+/* Whether the one waits, through others, for the other: any way will do here. */
+bool task_reaches(const struct sim *, uint32_t from, uint32_t to, unsigned depth);
 
 /* model_admin.c */
 void admin_act(struct sim *, uint32_t connection);

@@ -3,7 +3,9 @@
  * The world of a run, drawn from its seed: limits, pools, users, connections, and how often what goes wrong.
  * Each fault is absent from a good part of the seeds, so that rare ones are not drowned by the others.
  */
-#include "tests/sim/shared.h"
+#include "tests/sim/objects.h"
+
+#include <inttypes.h>
 
 static unsigned draw(struct sim *s, unsigned most)
 {
@@ -37,7 +39,7 @@ static void draw_intensity(struct sim *s)
                 .bad_client = draw(s, 30),
                 .asks = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 800),
                 .admin = draw(s, 50),
-                .shared = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 50, 400),
+                .shared = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 700),
         };
 }
 
@@ -116,7 +118,7 @@ static void draw_clients(struct sim *s)
                 sim_schedule(s, (int64_t)random_below(r, 500) * MICROSECOND, HAPPEN_OPEN, i, 0);
                 sim_schedule(s, 600 * MICROSECOND, HAPPEN_ACT, i, 0);
         }
-        s->n_acts_left = (uint32_t)random_between(r, 20, 320);
+        s->n_acts_left = (uint32_t)random_between(r, 20, s->intensity.shared ? 440 : 320);
         s->act_pause = random_chance(r, 500) ? (int64_t)random_between(r, 1, 40) * MICROSECOND
                                              : (int64_t)random_between(r, 100, 3000) * MICROSECOND;
 }
@@ -130,6 +132,7 @@ void world_begin(struct sim *s, uint64_t seed)
         s->deadline = s->now;
         s->accepting = s->asking = NO_ENTRY;
         random_seed(r, seed);
+        shared_init(s);
         draw_intensity(s);
         s->config = (struct core_config){
                 .first_id = 1000 + random_below(r, UINT64_C(1) << 50),
@@ -141,11 +144,10 @@ void world_begin(struct sim *s, uint64_t seed)
                 .user_connections = random_chance(r, 100) ? 2 : 100,
                 .user_tasks = random_chance(r, 150) ? 12 : 100000,
                 .user_descriptors = random_chance(r, 150) ? 3 : 1000,
+                .user_objects = random_chance(r, 150) ? 3 : 1000,
                 .user_memory_bytes = random_chance(r, 250) ? random_between(r, 5000, 25000) : 1 << 28,
-                .user_objects = random_chance(r, 200) ? OBJECTS_LIMIT : 1000,
                 .stop_timeout = (int64_t)random_between(r, 1, 3000) * MILLISECOND,
         };
-        s->shared = shared_new();
         if (core_new(&s->config, &sim_ops, s, &s->core) != 0)
                 sim_fail(s, "there is no core");
         draw_pools(s);
@@ -153,4 +155,17 @@ void world_begin(struct sim *s, uint64_t seed)
         s->stop_planned = random_chance(r, 250);
         if (s->stop_planned)
                 sim_schedule(s, (int64_t)random_between(r, 1, 100) * MILLISECOND, HAPPEN_STOP, 0, 0);
+}
+
+void world_check_accounts(struct sim *s)
+{
+        for (unsigned i = 0; i < s->n_users; i++) {
+                struct core_account a;
+                core_account(s->core, s->users[i].uid, &a);
+                if (a.connections || a.tasks || a.descriptors || a.bytes || a.objects)
+                        sim_fail(s,
+                                 "at the end user %u holds %" PRIu64 " connections, %" PRIu64
+                                 " tasks, %" PRIu64 " descriptors, %" PRIu64 " bytes, %" PRIu64 " objects",
+                                 s->users[i].uid, a.connections, a.tasks, a.descriptors, a.bytes, a.objects);
+        }
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/unit/core/recorder.h"
+#include "tests/unit/core/recorder_shared.h"
 #include "tests/unit/fault_alloc.h"
 
 #define FAULTS_MAX 50
@@ -49,13 +49,16 @@ static int do_open(struct recorder *r)
 }
 
 /* Returns how many allocations it made. */
-static unsigned fail_each(int (*act)(struct recorder *), bool takes_payload)
+static unsigned fail_each_after(void (*prepare)(struct recorder *), int (*act)(struct recorder *),
+                                uint32_t n_payloads)
 {
         for (unsigned n = 1; n < FAULTS_MAX; n++) {
                 struct recorder *r = begin(1, 1);
                 struct core_account before, after;
                 submit(r, 1);
                 turn(r, 0);
+                if (prepare)
+                        prepare(r);
                 forget(r);
                 core_account(r->core, ALICE, &before);
                 fault_alloc_arm(n);
@@ -71,7 +74,7 @@ static unsigned fail_each(int (*act)(struct recorder *), bool takes_payload)
                         expect(r, "");
                 } else {
                         assert_int_equal(result, 0);
-                        r->n_payloads += takes_payload;
+                        r->n_payloads += n_payloads;
                 }
                 end(r);
                 if (!failed)
@@ -79,6 +82,11 @@ static unsigned fail_each(int (*act)(struct recorder *), bool takes_payload)
         }
         fail();
         return 0;
+}
+
+static unsigned fail_each(int (*act)(struct recorder *), bool takes_payload)
+{
+        return fail_each_after(NULL, act, takes_payload);
 }
 
 static void test_each_request_without_memory(void **state)
@@ -89,6 +97,93 @@ static void test_each_request_without_memory(void **state)
         assert_true(fail_each(do_wait, false) >= 2);
         assert_true(fail_each(do_result, false) >= 1);
         assert_true(fail_each(do_open, false) >= 2);
+}
+
+/* -- shared objects -- */
+
+static void have_others_lock(struct recorder *r)
+{
+        client(r, 2, ALICE);
+        acquire(r, 2, 1, "l");
+}
+
+static void have_lock(struct recorder *r)
+{
+        acquire(r, 1, 1, "l");
+}
+
+static void have_full_queue(struct recorder *r)
+{
+        put(r, 1, 1, 10, 1, 1, 0);
+}
+
+static void have_dict_and_list(struct recorder *r)
+{
+        struct core_open dict = a(OBJECT_DICT), list = a(OBJECT_LIST);
+        struct core_object object;
+        core_object_open(r->core, 1, "d", &dict, r->now, &object);
+        core_object_open(r->core, 1, "list", &list, r->now, &object);
+}
+
+static int do_open_dict(struct recorder *r)
+{
+        struct core_open open = a(OBJECT_DICT);
+        struct core_object object;
+        return core_object_open(r->core, 1, "d", &open, r->now, &object);
+}
+
+static int do_acquire(struct recorder *r)
+{
+        struct core_open open = a(OBJECT_LOCK);
+        return core_lock_acquire(r->core, at(1, 1), "l", &open, 0, CORE_NEVER, r->now);
+}
+
+static int do_wait_condition(struct recorder *r)
+{
+        return core_condition_wait(r->core, at(1, 2), "l", 0, CORE_NEVER, r->now);
+}
+
+static int do_put(struct recorder *r)
+{
+        const struct core_value values[] = {{.payload = 5, .size_bytes = 10},
+                                            {.payload = 6, .size_bytes = 10}};
+        struct core_open open = a(OBJECT_QUEUE);
+        return core_queue_put(r->core, at(1, 2), "queue", &open, values, 2, CORE_NEVER, r->now);
+}
+
+static int do_change_dict(struct recorder *r)
+{
+        const struct core_pair pairs[] = {{"a", {.payload = 5}}, {"b", {.payload = 6}}};
+        struct core_open open = a(OBJECT_DICT);
+        uint64_t version;
+        size_t n;
+        return core_dict_change(r->core, 1, "d", &open, pairs, 2, NULL, 0, r->now, &version, &n);
+}
+
+static int do_watch(struct recorder *r)
+{
+        struct core_open open = a(OBJECT_DICT);
+        return core_dict_watch(r->core, at(1, 2), "d", &open, 0, CORE_NEVER, r->now);
+}
+
+static int do_push(struct recorder *r)
+{
+        const struct core_value value = {.payload = 5};
+        struct core_open open = a(OBJECT_LIST);
+        uint64_t version;
+        return core_list_push(r->core, 1, "list", &open, &value, 1, false, CORE_ANY_VERSION, r->now,
+                              &version);
+}
+
+static void test_each_request_about_an_object_without_memory(void **state)
+{
+        assert_true(fail_each_after(NULL, do_open_dict, 0) >= 2);
+        assert_true(fail_each_after(have_others_lock, do_acquire, 0) >= 2);
+        assert_true(fail_each_after(have_lock, do_wait_condition, 0) >= 2);
+        assert_true(fail_each_after(have_full_queue, do_put, 2) >= 3);
+        assert_true(fail_each_after(have_dict_and_list, do_change_dict, 2) >= 2);
+        assert_true(fail_each_after(have_dict_and_list, do_watch, 0) >= 1);
+        assert_true(fail_each_after(have_dict_and_list, do_push, 1) >= 1);
 }
 
 /* A chunk that cannot be sent for lack of memory goes a little later. */
@@ -121,6 +216,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_each_request_without_memory),
+                cmocka_unit_test(test_each_request_about_an_object_without_memory),
                 cmocka_unit_test(test_chunk_without_memory_waits),
                 cmocka_unit_test(test_spawn_without_memory_waits),
         };
