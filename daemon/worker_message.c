@@ -59,6 +59,15 @@ static int take_value(struct daemon *daemon, struct reader *reader, struct core_
         return 0;
 }
 
+/* The worker's own word, and so not trusted: 0 if it makes no sense. */
+static int64_t took(const struct worker *worker, uint32_t slot)
+{
+        int64_t ns = worker->shares_area && slot < LIMIT_SLOTS
+                             ? atomic_load_explicit(&worker->area->slots[slot].took_ns, memory_order_relaxed)
+                             : 0;
+        return ns > 0 ? ns : 0;
+}
+
 static const char *on_result(struct worker *worker, const struct envelope *envelope)
 {
         struct daemon *daemon = worker->owner->daemon;
@@ -70,6 +79,7 @@ static const char *on_result(struct worker *worker, const struct envelope *envel
         if (reader_array(&reader, &n) < 0 || n != 3 || reader_uint(&reader, &task) < 0 ||
             uint32_next(&reader, &attempt) < 0 || take_value(daemon, &reader, &result) < 0)
                 return "an answer is not [task, attempt, result]";
+        result.took = took(worker, envelope->msgid);
         return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
                                           &result, daemon->now));
 }
@@ -107,6 +117,7 @@ static const char *on_failure(struct worker *worker, const struct envelope *enve
 
         if (!find_task(reader, &task, &attempt) || take_value(daemon, &reader, &result) < 0)
                 return "an error is not {task, attempt, code, message, detail}";
+        result.took = took(worker, envelope->msgid);
         return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
                                           &result, daemon->now));
 }

@@ -44,7 +44,7 @@ struct area_slot {
         _Atomic uint64_t word;
         _Atomic int64_t begin_ns; /* CLOCK_MONOTONIC, of the task or of the map's running item */
         _Atomic uint64_t index;   /* of a map: the running item */
-        uint64_t reserved;
+        _Atomic int64_t took_ns;  /* how long the last task or chunk that was answered from here ran */
 };
 
 #define AREA_MAGIC UINT32_C(0x676e6731) /* "gng1" */

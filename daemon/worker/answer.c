@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -139,6 +140,8 @@ int answer_send(struct run *run)
 {
         struct packer p;
 
+        atomic_store_explicit(&run->worker->area->slots[run->slot].took_ns, now_ns() - run->began_ns,
+                              memory_order_relaxed);
         answer_check(run, OUTER_RESULT);
         pack_begin(&p, &run->worker->head);
         if (run->failed) {

@@ -57,6 +57,7 @@ struct run {
         uint64_t id;
         uint32_t attempt;
         unsigned slot;
+        int64_t began_ns; /* the task, or the chunk */
         uint64_t flags;
         int64_t credit_bytes; /* of stream data that may still be sent */
 

@@ -53,7 +53,8 @@
         X(stop_with_work) X(task_tried_again) X(item_tried_again) X(lent_place) X(ask_before_death)         \
         X(over_with_children) X(over_while_waiting) X(child_detached) X(child_joined) X(drain_at_once)      \
         X(rss_too_large) X(stop_with_waiting) X(stop_while_paused) X(gone_with_lock) X(task_gone_with_lock)   \
-        X(gone_with_item) X(task_gone_with_item) X(gone_waiting) X(gone_at_condition) X(gone_at_barrier)
+        X(gone_with_item) X(task_gone_with_item) X(gone_waiting) X(gone_at_condition) X(gone_at_barrier)    \
+        X(worker_lies_about_time) X(many_ahead)
 
 /* What happens to one task. */
 #define TASK_EVENT_TABLE(X)                                                                                 \
