@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,9 @@
 /* When nothing happened for so long, the memory that nobody uses any more is given back to the system. */
 #define TRIM_AFTER (CORE_SECOND)
 
+/* So long gangerd looks on after something happened, before it sleeps, while workers are at work. */
+#define SPIN (CORE_SECOND / 20000)
+
 /* After the last task has ended clients have so long to take their last answers. */
 #define LINGER (CORE_SECOND)
 
@@ -47,12 +51,18 @@ struct daemon_state {
         bool pool_ready[LIMIT_POOLS];
 };
 
-void daemon_update_now(struct daemon *d)
+static void look_at_clock(struct daemon *d)
 {
         struct timespec clock;
 
         clock_gettime(CLOCK_MONOTONIC, &clock);
         d->now = (int64_t)clock.tv_sec * CORE_SECOND + clock.tv_nsec;
+}
+
+void daemon_update_now(struct daemon *d)
+{
+        look_at_clock(d);
+        d->event_at = d->now;
 }
 
 double daemon_wall(const struct daemon *d, int64_t at)
@@ -245,7 +255,7 @@ static void turn(struct daemon *d)
         int64_t next;
 
         d->state->again = false;
-        daemon_update_now(d);
+        look_at_clock(d);
         if (rpc_turn(d->rpc))
                 d->state->again = true;
         next = core_turn(d->core, d->now);
@@ -266,16 +276,32 @@ static bool is_over(const struct daemon *d)
         return d->drained && (d->now >= d->state->linger_until || !connections_have_output(d->connections));
 }
 
+/* Whether to sleep until something comes. While workers are at what they were sent just now it costs less to
+ * look on for a moment than to be woken. */
+static bool may_sleep(struct daemon *d)
+{
+        if (d->state->again)
+                return false;
+        if (!workers_are_watched(d->workers))
+                return true;
+        if (d->now - d->event_at < SPIN) {
+                sched_yield();
+                return false;
+        }
+        return workers_unwatch(d->workers);
+}
+
 int daemon_run(struct daemon *d)
 {
         turn(d);
         while (!is_over(d)) {
                 /* NONBLOCK alone would stay inside for as long as anything is ready. */
-                int r = event_base_loop(d->base, EVLOOP_ONCE | (d->state->again ? EVLOOP_NONBLOCK : 0));
+                int r = event_base_loop(d->base, EVLOOP_ONCE | (may_sleep(d) ? 0 : EVLOOP_NONBLOCK));
                 if (r < 0) {
                         log_error("the event loop failed: %s", strerror(errno));
                         return EXIT_FAILURE;
                 }
+                workers_poll(d->workers);
                 turn(d);
         }
         log_info("stopped");

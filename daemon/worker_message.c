@@ -225,7 +225,7 @@ static const char *on_stream(struct worker *worker, struct reader reader)
 
 struct greeting {
         uint64_t protocol, slots;
-        bool area, descriptors;
+        bool area, descriptors, ring;
         struct reader refused; /* what it could not make of itself, and why */
         uint32_t n_refused;
 };
@@ -255,6 +255,8 @@ static bool read_greeting(struct reader reader, struct greeting *ret)
                         r = reader_uint(&reader, &ret->slots);
                 else if (r == 0 && is("area", key, size_bytes))
                         r = reader_bool(&reader, &ret->area);
+                else if (r == 0 && is("ring", key, size_bytes))
+                        r = reader_bool(&reader, &ret->ring);
                 else if (r == 0 && is("descriptors", key, size_bytes))
                         r = reader_bool(&reader, &ret->descriptors);
                 else if (r == 0 && is("refused", key, size_bytes))
@@ -305,6 +307,8 @@ static const char *on_hello(struct worker *worker, struct reader reader)
                 return NULL;
         worker->shares_area = greeting.area;
         worker->takes_descriptors = greeting.descriptors;
+        if (greeting.area && greeting.ring)
+                worker->channel.ring = (struct ring_reader){.ring = area_ring(worker->area)};
         hear_refused(worker, &greeting);
         const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
                                                     (uint32_t)greeting.slots, daemon->now));
@@ -384,6 +388,7 @@ static const char *dispatch(struct worker *worker, const struct envelope *envelo
 const char *worker_on_message(struct worker *worker, const struct envelope *envelope)
 {
         struct workers *workers = worker->owner;
+        worker_watch(worker);
         workers->speaking = worker;
         const char *why = dispatch(worker, envelope);
         workers->speaking = NULL;

@@ -54,11 +54,13 @@ struct area {
         _Atomic uint64_t
                 cancel; /* the id of the task that is told to end; written by gangerd before SIGTERM */
         _Atomic uint64_t over_limit; /* not 0: the worker dies because memory_limit left it no memory */
-        uint64_t reserved[5];
+        uint32_t ring_bytes;         /* of the ring behind this page (proto/ring.h); 0: there is none */
+        uint32_t reserved4;
+        uint64_t reserved[4];
         struct area_slot slots[LIMIT_SLOTS];
 };
 _Static_assert(sizeof(struct area) <= 4096, "the area is one page");
-#define AREA_SIZE_BYTES 4096
+#define AREA_SIZE_BYTES 4096 /* and the ring's */
 
 /* Worker: claims the slot for this task; false: it was taken back. */
 static inline bool area_claim(struct area *a, unsigned slot, uint64_t task, int64_t now_ns)

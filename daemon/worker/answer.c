@@ -110,9 +110,7 @@ static int send_parts(struct worker *worker, struct packer *head, const void *va
                 iov[n++] = (struct iovec){(void *)value, value_size};
         if (nil_last)
                 iov[n++] = (struct iovec){(void *)&nil, 1};
-        crash_hold_channel(true);
-        r = send_all(worker->channel, iov, n);
-        crash_hold_channel(false);
+        r = message_send(worker, iov, n);
         buffer_truncate(&worker->head, 0);
         return r;
 }
@@ -226,7 +224,7 @@ int hello_send(struct worker *worker)
 
         pack_begin(&p, &worker->head);
         pack_notification(&p, "hello", 1);
-        pack_map(&p, worker->refusals.n > 0 ? 5 : 4);
+        pack_map(&p, 4u + (area_has_ring(worker->area) ? 1 : 0) + (worker->refusals.n > 0 ? 1 : 0));
         pack_str(&p, "protocol");
         pack_uint(&p, ZYGOTE_PROTOCOL_VERSION);
         pack_str(&p, "slots");
@@ -235,6 +233,10 @@ int hello_send(struct worker *worker)
         pack_bool(&p, true);
         pack_str(&p, "descriptors");
         pack_bool(&p, true);
+        if (area_has_ring(worker->area)) {
+                pack_str(&p, "ring");
+                pack_bool(&p, true);
+        }
         if (worker->refusals.n > 0) {
                 pack_str(&p, "refused");
                 pack_map(&p, worker->refusals.n);

@@ -22,7 +22,7 @@
 
 #include "daemon/worker/confine.h"
 #include "daemon/worker/worker.h"
-#include "proto/area.h"
+#include "proto/ring.h"
 
 enum {
         OBJECTS_MOST = 256,
@@ -151,6 +151,9 @@ static void send_text(const struct run *run, const struct text *text)
         *at++ = (uint8_t)text->n;
         memcpy(at, text->bytes, text->n);
         at += text->n;
+        if (area_has_ring(crash.area) &&
+            !ring_announce(area_ring(crash.area), (uint32_t)(at - message), false))
+                return;
         send(crash.channel, message, (size_t)(at - message), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 

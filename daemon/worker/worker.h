@@ -19,6 +19,7 @@
 #include "proto/buffer.h"
 #include "proto/pack.h"
 #include "proto/reader.h"
+#include "proto/ring.h"
 
 enum {
         RUN_MESSAGE_BYTES = 4096, /* of a failure's text */
@@ -39,6 +40,7 @@ struct worker {
         pid_t pid;
         int channel;
         struct area *area;
+        struct ring *ring; /* NULL: there is none */
         struct inbox inbox;
         struct buffer head;    /* of the message being sent; reused */
         struct buffer result;  /* of the task; reused */
@@ -140,7 +142,9 @@ int stream_send_progress(struct run *run, double done, const char *text);
 int stream_send_log(struct run *run, int level, const char *file, int line, const char *text);
 int hello_send(struct worker *worker);
 
-/* Sends all of it, waiting as long as it takes; sendall.c. 0 or -errno. */
+/* Sends one message to gangerd, by the ring if it fits there; sendall.c. 0 or -errno. */
+int message_send(struct worker *worker, struct iovec *iov, size_t n);
+/* Sends all of it, waiting as long as it takes. 0 or -errno. */
 int send_all(int fd, struct iovec *iov, size_t n);
 
 /* Cuts text to what a MessagePack str may hold: bytes that are no UTF-8 become '?'. */
