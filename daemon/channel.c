@@ -22,6 +22,8 @@ static void on_readable(evutil_socket_t fd, short what, void *userdata)
 {
         struct channel *channel = userdata;
         daemon_update_now(channel->daemon);
+        if (channel->callbacks->on_woken)
+                channel->callbacks->on_woken(channel);
         channel_read(channel, false);
 }
 

@@ -30,6 +30,7 @@ struct channel_callbacks {
         void (*on_bad)(struct channel *, const char *why);
         void (*on_end)(struct channel *);     /* end of file, or the connection is lost */
         void (*on_flushed)(struct channel *); /* less output waits, perhaps none; may be NULL */
+        void (*on_woken)(struct channel *);   /* something came by the socket; may be NULL */
 };
 
 TAILQ_HEAD(channel_list, channel);

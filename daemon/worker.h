@@ -29,7 +29,7 @@ struct workers *workers_free(struct workers *);
 void workers_flush(struct workers *);
 /* Takes what workers have put into their rings. True: there was something. */
 bool workers_poll(struct workers *);
-/* Whether any worker's ring is being watched: then gangerd is not to sleep yet. */
+/* Whether any worker's ring is being watched: one was sent something, or spoke, a moment ago. */
 bool workers_are_watched(const struct workers *);
 /* gangerd is about to sleep: from now on workers wake it. False: there is something to take already. */
 bool workers_unwatch(struct workers *);

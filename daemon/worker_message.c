@@ -388,7 +388,6 @@ static const char *dispatch(struct worker *worker, const struct envelope *envelo
 const char *worker_on_message(struct worker *worker, const struct envelope *envelope)
 {
         struct workers *workers = worker->owner;
-        worker_watch(worker);
         workers->speaking = worker;
         const char *why = dispatch(worker, envelope);
         workers->speaking = NULL;

@@ -3,7 +3,7 @@
  * How fast calls are, through libganger and a real daemon: the round trip of one `echo` of 64 bytes, one
  * at a time, and calls a second with many outstanding. Prints a line a figure; judges nothing.
  *
- *      bench_calls SECONDS
+ *      bench_calls SECONDS [one|many]
  */
 #include <poll.h>
 #include <stdint.h>
@@ -126,8 +126,10 @@ int main(int argc, char **argv)
         if (r < 0)
                 die("connect", r);
         round_trips(g, seconds / 10); /* warms up */
-        round_trips(g, seconds);
-        flood(g, seconds);
+        if (argc < 3 || strcmp(argv[2], "one") == 0)
+                round_trips(g, seconds);
+        if (argc < 3 || strcmp(argv[2], "many") == 0)
+                flood(g, seconds);
         ganger_close(g);
         return 0;
 }

@@ -138,6 +138,11 @@ class Rude(unittest.TestCase):
             for head in (-4, 2, 1 << 40):
                 self.ended(g, client, "what stands in its ring makes no sense", "nest.bad_head", head)
 
+    def test_woken_in_vain(self):
+        with Gangerd(pool={**NEST, "workers": 1}) as g, g.connect() as client:
+            for _ in range(3):
+                client.call("nest.woken_in_vain")
+
     def test_asks_for_nobody(self):
         with Gangerd(pool={**NEST, "workers": 1}) as g, g.connect() as client:
             client.call("nest.late", pack([0, 1, "ping", []]))

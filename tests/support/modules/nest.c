@@ -286,6 +286,19 @@ static int bad_head(struct ganger_task *task)
         return 0;
 }
 
+/* Wakes gangerd, which sleeps, and says nothing until it sleeps again: as one that is held up between putting
+ * something into the ring, which gangerd finds by itself, and looking whether gangerd sleeps */
+static int woken_in_vain(struct ganger_task *task)
+{
+        struct ring *ring = find_ring();
+
+        usleep(20000);
+        if (!ring || !ring_must_wake(ring) || !ring_announce(ring, 1, true) || write(CHANNEL_FD, "", 1) != 1)
+                return ganger_fail(task, "gangerd did not sleep");
+        usleep(20000);
+        return ganger_put_nil(task);
+}
+
 static struct {
         char bytes[256];
         size_t size_bytes;
@@ -372,6 +385,7 @@ static const struct ganger_function functions[] = {
         {.name = "cross", .run = cross},
         {.name = "raw", .run = raw},
         {.name = "past_ring", .run = past_ring},
+        {.name = "woken_in_vain", .run = woken_in_vain},
         {.name = "bad_head", .run = bad_head},
         {.name = "late", .run = late},
         {.name = "misuse", .run = misuse},
