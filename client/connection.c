@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "client/fork.h"
 #include "client/reply.h"
 #include "proto/envelope.h"
 #include "proto/errors.h"
@@ -67,6 +68,7 @@ int connection_new(int fd, struct ganger **ret)
         }
         g->fd = fd;
         g->pid = getpid();
+        g->generation = fork_generation();
         g->max_message = LIMIT_MESSAGE_BYTES;
         scan_init(&g->scan, MAX_ANSWER_BYTES);
         output_init(&g->output);
@@ -98,6 +100,12 @@ int ganger_open(struct ganger **ret, const char *path)
         return r < 0 ? r : connection_new(fd, ret);
 }
 
+/* Not a copy in a child that the program forked. */
+static bool is_own(const struct ganger *g)
+{
+        return g->generation != 0 ? fork_is_same(g->generation) : g->pid == getpid();
+}
+
 /* Tells every open request that there will be no answer. */
 static void connection_tell(struct ganger *g, int error, bool quietly)
 {
@@ -123,7 +131,7 @@ struct ganger *ganger_close(struct ganger *g)
                 return g;
         if (g->lost == 0)
                 g->lost = -ECANCELED;
-        connection_tell(g, -ECANCELED, g->pid != getpid());
+        connection_tell(g, -ECANCELED, !is_own(g));
         request_table_deinit(&g->requests);
         output_deinit(&g->output);
         fd_queue_deinit(&g->fds);
@@ -136,7 +144,7 @@ struct ganger *ganger_close(struct ganger *g)
 
 int connection_check(const struct ganger *g)
 {
-        if (g->pid != getpid())
+        if (!is_own(g))
                 return -ECHILD;
         return g->lost;
 }

@@ -356,15 +356,19 @@ static bool step_of_body(struct sim *s, struct model_worker *w)
 
 void worker_last_words(struct sim *s, struct model_worker *w)
 {
-        if (w->life != LIFE_ALIVE || !w->busy || w->answered || !random_chance(&s->random, 400))
+        unsigned n = w->run.is_chunk ? (unsigned)random_between(&s->random, 1, 4) : 1;
+
+        if (!random_chance(&s->random, w->run.is_chunk ? 800 : 400))
                 return;
-        MEET(s, faults, FAULT_last_words);
-        if (w->run.is_chunk && w->until == INT64_MIN)
-                step_next_item(s, w);
-        else if (w->unwritten_bytes || random_chance(&s->random, 300))
-                step_stream(s, w);
-        else
-                step_finish(s, w);
+        for (; n > 0 && w->life == LIFE_ALIVE && w->busy && !w->answered; n--) {
+                MEET(s, faults, FAULT_last_words);
+                if (w->run.is_chunk && w->until == INT64_MIN)
+                        step_next_item(s, w);
+                else if (w->unwritten_bytes || random_chance(&s->random, 300))
+                        step_stream(s, w);
+                else
+                        step_finish(s, w);
+        }
 }
 
 /* Whatever fate has for it before its next step; true: it did not survive. */
