@@ -35,6 +35,10 @@
 
 /* So long gangerd looks on after something happened, before it sleeps, while workers are at work. */
 #define SPIN (CORE_SECOND / 20000)
+/* Where it has to wait for so long until it may look again, others want the processor: not again for a while.
+ */
+#define YIELD_LOST (CORE_SECOND / 5000)
+#define SPIN_PAUSE (CORE_SECOND / 50)
 
 /* After the last task has ended clients have so long to take their last answers. */
 #define LINGER (CORE_SECOND)
@@ -46,6 +50,7 @@ struct daemon_state {
         struct event timer;
         int timer_fd;
         int64_t timer_at;     /* what the timer is set to; CORE_NEVER: it is not */
+        int64_t spin_at;      /* gangerd does not look on before */
         int64_t next;         /* when the next turn is due, if nothing happens before */
         int64_t active_at;    /* the last turn in which something happened */
         int64_t trim_at;      /* when to look whether all is quiet; CORE_NEVER: nothing happened since */
@@ -280,14 +285,26 @@ static bool is_over(const struct daemon *d)
         return d->drained && (d->now >= d->state->linger_until || !connections_have_output(d->connections));
 }
 
+/* Who has gone on running for long in between will do so again: whoever sleeps is let in sooner than whoever
+ * yields. */
+static void let_others_run(struct daemon *d)
+{
+        int64_t before = d->now;
+
+        sched_yield();
+        look_at_clock(d);
+        if (d->now - before > YIELD_LOST)
+                d->state->spin_at = d->now + SPIN_PAUSE;
+}
+
 /* Whether to sleep until something comes. While workers are at what they were sent just now it costs less to
  * look on for a moment than to be woken. */
 static bool may_sleep(struct daemon *d)
 {
         if (d->state->again || d->state->next <= d->now)
                 return false;
-        if (workers_are_watched(d->workers) && d->now - d->event_at < SPIN) {
-                sched_yield();
+        if (workers_are_watched(d->workers) && d->now - d->event_at < SPIN && d->now >= d->state->spin_at) {
+                let_others_run(d);
                 return false;
         }
         if (!workers_unwatch(d->workers))
