@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/fork.h"
 #include "client/reconnect.h"
 #include "client/reply.h"
 
@@ -71,6 +72,7 @@ int connection_new(int fd, struct ganger **ret)
         }
         g->fd = fd;
         g->pid = getpid();
+        g->generation = fork_generation();
         g->max_message = LIMIT_MESSAGE_BYTES;
         connection_begin_input(g);
         output_init(&g->output);
@@ -125,6 +127,12 @@ void connection_tell(struct ganger *g, struct request *request, int error)
         on_reply(userdata, error, NULL);
 }
 
+/* Not a copy in a child that the program forked. */
+static bool is_own(const struct ganger *g)
+{
+        return g->generation != 0 ? fork_is_same(g->generation) : g->pid == getpid();
+}
+
 /* Tells every open request that there will be no answer. */
 static void connection_tell_all(struct ganger *g, int error)
 {
@@ -142,7 +150,7 @@ struct ganger *ganger_close(struct ganger *g)
                 return g;
         if (g->lost == 0)
                 g->lost = -ECANCELED;
-        if (g->pid != getpid())
+        if (!is_own(g))
                 request_table_forget(&g->requests);
         connection_tell_all(g, -ECANCELED);
         reconnect_free(g->reconnect);
@@ -159,7 +167,7 @@ struct ganger *ganger_close(struct ganger *g)
 
 int connection_check(const struct ganger *g)
 {
-        if (g->pid != getpid())
+        if (!is_own(g))
                 return -ECHILD;
         return g->lost;
 }

@@ -17,10 +17,11 @@
 #include "proto/scan.h"
 
 struct ganger {
-        int fd;           /* -1: there is none for the moment */
-        pid_t pid;        /* the process that may use it */
-        int lost;         /* -errno once the connection is lost */
-        int failed;       /* -errno: to be lost as soon as the callback or the reading at hand is over */
+        int fd;              /* -1: there is none for the moment */
+        pid_t pid;           /* the process that may use it */
+        uint64_t generation; /* the same, as fork.h has it */
+        int lost;            /* -errno once the connection is lost */
+        int failed;          /* -errno: to be lost as soon as the callback or the reading at hand is over */
         int send_error;   /* -errno: nothing can be sent any more; what the peer still said is read first */
         bool dispatching; /* within ganger_dispatch() */
         bool hello_open;  /* the daemon has not answered hello yet */

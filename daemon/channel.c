@@ -14,11 +14,16 @@
 
 #define READ_BYTES      (64u << 10)
 #define READ_MOST_BYTES (1u << 20) /* of a value that is known to be long */
+#define RECORDS_A_READ  64         /* announcements of a ring that are followed in one read */
+
+_Static_assert(READ_BYTES >= RING_BYTES, "what is in a ring has room");
 
 static void on_readable(evutil_socket_t fd, short what, void *userdata)
 {
         struct channel *channel = userdata;
         daemon_update_now(channel->daemon);
+        if (channel->callbacks->on_woken)
+                channel->callbacks->on_woken(channel);
         channel_read(channel, false);
 }
 
@@ -90,13 +95,14 @@ static bool claim_descriptors(struct channel *channel, size_t size_bytes)
         uint32_t n = channel->scan.n_descriptors;
         uint64_t message_end = channel->stream_at - (buffer_size(&channel->input) - size_bytes);
 
-        if (n == 0 && channel->fds.n == 0)
+        if (n == 0 && (channel->fds.n == 0 || channel->ring.ring))
                 return true;
         if (!channel->takes_descriptors || n > LIMIT_DESCRIPTORS ||
             !fd_queue_take(&channel->fds, n, channel->message_fds))
                 return false;
         channel->n_message_fds = n;
-        return !fd_queue_left_over(&channel->fds, message_end);
+        /* With a ring the bytes of the socket are not all that come: where one ends is not known. */
+        return channel->ring.ring || !fd_queue_left_over(&channel->fds, message_end);
 }
 
 static void close_claimed(struct channel *channel)
@@ -154,32 +160,105 @@ static bool take_messages(struct channel *channel)
         return true;
 }
 
-/* Reads once. False: nothing came. */
-static bool receive(struct channel *channel)
+static bool make_room(struct channel *channel)
+{
+        uint64_t owed = channel->scan.owed_bytes;
+        size_t room = owed < READ_BYTES        ? READ_BYTES
+                      : owed > READ_MOST_BYTES ? READ_MOST_BYTES
+                                               : (size_t)owed;
+
+        if (buffer_reserve(&channel->input, room) == 0)
+                return true;
+        bad(channel, "there is no memory for what it sends");
+        return false;
+}
+
+enum received { NOTHING, SOME, END };
+
+/* Reads the socket once, at most so many bytes. */
+static enum received receive(struct channel *channel, size_t most_bytes, size_t *ret)
 {
         struct ucred ucred = {0};
-        uint64_t owed = channel->scan.owed_bytes;
-        size_t n, room = owed < READ_BYTES        ? READ_BYTES
-                         : owed > READ_MOST_BYTES ? READ_MOST_BYTES
-                                                  : (size_t)owed;
-        int r = buffer_reserve(&channel->input, room);
 
-        if (r < 0) {
-                bad(channel, "there is no memory for what it sends");
-                return false;
-        }
-        r = fds_receive(channel->fd, &channel->input, &channel->stream_at, &channel->fds, &n, &ucred);
+        *ret = 0;
+        if (!make_room(channel))
+                return NOTHING;
+        int r = fds_receive_most(channel->fd, &channel->input, most_bytes, &channel->stream_at, &channel->fds,
+                                 ret, &ucred);
         if (r == -EAGAIN)
-                return false;
-        if (r == RECEIVE_TRUNCATED)
+                return NOTHING;
+        if (r == RECEIVE_TRUNCATED) {
                 bad(channel, "it sent descriptors");
-        else if (r < 0 || n == 0)
-                end(channel);
-        if (channel->ended)
-                return false;
+                return NOTHING;
+        }
+        if (r < 0 || *ret == 0)
+                return END;
         if (ucred.pid > 0)
                 channel->sender = ucred.pid;
-        return true;
+        return SOME;
+}
+
+/* One read of what the ring says that comes by the socket now. False: it has not all come. */
+static bool receive_owed(struct channel *channel, bool *some)
+{
+        struct ring_reader *ring = &channel->ring;
+        size_t n;
+
+        if (ring->owed_bytes == 0)
+                return true;
+        if (receive(channel, ring->owed_bytes, &n) != SOME)
+                return false;
+        ring->owed_bytes -= (uint32_t)n;
+        if (ring->owed_is_wake)
+                buffer_truncate(&channel->input, buffer_size(&channel->input) - n);
+        *some = true;
+        return ring->owed_bytes == 0;
+}
+
+/* Takes what is in the ring and what that announces. False: nothing was there. */
+static bool receive_ring(struct channel *channel)
+{
+        bool some = false;
+        int r = 1;
+
+        for (unsigned n = 0; r > 0 && n < RECORDS_A_READ && receive_owed(channel, &some); n++) {
+                if (!make_room(channel))
+                        return false;
+                r = ring_take(&channel->ring, &channel->input);
+                some = some || r > 0;
+        }
+        if (r < 0)
+                bad(channel, "what stands in its ring makes no sense");
+        return some && !channel->ended;
+}
+
+/* The ring was empty: what can be read from the socket is its end, or was announced just now. */
+static bool receive_last(struct channel *channel)
+{
+        uint8_t byte;
+        ssize_t n = recv(channel->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return false;
+        if (receive_ring(channel))
+                return true;
+        if (n <= 0 && !channel->ended)
+                end(channel);
+        else if (channel->ring.owed_bytes == 0 && !channel->ended)
+                bad(channel, "it sends what its ring does not announce");
+        return false;
+}
+
+static bool receive_some(struct channel *channel)
+{
+        size_t n;
+
+        if (channel->ring.ring)
+                return receive_ring(channel) || (!channel->ended && receive_last(channel));
+        enum received received = receive(channel, SIZE_MAX, &n);
+        if (received == END)
+                end(channel);
+        return received == SOME;
 }
 
 void channel_read(struct channel *channel, bool all)
@@ -187,11 +266,20 @@ void channel_read(struct channel *channel, bool all)
         do {
                 bool rested = channel->rests;
                 channel->rests = false;
-                if (channel->ended || (!rested && !receive(channel)) || !take_messages(channel))
+                if (channel->ended || (!rested && !receive_some(channel)) || !take_messages(channel))
                         return;
         } while (all);
         if (channel->rests)
                 flush_later(channel);
+}
+
+bool channel_poll(struct channel *channel)
+{
+        if (channel->ended || channel->rests || !ring_has_more(&channel->ring))
+                return false;
+        if (receive_ring(channel) && take_messages(channel) && channel->rests)
+                flush_later(channel);
+        return true;
 }
 
 void channel_message_begin(struct channel *channel, struct packer *packer)

@@ -18,6 +18,7 @@
 
 #include "proto/descriptors.h"
 #include "proto/envelope.h"
+#include "proto/ring.h"
 #include "proto/scan.h"
 
 struct channel;
@@ -29,6 +30,7 @@ struct channel_callbacks {
         void (*on_bad)(struct channel *, const char *why);
         void (*on_end)(struct channel *);     /* end of file, or the connection is lost */
         void (*on_flushed)(struct channel *); /* less output waits, perhaps none; may be NULL */
+        void (*on_woken)(struct channel *);   /* something came by the socket; may be NULL */
 };
 
 TAILQ_HEAD(channel_list, channel);
@@ -45,6 +47,7 @@ struct channel {
                          so */
         pid_t sender; /* of the last bytes, by SCM_CREDENTIALS; 0: not known */
         struct event read_event, write_event;
+        struct ring_reader ring; /* once the peer said that it uses one */
         struct buffer input;
         struct scan scan;
         uint64_t stream_at; /* bytes received in all */
@@ -64,6 +67,8 @@ int channel_init(struct channel *, struct daemon *, int fd, struct channel_list 
 void channel_deinit(struct channel *);
 /* Reads: once, or until nothing is left (`all`). Never blocks. */
 void channel_read(struct channel *, bool all);
+/* Reads what is in the ring, without looking at the socket. False: nothing was there. */
+bool channel_poll(struct channel *);
 /* A message for the peer: begin, pack, end with the descriptors that ride with it (the channel's on success).
  */
 void channel_message_begin(struct channel *, struct packer *);

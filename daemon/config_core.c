@@ -31,7 +31,7 @@ struct core_pool_config config_core_pool(const struct configuration *c, const st
                                          .nesting_limit = p->nesting_limit,
                                          .max_tasks = p->max_tasks,
                                          .max_rss_bytes = p->max_rss_bytes,
-                                         .window = 1,
+                                         .window = LIMIT_SLOTS,
                                          .queue_limit = p->queue_limit,
                                          .timeout = p->timeout,
                                          .kill_grace = p->kill_grace + ANSWER_MARGIN,

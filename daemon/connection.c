@@ -22,6 +22,8 @@
 #include "proto/errors.h"
 #include "proto/pack.h"
 
+#define SPARE_BYTES (256u << 10) /* of an output buffer that is kept for the next one */
+
 void connection_flush_later(struct connection *c)
 {
         if (c->flush_listed || c->closed)
@@ -32,7 +34,13 @@ void connection_flush_later(struct connection *c)
 
 void connection_message_begin(struct connection *c, struct packer *p)
 {
-        pack_begin(p, &connection_output(c)->bytes);
+        struct buffer *bytes = &connection_output(c)->bytes;
+
+        if (bytes->data == NULL) {
+                *bytes = c->owner->spare_output;
+                c->owner->spare_output = BUFFER_INIT;
+        }
+        pack_begin(p, bytes);
 }
 
 /* Of a task it leaves with all else that its channel is given. */
@@ -261,6 +269,20 @@ static bool is_done(const struct connection *c)
                core_connection_requests(c->owner->daemon->core, c->index) == 0;
 }
 
+/* A connection without output owns no buffer; the next one that answers need not have it grow anew. */
+static void give_output_back(struct connection *c)
+{
+        struct buffer *bytes = &c->output.bytes;
+
+        if (buffer_size(bytes) > 0)
+                return;
+        if (c->owner->spare_output.data == NULL && bytes->capacity_bytes <= SPARE_BYTES) {
+                c->owner->spare_output = *bytes;
+                *bytes = BUFFER_INIT;
+        }
+        buffer_trim(bytes, 0);
+}
+
 static void flush_one(struct connection *c)
 {
         static struct log_limit limit;
@@ -282,7 +304,7 @@ static void flush_one(struct connection *c)
         }
         left = output_waiting(&c->output);
         note_progress(c, left < before, left);
-        buffer_trim(&c->output.bytes, 0);
+        give_output_back(c);
         if (c->announced)
                 connection_tell_output(c, connection_pending_bytes(c));
         if (is_done(c)) {

@@ -23,6 +23,7 @@ struct connections {
         uint32_t n_indices, n, n_tasks; /* n_tasks: of the n, those of tasks */
         int64_t next_expiry;            /* no deadline lies before it; CORE_NEVER: none at all */
         struct buffer spare;            /* an input buffer for whoever needs one next */
+        struct buffer spare_output;     /* the same for what is to be sent */
 };
 
 /* A new one with the lowest free index, in the list of the open ones. 0 or -ENOMEM. */

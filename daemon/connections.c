@@ -68,6 +68,7 @@ struct connections *connections_free(struct connections *cs)
         connections_sweep(cs);
         assert(cs->n == 0);
         buffer_deinit(&cs->spare);
+        buffer_deinit(&cs->spare_output);
         free(cs->by_index);
         free(cs);
         return NULL;

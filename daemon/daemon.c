@@ -12,10 +12,13 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/configuration.h"
 #include "daemon/connection.h"
@@ -30,6 +33,13 @@
 /* When nothing happened for so long, the memory that nobody uses any more is given back to the system. */
 #define TRIM_AFTER (CORE_SECOND)
 
+/* So long gangerd looks on after something happened, before it sleeps, while workers are at work. */
+#define SPIN (CORE_SECOND / 20000)
+/* Where it has to wait for so long until it may look again, others want the processor: not again for a while.
+ */
+#define YIELD_LOST (CORE_SECOND / 5000)
+#define SPIN_PAUSE (CORE_SECOND / 50)
+
 /* After the last task has ended clients have so long to take their last answers. */
 #define LINGER (CORE_SECOND)
 
@@ -38,7 +48,10 @@ enum { ON_TERM, ON_INT, ON_HUP, ON_CHLD, N_SIGNALS };
 struct daemon_state {
         struct event signals[N_SIGNALS];
         struct event timer;
+        int timer_fd;
         int64_t timer_at;     /* what the timer is set to; CORE_NEVER: it is not */
+        int64_t spin_at;      /* gangerd does not look on before */
+        int64_t next;         /* when the next turn is due, if nothing happens before */
         int64_t active_at;    /* the last turn in which something happened */
         int64_t trim_at;      /* when to look whether all is quiet; CORE_NEVER: nothing happened since */
         bool again;           /* the next turn does not sleep */
@@ -46,12 +59,18 @@ struct daemon_state {
         int64_t linger_until; /* once drained */
 };
 
-void daemon_update_now(struct daemon *d)
+static void look_at_clock(struct daemon *d)
 {
         struct timespec clock;
 
         clock_gettime(CLOCK_MONOTONIC, &clock);
         d->now = (int64_t)clock.tv_sec * CORE_SECOND + clock.tv_nsec;
+}
+
+void daemon_update_now(struct daemon *d)
+{
+        look_at_clock(d);
+        d->event_at = d->now;
 }
 
 double daemon_wall(const struct daemon *d, int64_t at)
@@ -125,7 +144,9 @@ static void daemon_on_signal(int number, short events, void *arg)
 static void daemon_on_timer(int fd, short events, void *arg)
 {
         struct daemon *d = arg;
+        uint64_t n;
 
+        (void)!read(fd, &n, sizeof n);
         d->state->timer_at = CORE_NEVER;
 }
 
@@ -136,15 +157,19 @@ int daemon_init(struct daemon *d)
 
         if (config != NULL) {
                 event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-                event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
                 d->base = event_base_new_with_config(config);
                 event_config_free(config);
         }
         d->state = calloc(1, sizeof *d->state);
         if (d->base == NULL || d->state == NULL)
                 return -ENOMEM;
-        d->state->timer_at = d->state->trim_at = CORE_NEVER;
-        event_assign(&d->state->timer, d->base, -1, 0, daemon_on_timer, d);
+        d->state->timer_at = d->state->trim_at = d->state->next = CORE_NEVER;
+        d->state->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (d->state->timer_fd < 0)
+                return -errno;
+        event_assign(&d->state->timer, d->base, d->state->timer_fd, EV_READ | EV_PERSIST, daemon_on_timer, d);
+        if (event_add(&d->state->timer, NULL) < 0)
+                return -EINVAL;
         for (unsigned i = 0; i < N_SIGNALS; i++) {
                 event_assign(&d->state->signals[i], d->base, numbers[i], EV_SIGNAL | EV_PERSIST,
                              daemon_on_signal, d);
@@ -160,6 +185,7 @@ void daemon_deinit(struct daemon *d)
                 for (unsigned i = 0; i < N_SIGNALS; i++)
                         event_del(&d->state->signals[i]);
                 event_del(&d->state->timer);
+                close(d->state->timer_fd);
         }
         free(d->state);
         d->state = NULL;
@@ -168,27 +194,20 @@ void daemon_deinit(struct daemon *d)
         d->base = NULL;
 }
 
+/* Before a sleep. libevent's own timers would cost a system call every turn, and go by milliseconds. */
 static void set_timer(struct daemon *d, int64_t at)
 {
-        int64_t wait = at - d->now;
-        struct timeval tv;
+        struct itimerspec when = {0};
 
         if (at == d->state->timer_at)
                 return;
         d->state->timer_at = at;
-        if (at == CORE_NEVER) {
-                event_del(&d->state->timer);
-                return;
+        if (at != CORE_NEVER) {
+                when.it_value.tv_sec = at / CORE_SECOND;
+                when.it_value.tv_nsec = at % CORE_SECOND;
         }
-        if (wait < 0)
-                wait = 0;
-        tv.tv_sec = wait / CORE_SECOND;
-        tv.tv_usec = (wait % CORE_SECOND + 999) / 1000; /* not before it is due */
-        if (tv.tv_usec == 1000000) {
-                tv.tv_sec++;
-                tv.tv_usec = 0;
-        }
-        event_add(&d->state->timer, &tv);
+        int r = timerfd_settime(d->state->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+        assert(r == 0);
 }
 
 /* A flood leaves behind what malloc keeps for the next one. */
@@ -218,7 +237,7 @@ static void turn(struct daemon *d)
         int64_t next;
 
         d->state->again = false;
-        daemon_update_now(d);
+        look_at_clock(d);
         if (rpc_turn(d->rpc))
                 d->state->again = true;
         next = core_turn(d->core, d->now);
@@ -234,7 +253,7 @@ static void turn(struct daemon *d)
         next = earlier(next, systemd_turn(d->now));
         if (d->drained)
                 next = earlier(next, d->state->linger_until);
-        set_timer(d, next);
+        d->state->next = next;
 }
 
 static bool is_over(const struct daemon *d)
@@ -242,16 +261,45 @@ static bool is_over(const struct daemon *d)
         return d->drained && (d->now >= d->state->linger_until || !connections_have_output(d->connections));
 }
 
+/* Who has gone on running for long in between will do so again: whoever sleeps is let in sooner than whoever
+ * yields. */
+static void let_others_run(struct daemon *d)
+{
+        int64_t before = d->now;
+
+        sched_yield();
+        look_at_clock(d);
+        if (d->now - before > YIELD_LOST)
+                d->state->spin_at = d->now + SPIN_PAUSE;
+}
+
+/* Whether to sleep until something comes. While workers are at what they were sent just now it costs less to
+ * look on for a moment than to be woken. */
+static bool may_sleep(struct daemon *d)
+{
+        if (d->state->again || d->state->next <= d->now)
+                return false;
+        if (workers_are_watched(d->workers) && d->now - d->event_at < SPIN && d->now >= d->state->spin_at) {
+                let_others_run(d);
+                return false;
+        }
+        if (!workers_unwatch(d->workers))
+                return false;
+        set_timer(d, d->state->next);
+        return true;
+}
+
 int daemon_run(struct daemon *d)
 {
         turn(d);
         while (!is_over(d)) {
                 /* NONBLOCK alone would stay inside for as long as anything is ready. */
-                int r = event_base_loop(d->base, EVLOOP_ONCE | (d->state->again ? EVLOOP_NONBLOCK : 0));
+                int r = event_base_loop(d->base, EVLOOP_ONCE | (may_sleep(d) ? 0 : EVLOOP_NONBLOCK));
                 if (r < 0) {
                         log_error("the event loop failed: %s", strerror(errno));
                         return EXIT_FAILURE;
                 }
+                workers_poll(d->workers);
                 turn(d);
         }
         log_info("stopped");

@@ -45,6 +45,7 @@ struct daemon {
         struct rpc *rpc;
         struct events *events;
         int64_t now;                 /* CLOCK_MONOTONIC in ns, as of the last daemon_update_now() */
+        int64_t event_at;            /* when something that others did was last noticed */
         int64_t started;             /* the same clock */
         double wall_offset;          /* Unix seconds = wall_offset + monotonic seconds */
         bool stopping;               /* SIGTERM came */

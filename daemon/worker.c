@@ -325,5 +325,14 @@ static void on_flushed(struct channel *channel)
                 connection_task_flushed(c);
 }
 
-const struct channel_callbacks worker_channel_callbacks = {
-        .on_message = on_message, .on_bad = on_bad, .on_end = on_end, .on_flushed = on_flushed};
+/* Also when it has nothing to say: a worker that woke gangerd takes it that gangerd looks by itself now. */
+static void on_woken(struct channel *channel)
+{
+        worker_watch(CONTAINER_OF(channel, struct worker, channel));
+}
+
+const struct channel_callbacks worker_channel_callbacks = {.on_message = on_message,
+                                                           .on_bad = on_bad,
+                                                           .on_end = on_end,
+                                                           .on_flushed = on_flushed,
+                                                           .on_woken = on_woken};

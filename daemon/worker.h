@@ -27,6 +27,12 @@ int workers_new(struct daemon *, struct workers **ret);
 struct workers *workers_free(struct workers *);
 /* The loop's end: sends what waits for workers and zygotes. */
 void workers_flush(struct workers *);
+/* Takes what workers have put into their rings. True: there was something. */
+bool workers_poll(struct workers *);
+/* Whether any worker's ring is being watched: one was sent something, or spoke, a moment ago. */
+bool workers_are_watched(const struct workers *);
+/* gangerd is about to sleep: from now on workers wake it. False: there is something to take already. */
+bool workers_unwatch(struct workers *);
 /* The loop's very end: frees what was closed. */
 void workers_sweep(struct workers *);
 /* SIGCHLD: reaps workers, zygotes and orphans, and ends the orphans that live. */

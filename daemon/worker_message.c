@@ -87,6 +87,15 @@ static const char *take_result(struct worker *worker, struct reader *reader, str
         return NULL;
 }
 
+/* The worker's own word, and so not trusted: 0 if it makes no sense. */
+static int64_t took(const struct worker *worker, uint32_t slot)
+{
+        int64_t ns = worker->shares_area && slot < LIMIT_SLOTS
+                             ? atomic_load_explicit(&worker->area->slots[slot].took_ns, memory_order_relaxed)
+                             : 0;
+        return ns > 0 ? ns : 0;
+}
+
 static const char *on_result(struct worker *worker, const struct envelope *envelope)
 {
         struct daemon *daemon = worker->owner->daemon;
@@ -102,6 +111,7 @@ static const char *on_result(struct worker *worker, const struct envelope *envel
         if (why)
                 return why;
         task_log_output_ends(worker);
+        result.took = took(worker, envelope->msgid);
         return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
                                           &result, daemon->now));
 }
@@ -140,6 +150,7 @@ static const char *on_failure(struct worker *worker, const struct envelope *enve
         if (!find_task(reader, &task, &attempt) || take_value(daemon, &reader, &result) < 0)
                 return "an error is not {task, attempt, code, message, detail}";
         task_log_output_ends(worker);
+        result.took = took(worker, envelope->msgid);
         return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
                                           &result, daemon->now));
 }
@@ -221,7 +232,7 @@ static const char *on_stream(struct worker *worker, struct reader reader)
 
 struct greeting {
         uint64_t protocol, slots;
-        bool area, descriptors;
+        bool area, descriptors, ring;
         struct reader refused; /* what it could not make of itself, and why */
         uint32_t n_refused;
 };
@@ -251,6 +262,8 @@ static bool read_greeting(struct reader reader, struct greeting *ret)
                         r = reader_uint(&reader, &ret->slots);
                 else if (r == 0 && is("area", key, size_bytes))
                         r = reader_bool(&reader, &ret->area);
+                else if (r == 0 && is("ring", key, size_bytes))
+                        r = reader_bool(&reader, &ret->ring);
                 else if (r == 0 && is("descriptors", key, size_bytes))
                         r = reader_bool(&reader, &ret->descriptors);
                 else if (r == 0 && is("refused", key, size_bytes))
@@ -301,6 +314,8 @@ static const char *on_hello(struct worker *worker, struct reader reader)
                 return NULL;
         worker->shares_area = greeting.area;
         worker->takes_descriptors = greeting.descriptors;
+        if (greeting.area && greeting.ring)
+                worker->channel.ring = (struct ring_reader){.ring = area_ring(worker->area)};
         hear_refused(worker, &greeting);
         const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
                                                     (uint32_t)greeting.slots, daemon->now));

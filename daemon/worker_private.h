@@ -77,10 +77,13 @@ struct worker {
         struct worker_end end;
         uint64_t max_rss_bytes;
         struct worker_usage usage;
-        struct worker_lines *lines;    /* of task_log.c: NULL until a task wrote to its standard error */
-        int64_t usage_at;              /* when it was sampled; 0: never */
-        UT_hash_handle hh;             /* workers.by_pid, while pid is known and not reaped */
-        TAILQ_ENTRY(worker) dead_link; /* workers.graveyard */
+        struct worker_lines *lines;     /* of task_log.c: NULL until a task wrote to its standard error */
+        int64_t usage_at;               /* when it was sampled; 0: never */
+        UT_hash_handle hh;              /* workers.by_pid, while pid is known and not reaped */
+        TAILQ_ENTRY(worker) dead_link;  /* workers.graveyard */
+        TAILQ_ENTRY(worker) watch_link; /* workers.watched, while is_watched */
+        bool is_watched;
+        unsigned n_looked; /* at its ring, in vain */
 };
 
 struct workers {
@@ -93,6 +96,7 @@ struct workers {
         bool orphans_suspected;        /* unknown children may be there, but so may newborns */
         bool reap_again;               /* one that was dead and unknown may be known now */
         struct channel_list flush;
+        TAILQ_HEAD(, worker) watched; /* at whose rings gangerd looks by itself */
         TAILQ_HEAD(, worker) graveyard;
 };
 
@@ -118,6 +122,10 @@ bool workers_expect_newborn(const struct workers *);
 void workers_end_orphans(struct workers *);
 /* The connection of the task that it runs, if that has asked for something; else NULL. */
 struct connection *worker_asks_by(const struct worker *);
+/* From now on it need not wake gangerd, if it has a ring. */
+void worker_watch(struct worker *);
+/* It goes, or is not looked at any more. */
+void worker_forget_watch(struct worker *);
 /* What its message means. NULL, or why it makes no sense. */
 const char *worker_on_message(struct worker *, const struct envelope *);
 

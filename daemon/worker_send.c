@@ -100,6 +100,7 @@ int worker_send(struct workers *workers, uint32_t index, const struct core_dispa
         worker->task_at[dispatch->slot] = dispatch->task;
         worker->lone_task = dispatch->task;
         worker->lone_since = workers->daemon->now;
+        worker_watch(worker);
         return 0;
 }
 

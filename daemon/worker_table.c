@@ -32,11 +32,11 @@ static int area_new(struct area **ret, int *ret_fd)
         if (fd < 0)
                 return -errno;
         struct area *area = MAP_FAILED;
-        int r = posix_fallocate(fd, 0, AREA_SIZE_BYTES);
+        int r = posix_fallocate(fd, 0, AREA_AND_RING_BYTES);
         if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
                 r = errno;
         if (r == 0) {
-                area = mmap(NULL, AREA_SIZE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                area = mmap(NULL, AREA_AND_RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
                 r = area == MAP_FAILED ? errno : 0;
         }
         if (r != 0) {
@@ -45,6 +45,7 @@ static int area_new(struct area **ret, int *ret_fd)
         }
         area->magic = AREA_MAGIC;
         area->n_slots = LIMIT_SLOTS;
+        area->ring_bytes = sizeof(struct ring);
         *ret = area;
         *ret_fd = fd;
         return 0;
@@ -54,13 +55,14 @@ static struct worker *worker_free(struct worker *worker)
 {
         if (!worker)
                 return NULL;
+        worker_forget_watch(worker);
         event_del(&worker->hung_timer);
         channel_deinit(&worker->channel);
         free(worker->lines);
         for (uint32_t i = 0; i < LIMIT_SLOTS; i++)
                 rights_unref(worker->rights[i]);
         if (worker->area)
-                munmap(worker->area, AREA_SIZE_BYTES);
+                munmap(worker->area, AREA_AND_RING_BYTES);
         generation_unref(worker->generation);
         free(worker);
         return NULL;
@@ -190,6 +192,7 @@ int workers_new(struct daemon *daemon, struct workers **ret)
                 return -ENOMEM;
         workers->daemon = daemon;
         TAILQ_INIT(&workers->flush);
+        TAILQ_INIT(&workers->watched);
         TAILQ_INIT(&workers->graveyard);
         *ret = workers;
         return 0;

@@ -44,7 +44,7 @@ struct area_slot {
         _Atomic uint64_t word;
         _Atomic int64_t begin_ns; /* CLOCK_MONOTONIC, of the task or of the map's running item */
         _Atomic uint64_t index;   /* of a map: the running item */
-        uint64_t reserved;
+        _Atomic int64_t took_ns;  /* how long the last task or chunk that was answered from here ran */
 };
 
 #define AREA_MAGIC UINT32_C(0x676e6731) /* "gng1" */
@@ -54,11 +54,13 @@ struct area {
         _Atomic uint64_t
                 cancel; /* the id of the task that is told to end; written by gangerd before SIGTERM */
         _Atomic uint64_t over_limit; /* not 0: the worker dies because memory_limit left it no memory */
-        uint64_t reserved[5];
+        uint32_t ring_bytes;         /* of the ring behind this page (proto/ring.h); 0: there is none */
+        uint32_t reserved4;
+        uint64_t reserved[4];
         struct area_slot slots[LIMIT_SLOTS];
 };
 _Static_assert(sizeof(struct area) <= 4096, "the area is one page");
-#define AREA_SIZE_BYTES 4096
+#define AREA_SIZE_BYTES 4096 /* and the ring's */
 
 /* Worker: claims the slot for this task; false: it was taken back. */
 static inline bool area_claim(struct area *a, unsigned slot, uint64_t task, int64_t now_ns)

@@ -79,12 +79,19 @@ static uint32_t control_parse(struct msghdr *message, int *fds, struct ucred *re
 int fds_receive(int fd, struct buffer *b, uint64_t *stream_at, struct fd_queue *queue, size_t *ret,
                 struct ucred *ret_ucred)
 {
+        return fds_receive_most(fd, b, SIZE_MAX, stream_at, queue, ret, ret_ucred);
+}
+
+int fds_receive_most(int fd, struct buffer *b, size_t most_bytes, uint64_t *stream_at, struct fd_queue *queue,
+                     size_t *ret, struct ucred *ret_ucred)
+{
         union {
                 struct cmsghdr align;
                 char bytes[CMSG_SPACE(LIMIT_RECV_DESCRIPTORS * sizeof(int)) +
                            CMSG_SPACE(sizeof(struct ucred))];
         } control;
-        struct iovec room = {b->data + b->end, b->capacity_bytes - b->end};
+        size_t free_bytes = b->capacity_bytes - b->end;
+        struct iovec room = {b->data + b->end, free_bytes < most_bytes ? free_bytes : most_bytes};
         struct msghdr message = {.msg_iov = &room,
                                  .msg_iovlen = 1,
                                  .msg_control = control.bytes,

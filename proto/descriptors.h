@@ -40,12 +40,15 @@ enum receive_result {
         RECEIVE_TRUNCATED = 1,
 };
 
-/* One recvmsg into the buffer's free room (reserved by the caller), blocking if the socket does. Descriptors
- * go to the queue, as arrived at the position *stream_at behind this read, which is advanced. ret_ucred (may
- * be NULL) gets SCM_CREDENTIALS, its pid is 0 if none came. Bytes read in *ret (0: end of file) and 0, or
- * -errno
+/* One recvmsg into the buffer's free room (reserved by the caller), of at most so many bytes, blocking if the
+ * socket does. Descriptors go to the queue, as arrived at the position *stream_at behind this read, which is
+ * advanced. ret_ucred (may be NULL) gets SCM_CREDENTIALS, its pid is 0 if none came. Bytes read in *ret (0:
+ * end of file) and 0, or -errno
  * (-EAGAIN; -ENOMEM: what came is closed, the peer is to be dropped), or RECEIVE_TRUNCATED. */
 struct ucred;
+int fds_receive_most(int fd, struct buffer *b, size_t most_bytes, uint64_t *stream_at, struct fd_queue *queue,
+                     size_t *ret, struct ucred *ret_ucred);
+/* The same with all of the free room. */
 int fds_receive(int fd, struct buffer *b, uint64_t *stream_at, struct fd_queue *queue, size_t *ret,
                 struct ucred *ret_ucred);
 /* Duplicates of all of them, or -errno and none. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The packer: msgpack-c decides the encoding, the buffer takes the bytes. After the first failure nothing
- * more is written, and pack_end() takes back what was.
+ * The packer. What is in every message is written straight into the buffer, the rest by msgpack-c, which for
+ * each value goes through a callback. After the first failure nothing more is written, and pack_end() takes
+ * back what was.
  */
 #include "proto/pack.h"
 
@@ -45,27 +46,82 @@ static bool pack_fits(struct packer *p, size_t n)
         return false;
 }
 
+/* Room for at most so many bytes behind the end; NULL: it has failed. */
+static inline uint8_t *pack_room(struct packer *p, size_t size_bytes)
+{
+        struct buffer *b = p->buffer;
+
+        if (p->error < 0)
+                return NULL;
+        if (b->capacity_bytes - b->end < size_bytes) {
+                p->error = buffer_reserve(b, size_bytes);
+                if (p->error < 0)
+                        return NULL;
+        }
+        return b->data + b->end;
+}
+
+static inline void pack_byte(struct packer *p, uint8_t byte)
+{
+        uint8_t *at = pack_room(p, 1);
+
+        if (at == NULL)
+                return;
+        *at = byte;
+        p->buffer->end++;
+}
+
+/* A first byte and the number behind it, most significant byte first. */
+static inline void pack_head(struct packer *p, uint8_t first, uint64_t number, unsigned n_bytes)
+{
+        uint8_t *at = pack_room(p, 1 + sizeof number);
+
+        if (at == NULL)
+                return;
+        *at++ = first;
+        for (unsigned i = n_bytes; i-- > 0;)
+                *at++ = (uint8_t)(number >> 8 * i);
+        p->buffer->end += 1 + n_bytes;
+}
+
 void pack_nil(struct packer *p)
 {
-        msgpack_pack_nil(&p->pk);
+        pack_byte(p, 0xc0);
 }
 
 void pack_bool(struct packer *p, bool value)
 {
-        if (value)
-                msgpack_pack_true(&p->pk);
-        else
-                msgpack_pack_false(&p->pk);
+        pack_byte(p, value ? 0xc3 : 0xc2);
 }
 
 void pack_int(struct packer *p, int64_t value)
 {
-        msgpack_pack_int64(&p->pk, value);
+        if (value >= 0)
+                pack_uint(p, (uint64_t)value);
+        else if (value >= -32)
+                pack_byte(p, (uint8_t)value);
+        else if (value >= INT8_MIN)
+                pack_head(p, 0xd0, (uint64_t)value, 1);
+        else if (value >= INT16_MIN)
+                pack_head(p, 0xd1, (uint64_t)value, 2);
+        else if (value >= INT32_MIN)
+                pack_head(p, 0xd2, (uint64_t)value, 4);
+        else
+                pack_head(p, 0xd3, (uint64_t)value, 8);
 }
 
 void pack_uint(struct packer *p, uint64_t value)
 {
-        msgpack_pack_uint64(&p->pk, value);
+        if (value < 0x80)
+                pack_byte(p, (uint8_t)value);
+        else if (value <= UINT8_MAX)
+                pack_head(p, 0xcc, value, 1);
+        else if (value <= UINT16_MAX)
+                pack_head(p, 0xcd, value, 2);
+        else if (value <= UINT32_MAX)
+                pack_head(p, 0xce, value, 4);
+        else
+                pack_head(p, 0xcf, value, 8);
 }
 
 void pack_double(struct packer *p, double value)
@@ -73,12 +129,29 @@ void pack_double(struct packer *p, double value)
         msgpack_pack_double(&p->pk, value);
 }
 
+static void pack_bytes(struct packer *p, const void *data, size_t size_bytes)
+{
+        uint8_t *at = pack_room(p, size_bytes);
+
+        if (at == NULL || size_bytes == 0)
+                return;
+        memcpy(at, data, size_bytes);
+        p->buffer->end += size_bytes;
+}
+
 void pack_str_n(struct packer *p, const char *data, size_t size_bytes)
 {
         if (!pack_fits(p, size_bytes))
                 return;
-        msgpack_pack_str(&p->pk, size_bytes);
-        msgpack_pack_str_body(&p->pk, data, size_bytes);
+        if (size_bytes < 32)
+                pack_byte(p, (uint8_t)(0xa0 | size_bytes));
+        else if (size_bytes <= UINT8_MAX)
+                pack_head(p, 0xd9, size_bytes, 1);
+        else if (size_bytes <= UINT16_MAX)
+                pack_head(p, 0xda, size_bytes, 2);
+        else
+                pack_head(p, 0xdb, size_bytes, 4);
+        pack_bytes(p, data, size_bytes);
 }
 
 void pack_str(struct packer *p, const char *text)
@@ -93,25 +166,40 @@ void pack_bin(struct packer *p, const void *data, size_t size_bytes)
 {
         if (!pack_fits(p, size_bytes))
                 return;
-        msgpack_pack_bin(&p->pk, size_bytes);
-        msgpack_pack_bin_body(&p->pk, data, size_bytes);
+        if (size_bytes <= UINT8_MAX)
+                pack_head(p, 0xc4, size_bytes, 1);
+        else if (size_bytes <= UINT16_MAX)
+                pack_head(p, 0xc5, size_bytes, 2);
+        else
+                pack_head(p, 0xc6, size_bytes, 4);
+        pack_bytes(p, data, size_bytes);
+}
+
+static void pack_container(struct packer *p, size_t n, uint8_t small, uint8_t first)
+{
+        if (!pack_fits(p, n))
+                return;
+        if (n < 16)
+                pack_byte(p, (uint8_t)(small | n));
+        else if (n <= UINT16_MAX)
+                pack_head(p, first, n, 2);
+        else
+                pack_head(p, (uint8_t)(first + 1), n, 4);
 }
 
 void pack_array(struct packer *p, size_t n)
 {
-        if (pack_fits(p, n))
-                msgpack_pack_array(&p->pk, n);
+        pack_container(p, n, 0x90, 0xdc);
 }
 
 void pack_map(struct packer *p, size_t n)
 {
-        if (pack_fits(p, n))
-                msgpack_pack_map(&p->pk, n);
+        pack_container(p, n, 0x80, 0xde);
 }
 
 void pack_raw(struct packer *p, const void *data, size_t size_bytes)
 {
-        packer_on_write(p, data, size_bytes);
+        pack_bytes(p, data, size_bytes);
 }
 
 void pack_descriptor(struct packer *p, unsigned kind, uint64_t size_bytes)

@@ -312,6 +312,7 @@ struct core_map_spec {
 struct core_result {
         bool failed;         /* then the payload at hand is the error map */
         uint64_t size_bytes; /* of the payload at hand */
+        int64_t took; /* what the worker says that the task or chunk ran (untrusted); 0: it does not say */
 };
 
 struct core_exit {

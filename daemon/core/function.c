@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is known of a function: how long it takes, as a moving mean that weighs the latest run by one eighth.
- * Owned by its pool. Mean and samples are at least 1 ns, for 0 says "not measured yet".
+ * One that was held up (its worker had no processor for milliseconds) counts for little, or on a busy machine
+ * nothing would be sent ahead; what truly takes longer from now on doubles the mean each time. Owned by its
+ * pool. Mean and samples are at least 1 ns, for 0 says "not measured yet".
  */
 #include "daemon/core/core_private.h"
+
+#define OUTLIER 8 /* times the mean: as much counts as more */
 
 /* So much memory only for what is used. Without it nothing is recorded. */
 static struct function_times *times_of(struct function *function)
@@ -31,6 +35,8 @@ void function_measure(struct function *function, int64_t run_time, uint64_t n)
                 histogram_add(&function->times->run, run_time, n);
         if (run_time < 1)
                 run_time = 1;
+        if (function->mean_ns && run_time > OUTLIER * function->mean_ns)
+                run_time = OUTLIER * function->mean_ns;
         if (function->mean_ns == 0)
                 function->mean_ns = run_time;
         else

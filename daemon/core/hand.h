@@ -32,6 +32,7 @@ struct run {
         uint32_t attempt, credit_bytes, consumed_bytes;
         enum run_state state;
         bool claimed;    /* known to have begun */
+        bool used_turn;  /* as of the task */
         bool stays;      /* not to be taken back: another task's message may wait unread before it */
         bool has_waited; /* for others: its time says nothing of its function */
         bool begin_read; /* `since` is what the slot says; it is believed once an item */

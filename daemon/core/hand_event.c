@@ -61,6 +61,20 @@ static struct run *head_of(struct hand *hand, uint64_t task)
         return run && task_id(run->task) == task ? run : NULL;
 }
 
+/* What the worker measured is without the ways to it and back. That it lies can cost others RUN_LONG_NS a
+ * task, as can a function that takes long once. */
+static void measure(struct run *run, int64_t took, int64_t seen, uint64_t n)
+{
+        struct hand *hand = run->hand;
+        if (took <= 0 || !hand->has_area) {
+                hand_measure(hand, run->task->function, seen, n);
+                return;
+        }
+        if (took > hand->core->now - hand->born)
+                took = hand->core->now - hand->born;
+        function_measure(task_function(hand->core, run->task), took / (int64_t)n, n);
+}
+
 static void plain_result(struct run *run, const struct core_result *result)
 {
         struct hand *hand = run->hand;
@@ -73,7 +87,7 @@ static void plain_result(struct run *run, const struct core_result *result)
         if (stopping || run->has_waited)
                 function_record_run(task_function(core, task), core->now - run->since);
         else
-                hand_measure(hand, task->function, core->now - run->since, 1);
+                measure(run, result->took, core->now - run->since, 1);
         hand->n_done++;
         run_leave(run);
         hand_settle(hand);
@@ -101,7 +115,7 @@ static bool chunk_result(struct run *run, const struct core_result *result)
         if (!stopping && (result->failed || n_done < run->n_items))
                 return false;
         if (!stopping && !run->has_waited)
-                hand_measure(hand, task->function, core->now - run->began, n_done);
+                measure(run, result->took, core->now - run->began, n_done);
         if (stopping && run->verdict_index == run->next && n_done < run->n_items)
                 map_item_end(core, task, run, PAYLOAD_NONE, 0, &run->verdict);
         map_leave(core, task, run);

@@ -107,6 +107,7 @@ void queue_push(struct task *task)
         struct lane *lane = lane_of(core, task);
         assert(task->place == PLACE_NONE);
         task->order = ++core->next_order;
+        task->used_turn = false;
         task->place = PLACE_LANE;
         TAILQ_INSERT_TAIL(&lane->tasks, task, link);
         awaited_enter(task, false);
@@ -134,8 +135,10 @@ void queue_put_back(struct task *task, uint64_t order)
         awaited_enter(task, true);
         lane->level->turn->pool->is_dirty = true;
 #ifndef SEEDED_BUG_TURN_LOST
-        lane_enter(lane, true);
+        if (task->used_turn || !lane->in_ring)
+                lane_enter(lane, task->used_turn);
 #endif
+        task->used_turn = false;
 }
 
 void queue_remove(struct task *task)
@@ -172,6 +175,7 @@ struct task *queue_take(struct pool *pool)
         struct lane *lane = TAILQ_FIRST(&level->lanes);
         struct task *task = TAILQ_FIRST(&lane->tasks);
         queue_remove(task);
+        task->used_turn = true;
         if (lane->in_ring) {
                 TAILQ_REMOVE(&level->lanes, lane, ring);
                 TAILQ_INSERT_TAIL(&level->lanes, lane, ring);

@@ -56,7 +56,8 @@ void lane_unref(struct core *, struct lane *);
 void lanes_orphan(struct peer *);
 /* To the end of its lane; the lane, if it had nothing, to the end of the turn. */
 void queue_push(struct task *);
-/* Back to the place that it had (order), as if it had never been taken. */
+/* Back to the place that it had (order), as if it had never been taken: if that was in its user's turn, it is
+ * his turn again. */
 void queue_put_back(struct task *, uint64_t order);
 void queue_remove(struct task *);
 struct task *queue_first(const struct pool *);

@@ -55,6 +55,7 @@ static void stand(struct run *run, struct task *task, const struct core_dispatch
         run->first = run->next = dispatch->first;
         run->n_items = dispatch->n_items;
         run->attempt = dispatch->attempt;
+        run->used_turn = task->used_turn;
         run->credit_bytes = LIMIT_STREAM_CREDIT_BYTES;
         run->consumed_bytes = 0;
         run->claimed = run->begin_read = run->has_waited = false;
@@ -154,6 +155,7 @@ void run_leave(struct run *run)
         TAILQ_REMOVE(&hand->runs, run, link);
         hand->n_runs--;
         hand->free_slots |= UINT64_C(1) << slot_of(run);
+        run->task->used_turn = run->used_turn;
         if (!run->task->map)
                 run->task->run = NULL;
         run->task = NULL;

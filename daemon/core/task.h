@@ -67,7 +67,8 @@ struct task {
         pid_t pid, worker_pid;
         float progress;
         int8_t priority;
-        uint8_t pool, state, place, streams;
+        uint8_t pool, state, streams, place : 7;
+        bool used_turn : 1; /* it left the queue in its user's turn, which is his again if it comes back */
         uint8_t n_unbegun_losses, n_descriptors;
         bool is_call : 1, detached : 1, accepted : 1, settled : 1, taken : 1, result_lost : 1, has_tail : 1,
                 result_charged : 1;

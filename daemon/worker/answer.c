@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -236,9 +237,7 @@ static int send_parts(struct worker *worker, struct packer *head, const void *va
                 iov[n++] = (struct iovec){(void *)&nil, 1};
         for (uint32_t i = 0; value_size > 0 && i < worker->n_parts; i++)
                 fds[n_fds++] = worker->parts[i].fd;
-        crash_hold_channel(true);
-        r = send_all(worker->channel, iov, n, fds, n_fds);
-        crash_hold_channel(false);
+        r = message_send(worker, iov, n, fds, n_fds);
         buffer_truncate(&worker->head, 0);
         return r;
 }
@@ -268,6 +267,8 @@ int answer_send(struct run *run)
 {
         struct packer p;
 
+        atomic_store_explicit(&run->worker->area->slots[run->slot].took_ns, now_ns() - run->began_ns,
+                              memory_order_relaxed);
         answer_check(run, OUTER_RESULT);
         pack_begin(&p, &run->worker->head);
         if (run->failed) {
@@ -352,7 +353,7 @@ int hello_send(struct worker *worker)
 
         pack_begin(&p, &worker->head);
         pack_notification(&p, "hello", 1);
-        pack_map(&p, worker->refusals.n > 0 ? 5 : 4);
+        pack_map(&p, 4u + (area_has_ring(worker->area) ? 1 : 0) + (worker->refusals.n > 0 ? 1 : 0));
         pack_str(&p, "protocol");
         pack_uint(&p, ZYGOTE_PROTOCOL_VERSION);
         pack_str(&p, "slots");
@@ -361,6 +362,10 @@ int hello_send(struct worker *worker)
         pack_bool(&p, true);
         pack_str(&p, "descriptors");
         pack_bool(&p, true);
+        if (area_has_ring(worker->area)) {
+                pack_str(&p, "ring");
+                pack_bool(&p, true);
+        }
         if (worker->refusals.n > 0) {
                 pack_str(&p, "refused");
                 pack_map(&p, worker->refusals.n);

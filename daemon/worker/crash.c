@@ -22,7 +22,7 @@
 
 #include "daemon/worker/confine.h"
 #include "daemon/worker/worker.h"
-#include "proto/area.h"
+#include "proto/ring.h"
 
 enum {
         OBJECTS_MOST = 256,
@@ -152,6 +152,8 @@ static bool send_text(const struct run *run, const struct text *text)
         memcpy(at, text->bytes, text->n);
         at += text->n;
         ssize_t n = at - message;
+        if (area_has_ring(crash.area) && !ring_announce(area_ring(crash.area), (uint32_t)n, false))
+                return false;
         return send(crash.channel, message, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n;
 }
 

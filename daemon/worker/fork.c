@@ -65,8 +65,10 @@ static struct area *map_area(int fd)
 
         if (fstat(fd, &st) < 0 || st.st_size < AREA_SIZE_BYTES)
                 return NULL;
-        area = mmap(NULL, AREA_SIZE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        area = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (area == MAP_FAILED)
+                return NULL;
+        if (area_has_ring(area) && (size_t)st.st_size < AREA_AND_RING_BYTES)
                 return NULL;
         return area->magic == AREA_MAGIC && area->n_slots > 0 && area->n_slots <= LIMIT_SLOTS ? area : NULL;
 }
@@ -146,6 +148,8 @@ __attribute__((noreturn)) static void worker_main(const struct pool *pool, pid_t
         start_modules(pool);
         inbox_init(&worker.inbox, worker.channel);
         r = hello_send(&worker);
+        if (area_has_ring(worker.area))
+                worker.ring = area_ring(worker.area);
         if (r == 0)
                 r = worker_serve(&worker);
         if (r == -EPIPE || r == -ECONNRESET) /* gangerd is gone */

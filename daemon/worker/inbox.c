@@ -86,24 +86,30 @@ static int inbox_find(struct inbox *inbox, bool *ret_found, uint32_t *ret_n_fds)
         }
 }
 
-/* Takes the first of the found messages. */
-static int inbox_take(struct inbox *inbox, struct message *ret)
+/* Takes the first of the found messages, of so many bytes, which claims so many descriptors. */
+static int inbox_take(struct inbox *inbox, size_t size_bytes, uint32_t n_fds, struct message *ret)
+{
+        uint64_t end = inbox->stream_at - (buffer_size(&inbox->bytes) - size_bytes);
+
+        inbox->current_bytes = size_bytes;
+        if (!fd_queue_take(&inbox->arrived, n_fds, ret->fds))
+                return -EBADMSG;
+        ret->n_fds = n_fds;
+        inbox->found_fds -= n_fds;
+        if (fd_queue_left_over(&inbox->arrived, end))
+                return -EBADMSG;
+        return envelope_parse(&ret->envelope, buffer_at(&inbox->bytes), size_bytes, NULL);
+}
+
+/* The same when it was found ahead of its turn: where it ends is to be found again. */
+static int inbox_take_kept(struct inbox *inbox, struct message *ret)
 {
         struct scan scan;
-        uint64_t end;
 
         scan_init(&scan, LIMIT_MESSAGE_BYTES);
         int r = scan_feed(&scan, buffer_at(&inbox->bytes), inbox->found_bytes);
         assert(r == SCAN_DONE);
-        inbox->current_bytes = scan.at;
-        end = inbox->stream_at - (buffer_size(&inbox->bytes) - scan.at);
-        if (!fd_queue_take(&inbox->arrived, scan.n_descriptors, ret->fds))
-                return -EBADMSG;
-        ret->n_fds = scan.n_descriptors;
-        inbox->found_fds -= ret->n_fds;
-        if (fd_queue_left_over(&inbox->arrived, end))
-                return -EBADMSG;
-        return envelope_parse(&ret->envelope, buffer_at(&inbox->bytes), scan.at, NULL);
+        return inbox_take(inbox, scan.at, scan.n_descriptors, ret);
 }
 
 int inbox_next(struct inbox *inbox, struct message *ret)
@@ -116,14 +122,14 @@ int inbox_next(struct inbox *inbox, struct message *ret)
                 if (r < 0)
                         return r;
                 if (found)
-                        break;
+                        return inbox_take(inbox, inbox->found_bytes, n_fds, ret);
                 if (inbox->ended)
                         return INBOX_END;
                 r = inbox_receive(inbox);
                 if (r < 0)
                         return r;
         }
-        return inbox_take(inbox, ret);
+        return inbox_take_kept(inbox, ret);
 }
 
 void inbox_done(struct inbox *inbox, struct message *message)

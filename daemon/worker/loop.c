@@ -248,7 +248,8 @@ static int run_message(struct worker *worker, struct message *message, bool is_c
 
         slot = &worker->area->slots[run.slot];
         atomic_store_explicit(&slot->index, first, memory_order_relaxed);
-        if (!area_claim(worker->area, run.slot, run.id, now_ns()))
+        run.began_ns = now_ns();
+        if (!area_claim(worker->area, run.slot, run.id, run.began_ns))
                 return 0; /* taken back */
         r = is_chunk ? run_chunk(&run, first, n) : run_single(&run);
         free(run.opened);

@@ -71,12 +71,8 @@ static int check(const struct run *run)
 static int send_request(struct worker *worker)
 {
         struct iovec iov = {buffer_at(&worker->request), buffer_size(&worker->request)};
-        int r;
 
-        crash_hold_channel(true);
-        r = send_all(worker->channel, &iov, 1, NULL, 0);
-        crash_hold_channel(false);
-        return r;
+        return message_send(worker, &iov, 1, NULL, 0);
 }
 
 static enum inbox_fate sort(void *userdata, const struct envelope *envelope)

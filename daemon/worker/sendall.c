@@ -1,16 +1,60 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sending on a blocking stream socket. The peer is gangerd, which never stops reading a worker or a zygote,
- * so that waiting here is short; signals that tell a task to end do not cut a message in two.
+ * Sending: by the ring, and on a blocking stream socket. The peer is gangerd, which never stops reading a
+ * worker or a zygote, so that waiting here is short; signals that tell a task to end do not cut a message in
+ * two.
  */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 
+#include "daemon/worker/crash.h"
 #include "daemon/worker/worker.h"
 #include "proto/limits.h"
+
+enum { PAUSE_NS = 100000 };
+
+/* There is always room but after hundreds of announcements that gangerd has not come to read. */
+static void announce(struct ring *ring, uint32_t size_bytes, bool is_wake)
+{
+        const struct timespec pause = {.tv_nsec = PAUSE_NS};
+
+        while (!ring_announce(ring, size_bytes, is_wake))
+                nanosleep(&pause, NULL);
+}
+
+/* A crash in here must not write into the channel. */
+static int ring_send(struct worker *worker, struct iovec *iov, size_t n, size_t size_bytes, const int *fds,
+                     uint32_t n_fds)
+{
+        struct iovec wake = {(char[]){0}, 1};
+
+        if (n_fds > 0 || !ring_put(worker->ring, iov, n, size_bytes)) {
+                announce(worker->ring, (uint32_t)size_bytes, false);
+                return send_all(worker->channel, iov, n, fds, n_fds);
+        }
+        if (!ring_must_wake(worker->ring))
+                return 0;
+        announce(worker->ring, 1, true);
+        return send_all(worker->channel, &wake, 1, NULL, 0);
+}
+
+int message_send(struct worker *worker, struct iovec *iov, size_t n, const int *fds, uint32_t n_fds)
+{
+        size_t size_bytes = 0;
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                size_bytes += iov[i].iov_len;
+        crash_hold_channel(true);
+        r = worker->ring ? ring_send(worker, iov, n, size_bytes, fds, n_fds)
+                         : send_all(worker->channel, iov, n, fds, n_fds);
+        crash_hold_channel(false);
+        return r;
+}
 
 int send_all(int fd, struct iovec *iov, size_t n, const int *fds, uint32_t n_fds)
 {

@@ -20,6 +20,7 @@
 #include "proto/buffer.h"
 #include "proto/pack.h"
 #include "proto/reader.h"
+#include "proto/ring.h"
 
 enum {
         RUN_MESSAGE_BYTES = 4096, /* of a failure's text */
@@ -48,6 +49,7 @@ struct worker {
         pid_t pid;
         int channel;
         struct area *area;
+        struct ring *ring; /* NULL: there is none */
         struct inbox inbox;
         struct buffer head;   /* of the message being sent; reused */
         struct buffer result; /* of the task; reused */
@@ -68,6 +70,7 @@ struct run {
         uint64_t id;
         uint32_t attempt;
         unsigned slot;
+        int64_t began_ns; /* the task, or the chunk */
         uint64_t flags;
         int64_t credit_bytes; /* of stream data that may still be sent */
 
@@ -158,8 +161,10 @@ int stream_send_progress(struct run *run, double done, const char *text);
 int stream_send_log(struct run *run, int level, const char *file, int line, const char *text);
 int hello_send(struct worker *worker);
 
-/* Sends all of it, waiting as long as it takes, the descriptors with its first byte; sendall.c. 0 or -errno.
+/* Sends one message to gangerd, by the ring if it fits there and has no descriptors; sendall.c. 0 or -errno.
  */
+int message_send(struct worker *worker, struct iovec *iov, size_t n, const int *fds, uint32_t n_fds);
+/* Sends all of it, waiting as long as it takes, the descriptors with its first byte. 0 or -errno. */
 int send_all(int fd, struct iovec *iov, size_t n, const int *fds, uint32_t n_fds);
 
 /* Cuts text to what a MessagePack str may hold: bytes that are no UTF-8 become '?'. */

@@ -33,7 +33,7 @@ static void meet(struct sim *s, const struct model_worker *w, const struct answe
 
 static int deliver_result(struct sim *s, struct model_worker *w, const struct answer_message *m)
 {
-        struct core_result result = {.failed = m->failed, .size_bytes = m->size_bytes};
+        struct core_result result = {.failed = m->failed, .size_bytes = m->size_bytes, .took = m->took};
 
         if (!m->bogus && !(w->evil && w->killed)) {
                 task_lets_go(s, w->index);

@@ -150,6 +150,14 @@ static void count_turn(struct sim *s, const struct entry *e, const struct model_
                 own->n_ready[e->pool]--;
 }
 
+void ledger_taken_back(struct sim *s, struct entry *e)
+{
+        e->sent_out = false;
+        for (unsigned u = 0; u < s->n_users; u++)
+                if (u != e->user && s->users[u].n_passed[e->pool] > 0)
+                        s->users[u].n_passed[e->pool]--;
+}
+
 /* No attempt begins while the one before may still be at work, nor before its pause is over. */
 static void check_retry(struct sim *s, const struct entry *e, const struct core_dispatch *d)
 {

@@ -165,6 +165,7 @@ static void step_claim(struct sim *s, struct model_worker *w)
         TRACE(s, " claims", w->index, run.task, run.slot);
         w->busy = true;
         w->answered = w->cut_short = false;
+        w->claimed_at = s->now;
         w->run = run;
         w->item = run.first;
         w->credit = LIMIT_STREAM_CREDIT_BYTES;
@@ -173,6 +174,18 @@ static void step_claim(struct sim *s, struct model_worker *w)
                 w->n_to_write = (uint32_t)random_between(&s->random, 1, WRITES_MAX);
         w->ignores = random_chance(&s->random, s->intensity.ignores);
         body_begins(s, w);
+}
+
+/* As the slot would say it: measured, or written there by who lies. */
+static int64_t took(struct sim *s, const struct model_worker *w)
+{
+        if (w->no_area)
+                return 0;
+        if (w->evil && random_chance(&s->random, 500)) {
+                MEET(s, faults, FAULT_worker_lies_about_time);
+                return (int64_t)(random_next(&s->random) >> random_between(&s->random, 1, 63));
+        }
+        return s->now - w->claimed_at + 1;
 }
 
 static void answer_result(struct sim *s, struct model_worker *w, bool failed, uint64_t value)
@@ -185,6 +198,7 @@ static void answer_result(struct sim *s, struct model_worker *w, bool failed, ui
                 .entry = w->run.entry,
                 .failed = failed,
                 .value = value,
+                .took = took(s, w),
                 .size_bytes = (uint32_t)random_between(&s->random, 1, 2000),
         };
 
@@ -342,15 +356,19 @@ static bool step_of_body(struct sim *s, struct model_worker *w)
 
 void worker_last_words(struct sim *s, struct model_worker *w)
 {
-        if (w->life != LIFE_ALIVE || !w->busy || w->answered || !random_chance(&s->random, 400))
+        unsigned n = w->run.is_chunk ? (unsigned)random_between(&s->random, 1, 4) : 1;
+
+        if (!random_chance(&s->random, w->run.is_chunk ? 800 : 400))
                 return;
-        MEET(s, faults, FAULT_last_words);
-        if (w->run.is_chunk && w->until == INT64_MIN)
-                step_next_item(s, w);
-        else if (w->unwritten_bytes || random_chance(&s->random, 300))
-                step_stream(s, w);
-        else
-                step_finish(s, w);
+        for (; n > 0 && w->life == LIFE_ALIVE && w->busy && !w->answered; n--) {
+                MEET(s, faults, FAULT_last_words);
+                if (w->run.is_chunk && w->until == INT64_MIN)
+                        step_next_item(s, w);
+                else if (w->unwritten_bytes || random_chance(&s->random, 300))
+                        step_stream(s, w);
+                else
+                        step_finish(s, w);
+        }
 }
 
 /* Whatever fate has for it before its next step; true: it did not survive. */

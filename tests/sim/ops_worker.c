@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #define SIGNAL_KILL 9
+#define MANY        8 /* messages at one worker at a time */
 
 int op_spawn(void *ctx, uint32_t pool, uint32_t worker)
 {
@@ -113,6 +114,8 @@ int op_send(void *ctx, uint32_t worker, const struct core_dispatch *d)
         w->lone_task = d->task;
         w->lone_since = s->now;
         w->n_held++;
+        if (w->n_held > MANY)
+                MEET(s, faults, FAULT_many_ahead);
         if (w->life == LIFE_ALIVE)
                 worker_receive(s, w, &run);
         return 0;
@@ -132,7 +135,7 @@ bool op_take_back(void *ctx, uint32_t worker, uint32_t slot, uint64_t task)
         sim_meet_task(s, e, won ? TASK_EVENT_take_back_won : TASK_EVENT_take_back_lost);
         sim_meet_worker(s, worker, won ? WORKER_EVENT_take_back_won : WORKER_EVENT_take_back_lost);
         if (won) {
-                e->sent_out = false;
+                ledger_taken_back(s, e);
                 w->n_held--;
                 w->slot_revoked[slot]++;
         } else if (w->n_held > 1) {

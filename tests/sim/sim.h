@@ -198,6 +198,7 @@ enum answer_kind {
 struct answer_message {
         enum answer_kind kind;
         uint64_t task, index, value;
+        int64_t took;
         uint32_t slot, attempt, entry, size_bytes;
         unsigned stream;
         bool failed, bogus; /* bogus: the core must refuse it */
@@ -229,7 +230,7 @@ struct model_worker {
         bool busy, answered, ignores, cut_short;
         struct run_message run;
         uint64_t item;
-        int64_t until, wake_at;
+        int64_t until, wake_at, claimed_at;
         bool wake_set, deliver_set;
         struct core_exit exit;
         struct run_message *inbox; /* vectors, oldest first */
@@ -424,6 +425,8 @@ uint32_t ledger_index(const struct sim *, const struct entry *);
 uint32_t ledger_add(struct sim *, const struct entry *);
 void ledger_learn_id(struct sim *, struct entry *, uint64_t id);
 void ledger_feed(struct sim *, struct entry *, uint64_t n);
+/* It has not begun: it stands where it stood, and nobody's turn is used up. */
+void ledger_taken_back(struct sim *, struct entry *);
 void ledger_sent(struct sim *, struct entry *, const struct core_dispatch *, uint32_t worker);
 /* The core hears that what this worker had of it is over: answered, or lost. */
 void ledger_attempt_over(struct sim *, struct entry *);

@@ -130,6 +130,19 @@ class Rude(unittest.TestCase):
                 client.call("nest.deep", 2)  # whoever dies has done something
                 self.ended(g, client, why, "nest.raw", data + pack([0, 2, "call", ["sleep", [5]]]), 1)
 
+    def test_ring(self):
+        """What is said past it, and what it cannot say."""
+        with Gangerd(pool=NEST) as g, g.connect() as client:
+            client.call("nest.deep", 2)
+            self.ended(g, client, "it sends what its ring does not announce", "nest.past_ring", pack([0, 7, "ping", []]))
+            for head in (-4, 2, 1 << 40):
+                self.ended(g, client, "what stands in its ring makes no sense", "nest.bad_head", head)
+
+    def test_woken_in_vain(self):
+        with Gangerd(pool={**NEST, "workers": 1}) as g, g.connect() as client:
+            for _ in range(3):
+                client.call("nest.woken_in_vain")
+
     def test_asks_for_nobody(self):
         with Gangerd(pool={**NEST, "workers": 1}) as g, g.connect() as client:
             client.call("nest.late", pack([0, 1, "ping", []]))

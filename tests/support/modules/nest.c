@@ -11,8 +11,36 @@
 #include <unistd.h>
 
 #include "daemon/worker/ganger_module.h"
+#include "proto/ring.h"
 
 enum { CHANNEL_FD = 3 };
+
+/* The worker's own, as anybody in the process can find it. */
+static struct ring *find_ring(void)
+{
+        char line[512];
+        FILE *maps = fopen("/proc/self/maps", "re");
+        unsigned long begin = 0;
+
+        while (maps && !begin && fgets(line, sizeof(line), maps))
+                if (strstr(line, "memfd:ganger-area"))
+                        sscanf(line, "%lx", &begin);
+        if (maps)
+                fclose(maps);
+        return begin ? area_ring((struct area *)begin) : NULL;
+}
+
+/* In the worker's name. */
+static int speak(const void *data, size_t size_bytes)
+{
+        static struct ring *ring;
+
+        if (!ring)
+                ring = find_ring();
+        while (ring && !ring_announce(ring, (uint32_t)size_bytes, false))
+                usleep(100);
+        return write(CHANNEL_FD, data, size_bytes) < 0 ? -errno : 0;
+}
 
 /* [n] -> n, one task a level */
 static int deep(struct ganger_task *task)
@@ -224,9 +252,50 @@ static int raw(struct ganger_task *task)
 
         if (ganger_next(task, &bytes) < 0 || ganger_get_int(task, &n) < 0)
                 return -EINVAL;
-        for (int64_t i = 0; n == 0 || i < n; i++)
-                if (write(CHANNEL_FD, bytes.data, bytes.size_bytes) < 0)
-                        return -errno;
+        for (int64_t i = 0; n == 0 || i < n; i++) {
+                int r = speak(bytes.data, bytes.size_bytes);
+                if (r < 0)
+                        return r;
+        }
+        return ganger_put_nil(task);
+}
+
+/* [bin]: writes it to the channel, past the ring, and stays */
+static int past_ring(struct ganger_task *task)
+{
+        struct ganger_value bytes;
+
+        if (ganger_next(task, &bytes) < 0)
+                return -EINVAL;
+        (void)!write(CHANNEL_FD, bytes.data, bytes.size_bytes);
+        pause();
+        return 0;
+}
+
+/* [n]: writes n, as 8 bytes, to where the ring says how much is in it, and wakes gangerd */
+static int bad_head(struct ganger_task *task)
+{
+        struct ring *ring = find_ring();
+        int64_t n;
+
+        if (ganger_get_int(task, &n) < 0 || !ring)
+                return -EINVAL;
+        ring->head = (uint64_t)n;
+        (void)!write(CHANNEL_FD, "", 1);
+        pause();
+        return 0;
+}
+
+/* Wakes gangerd, which sleeps, and says nothing until it sleeps again: as one that is held up between putting
+ * something into the ring, which gangerd finds by itself, and looking whether gangerd sleeps */
+static int woken_in_vain(struct ganger_task *task)
+{
+        struct ring *ring = find_ring();
+
+        usleep(20000);
+        if (!ring || !ring_must_wake(ring) || !ring_announce(ring, 1, true) || write(CHANNEL_FD, "", 1) != 1)
+                return ganger_fail(task, "gangerd did not sleep");
+        usleep(20000);
         return ganger_put_nil(task);
 }
 
@@ -238,7 +307,7 @@ static struct {
 static void *speak_late(void *unused)
 {
         usleep(100000);
-        (void)!write(CHANNEL_FD, late_words.bytes, late_words.size_bytes);
+        speak(late_words.bytes, late_words.size_bytes);
         return unused;
 }
 
@@ -315,6 +384,9 @@ static const struct ganger_function functions[] = {
         {.name = "ancestor", .run = ancestor},
         {.name = "cross", .run = cross},
         {.name = "raw", .run = raw},
+        {.name = "past_ring", .run = past_ring},
+        {.name = "woken_in_vain", .run = woken_in_vain},
+        {.name = "bad_head", .run = bad_head},
         {.name = "late", .run = late},
         {.name = "misuse", .run = misuse},
         {.name = "keep", .run = keep},

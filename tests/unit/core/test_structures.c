@@ -65,6 +65,9 @@ static void test_mean_moves_by_an_eighth(void **state)
         for (int i = 0; i < 100; i++)
                 function_measure(&function, 0, 1);
         assert_true(function.mean_ns >= 1); /* 0 would say: not measured */
+        function.mean_ns = 1000;
+        function_measure(&function, 1000000, 1);
+        assert_int_equal(function.mean_ns, 1875); /* an outlier */
         free(function.times);
 }
 
