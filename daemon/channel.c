@@ -118,7 +118,7 @@ static void close_claimed(struct channel *channel)
 static const char *take_message(struct channel *channel, size_t size_bytes)
 {
         struct envelope envelope;
-        const char *why = "it sent descriptors that do not belong to a message";
+        const char *why = "it sent a descriptor that belongs to no message";
 
         if (claim_descriptors(channel, size_bytes) &&
             envelope_parse(&envelope, buffer_at(&channel->input), size_bytes, &why) == 0)
