@@ -3,7 +3,7 @@
  * How fast calls are, through libganger and a real daemon: the round trip of one `echo` of 64 bytes, one
  * at a time, and calls a second with many outstanding. Prints a line a figure; judges nothing.
  *
- *      bench_calls SECONDS [one|many]
+ *      bench_calls SECONDS [one|many|map]
  */
 #include <poll.h>
 #include <stdint.h>
@@ -117,6 +117,50 @@ static void flood(struct ganger *g, double seconds)
                (double)f.n_done / ((double)(now_ns() - begin) / 1e9), (unsigned long long)f.n_done);
 }
 
+/* ---- map ---- */
+
+#define ITEMS_A_SECOND 300000 /* about: so many items for each second that is asked for */
+
+struct items {
+        uint64_t n, n_asked, n_done;
+};
+
+static int next_item(void *userdata, struct ganger_writer *writer)
+{
+        struct items *items = userdata;
+        char item[sizeof payload];
+
+        if (items->n_asked == items->n)
+                return 0;
+        memcpy(item, payload, sizeof item);
+        memcpy(item, &items->n_asked, sizeof items->n_asked); /* each is another one */
+        items->n_asked++;
+        int r = ganger_write(writer, "[y]", item, sizeof item);
+        return r < 0 ? r : 1;
+}
+
+static int on_item(void *userdata, uint64_t index, int code, const struct ganger_reply *reply)
+{
+        struct items *items = userdata;
+
+        if (code != 0)
+                die("item", code);
+        items->n_done++;
+        return 0;
+}
+
+static void map(struct ganger *g, double seconds)
+{
+        struct items items = {.n = (uint64_t)(seconds * ITEMS_A_SECOND)};
+        int64_t begin = now_ns();
+        int r = ganger_map(g, NULL, "echo", next_item, on_item, &items);
+
+        if (r != 0 || items.n_done != items.n)
+                die("map", r);
+        printf("map of echo, items of 64 bytes:  %.0f items/s  (%llu items)\n",
+               (double)items.n / ((double)(now_ns() - begin) / 1e9), (unsigned long long)items.n);
+}
+
 int main(int argc, char **argv)
 {
         double seconds = argc > 1 ? atof(argv[1]) : 3;
@@ -130,6 +174,8 @@ int main(int argc, char **argv)
                 round_trips(g, seconds);
         if (argc < 3 || strcmp(argv[2], "many") == 0)
                 flood(g, seconds);
+        if (argc < 3 || strcmp(argv[2], "map") == 0)
+                map(g, seconds);
         ganger_close(g);
         return 0;
 }
