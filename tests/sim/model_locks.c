@@ -181,7 +181,8 @@ static void check_order(struct sim *s, const struct request *r)
                 const struct request *other = &s->requests[i];
                 bool in_line = other->kind == REQUEST_ACQUIRE ||
                                (other->kind == REQUEST_CONDITION && other->notified);
-                if (other->open && in_line && other->object == r->object && other->order < r->order)
+                if (other->open && in_line && !s->connections[other->connection].lets_go &&
+                    other->object == r->object && other->order < r->order)
                         sim_fail(s, "%s is given to connection %u before connection %u, who came first",
                                  shared_name(r->object), r->connection, other->connection);
         }
