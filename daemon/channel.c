@@ -12,11 +12,9 @@
 #include "daemon/daemon.h"
 #include "proto/pack.h"
 
-#define READ_BYTES      (64u << 10)
+#define READ_BYTES      RING_BYTES /* what is in a ring has room, too */
 #define READ_MOST_BYTES (1u << 20) /* of a value that is known to be long */
 #define RECORDS_A_READ  64         /* announcements of a ring that are followed in one read */
-
-_Static_assert(READ_BYTES >= RING_BYTES, "what is in a ring has room");
 
 static void on_readable(evutil_socket_t fd, short what, void *userdata)
 {

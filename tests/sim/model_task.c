@@ -146,10 +146,11 @@ void task_answered(struct sim *s, uint32_t connection)
 
 void task_lets_go(struct sim *s, uint32_t worker)
 {
-        const struct model_connection *c = &s->connections[MAX_CLIENTS + worker];
+        struct model_connection *c = &s->connections[MAX_CLIENTS + worker];
 
         if (!c->open)
                 return;
+        c->lets_go = true;
         if (requests_open(s, MAX_CLIENTS + worker) > 0)
                 MEET(s, faults, FAULT_over_while_waiting);
         for (uint32_t i = 0; i < s->n_entries; i++) {
@@ -178,7 +179,7 @@ void task_connection_over(struct sim *s, uint32_t connection)
         task_lets_go(s, connection - MAX_CLIENTS);
         shared_gone(s, connection);
         requests_gone(s, connection);
-        c->open = false;
+        c->open = c->lets_go = false;
 }
 
 /* -- refusals -- */

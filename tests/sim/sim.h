@@ -158,6 +158,7 @@ struct request {
 };
 
 struct model_connection {
+        bool lets_go; /* of a task: that is over, and what it has open waits for nothing any more */
         bool open;
         unsigned user;
         uint32_t generation, next_msgid;
