@@ -9,7 +9,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import CLI, Gangerd, environment, eventually, main  # noqa: E402
+from gangerd import children, CLI, Gangerd, environment, eventually, main  # noqa: E402
 from users import ANN, BOB, DAEMON, connect_as, needs_root, open_to_all  # noqa: E402
 from wire import Refused  # noqa: E402
 
@@ -169,12 +169,13 @@ class Events(unittest.TestCase):
 
     @needs_root
     def test_tasks_are_told_to_their_own_user_and_to_admins(self):
-        with Gangerd(uid=DAEMON, daemon={"socket_mode": "0666"}) as g:
+        with Gangerd(uid=DAEMON, daemon={"socket_mode": "0666"}, pool={"exec": "yes"}) as g:
             open_to_all(g)
             with connect_as(g, ANN) as ann, connect_as(g, BOB) as bob, g.connect() as root:
                 told = [(client, subscribe(client)) for client in (ann, bob, root)]
-                task = ann.submit("sleep", 60)
+                task = ann.submit("exec", ["/bin/sleep", "60"])
                 worker = eventually(lambda: ann.ask("task", task)["worker_pid"])
+                eventually(lambda: children(worker))  # it has begun, or its loss would be none of the task's
                 os.kill(worker, signal.SIGKILL)
                 lost = [await_event(client, msgid, "worker_lost") for client, msgid in told]
                 self.assertEqual([event["worker_pid"] for event in lost], [worker] * 3)
