@@ -25,7 +25,7 @@
 #define LIMIT_SLOTS               64          /* tasks sent ahead to one worker */
 #define LIMIT_STREAM_CREDIT_BYTES (64u << 10) /* stream data of one task on the way to gangerd */
 #define LIMIT_TAIL_BYTES          (64u << 10) /* kept of each of a task's streams */
-#define LIMIT_EVENTS              4096 /* that are kept for who reads slowly, or comes back */
+#define LIMIT_EVENTS              4096        /* that are kept for who reads slowly, or comes back */
 #define LIMIT_STDERR_BYTES        (4u << 10)  /* of stderr, in a failure record */
 #define LIMIT_ORDERED_AHEAD       1024 /* items of an ordered map begun beyond the oldest not delivered */
 #define LIMIT_SOCKET_PATH_BYTES   107  /* sun_path without its 0 byte */
@@ -35,5 +35,11 @@
 #define LIMIT_TASK_ID             (UINT64_C(1) << 53) /* ids are below: exact in a double */
 #define LIMIT_RETRIES             1000000
 #define LIMIT_SECONDS             1e9 /* the longest delay, timeout, ttl that can be asked for */
+
+/* Readers of metrics over HTTP. */
+#define LIMIT_METRICS_SOCKETS       4          /* that systemd passes for them */
+#define LIMIT_METRICS_READERS       16         /* at once; more wait */
+#define LIMIT_METRICS_REQUEST_BYTES (8u << 10) /* its line and its headers */
+#define LIMIT_METRICS_SECONDS       5          /* from connecting to having read */
 
 #endif
