@@ -49,15 +49,15 @@ static bool read_port(const char *text, in_port_t *ret)
 /* The part before the port's colon, without the brackets of an IPv6 address; false: it is not there. */
 static bool take_host(const char *text, char ret[HOST_BYTES], bool *ret_bracketed, const char **ret_port)
 {
-        const char *end;
+        const bool bracketed = text[0] == '[';
+        const char *begin = bracketed ? text + 1 : text;
+        const char *end = strchr(begin, bracketed ? ']' : ':');
 
-        *ret_bracketed = text[0] == '[';
-        text += *ret_bracketed;
-        end = strchr(text, *ret_bracketed ? ']' : ':');
-        if (end == NULL || end - text >= HOST_BYTES || (*ret_bracketed && end[1] != ':'))
+        if (end == NULL || end - begin >= HOST_BYTES || (bracketed && end[1] != ':'))
                 return false;
-        snprintf(ret, HOST_BYTES, "%.*s", (int)(end - text), text);
-        *ret_port = end + 1 + *ret_bracketed;
+        snprintf(ret, HOST_BYTES, "%.*s", (int)(end - begin), begin);
+        *ret_bracketed = bracketed;
+        *ret_port = bracketed ? end + 2 : end + 1;
         return true;
 }
 
