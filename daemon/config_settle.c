@@ -18,7 +18,8 @@
 #include "daemon/message_ids.h"
 #include "proto/limits.h"
 
-/* Descriptors of gangerd's own, beside those of connections and workers: listener, loop, log, reserve. */
+/* Descriptors of gangerd's own, beside those of connections and workers: listeners, loop, log, reserves, and
+ * LIMIT_METRICS_READERS. */
 #define DESCRIPTORS_OWN 64
 
 /* CPUs of the affinity mask, however many the kernel knows. */

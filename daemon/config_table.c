@@ -69,6 +69,9 @@ const struct config_key config_table[] = {
          .min = 0, .max = 10000000, .for_life = true},
         {DAEMON_KEY("module_path", module_path, PATHS), .fallback = GANGER_MODULEDIR,
          .help = "directories in which modules are looked for"},
+        {DAEMON_KEY("metrics", metrics, ADDRESS), .fallback = "none",
+         .help = "where Prometheus reads by HTTP, as 127.0.0.1:9464, [::1]:9464 or an absolute path",
+         .for_life = true},
 
         {POOL_KEY("workers", workers, WORKERS), .fallback = "auto",
          .help = "worker processes; auto: one for each CPU that may be used", .min = 1, .max = LIMIT_WORKERS},

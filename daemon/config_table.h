@@ -38,6 +38,7 @@ enum config_type {
         CONFIG_TYPE_GROUPS,        /* the same, of groups */
         CONFIG_TYPE_CPUS,          /* struct config_cpus * */
         CONFIG_TYPE_SCHEDULING,    /* enum config_scheduling */
+        CONFIG_TYPE_ADDRESS,       /* struct config_address * */
         N_CONFIG_TYPES
 };
 

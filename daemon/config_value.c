@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/config_address.h"
 #include "daemon/config_ids.h"
 #include "daemon/config_value_private.h"
 #include "daemon/configuration.h"
@@ -174,6 +175,11 @@ static int set_scheduling(const struct config_value_in *in, void *field)
         return config_refuse_type(in);
 }
 
+static int set_address(const struct config_value_in *in, void *field)
+{
+        return config_address_read(in->text, field, in->why, in->why_bytes);
+}
+
 static void print_text(const void *field, FILE *f)
 {
         const char *text = *(char *const *)field;
@@ -235,6 +241,11 @@ static void print_scheduling(const void *field, FILE *f)
         fputs(config_scheduling_name(*(const enum config_scheduling *)field), f);
 }
 
+static void print_address(const void *field, FILE *f)
+{
+        config_address_print(*(struct config_address *const *)field, f);
+}
+
 static void clear_text(void *field)
 {
         free(*(char **)field);
@@ -277,6 +288,8 @@ static const struct config_type_info {
         [CONFIG_TYPE_GROUPS] = {"all, none, or groups by name or id", set_groups, print_ids, clear_text},
         [CONFIG_TYPE_CPUS] = {"all, or CPUs as in 0 2-3 5", set_cpus, print_cpus, clear_text},
         [CONFIG_TYPE_SCHEDULING] = {"one of other, batch, idle", set_scheduling, print_scheduling},
+        [CONFIG_TYPE_ADDRESS] = {"an IP address with a port, an absolute path, or none", set_address,
+                                 print_address, clear_text},
 };
 
 const char *config_type_help(enum config_type type)

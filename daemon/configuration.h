@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "daemon/config_address.h"
 #include "daemon/config_cpus.h"
 #include "daemon/config_ids.h"
 #include "daemon/log.h"
@@ -94,6 +95,7 @@ struct configuration {
         int64_t stop_timeout, start_timeout, message_timeout, client_timeout;
         uint32_t history;
         char **module_path;
+        struct config_address *metrics;
         /* [pool NAME]; without any, one `default` */
         struct pool_configuration *pools;
         uint32_t n_pools;

@@ -24,6 +24,7 @@
 #include "daemon/connection.h"
 #include "daemon/core/core.h"
 #include "daemon/log.h"
+#include "daemon/metrics_http.h"
 #include "daemon/readiness.h"
 #include "daemon/reload.h"
 #include "daemon/rpc.h"
@@ -150,11 +151,21 @@ static void daemon_on_timer(int fd, short events, void *arg)
         d->state->timer_at = CORE_NEVER;
 }
 
+/* Else it writes to standard error. What it warns of can be a stranger's doing. */
+static void on_libevent_log(int severity, const char *message)
+{
+        static struct log_limit limit;
+
+        if (severity >= EVENT_LOG_WARN)
+                log_limited(&limit, LOG_LEVEL_WARNING, NULL, "libevent: %s", message);
+}
+
 int daemon_init(struct daemon *d)
 {
         static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
         struct event_config *config = event_config_new();
 
+        event_set_log_callback(on_libevent_log);
         if (config != NULL) {
                 event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
                 d->base = event_base_new_with_config(config);
@@ -246,6 +257,7 @@ static void turn(struct daemon *d)
         next = earlier(next, connections_expire(d->connections, d->now));
         connections_sweep(d->connections);
         workers_sweep(d->workers);
+        metrics_http_sweep(d->metrics_http);
         trim(d);
         next = earlier(next, log_settle(d->now, false));
         next = earlier(next, d->state->trim_at);

@@ -20,6 +20,7 @@ struct core;
 struct configuration;
 struct connections;
 struct listener;
+struct metrics_http;
 struct payload_table;
 struct pools;
 struct readiness;
@@ -35,6 +36,7 @@ struct daemon {
         struct core *core;
         struct payload_table *payloads;
         struct listener *listener;
+        struct metrics_http *metrics_http; /* NULL: nobody asked for it */
         struct connections *connections;
         struct pools *pools; /* by the core's indices */
         struct zygotes *zygotes;

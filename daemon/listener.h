@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The listening socket: found, locked, bound or taken from systemd; accepted sockets go up. Owned by struct
- * daemon. Whoever holds the lock file beside the path serves that path; a socket left by a dead daemon is
- * replaced, a living one's never.
- *
- * When descriptors run out it rests for a while instead of being told so by every turn of the loop; one
- * descriptor in reserve serves to turn callers away in the meantime.
+ * The socket that clients connect to: found, bound or taken from systemd; accepted sockets go up. Owned by
+ * struct daemon. When descriptors run out it rests (exhaustion.h).
  */
 #ifndef DAEMON_LISTENER_H
 #define DAEMON_LISTENER_H
@@ -14,26 +10,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/socket_file.h"
+
 struct event_base;
 struct listener;
 
-enum listener_result {
-        LISTENER_IMPOSSIBLE = 1, /* the path or its place cannot be (logged): a configuration error */
-        LISTENER_BUSY,           /* another daemon serves it (logged) */
-};
-
 struct listener_config {
-        const char *path;
-        int passed_fd; /* the socket that systemd passed; -1: none, path is bound */
-        mode_t mode;
-        bool has_group;
-        gid_t group;
-        bool make_directory; /* the path is the usual one: its directory is ours to make */
+        struct socket_file_config file; /* make_directory: the path is the usual one */
+        int passed_fd;                  /* the socket that systemd passed; -1: none, the file is made */
         void (*on_accept)(void *userdata, int fd);
         void *userdata;
 };
 
-/* Where to listen: option, key, $GANGER_SOCKET, the usual place. 0 (free *ret), or LISTENER_IMPOSSIBLE
+/* Where to listen: option, key, $GANGER_SOCKET, the usual place. 0 (free *ret), or SOCKET_IMPOSSIBLE
  * (*ret_why says it), or -ENOMEM. */
 int listener_path(const char *option, const char *key, char **ret, bool *ret_usual, const char **ret_why);
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/metrics.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -160,10 +163,22 @@ static void write_functions(const struct daemon *daemon, FILE *f, bool wait)
         }
 }
 
-void metrics_write(const struct daemon *daemon, FILE *f)
+int metrics_text(const struct daemon *daemon, char **ret, size_t *ret_bytes)
 {
+        char *text = NULL;
+        FILE *f = open_memstream(&text, ret_bytes);
+
+        if (!f)
+                return -ENOMEM;
         write_daemon(daemon, f);
         write_pools(daemon, f);
         write_functions(daemon, f, true);
         write_functions(daemon, f, false);
+        const bool failed = ferror(f);
+        if (fclose(f) != 0 || failed) {
+                free(text);
+                return -ENOMEM;
+        }
+        *ret = text;
+        return 0;
 }

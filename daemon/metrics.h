@@ -5,13 +5,13 @@
 #ifndef DAEMON_METRICS_H
 #define DAEMON_METRICS_H
 
-#include <stdio.h>
+#include <stddef.h>
 
 struct daemon;
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* Whoever writes looks at ferror(). */
-void metrics_write(const struct daemon *, FILE *);
+/* The whole text (free it). 0 or -ENOMEM. */
+int metrics_text(const struct daemon *, char **ret, size_t *ret_bytes);
 
 #endif

@@ -78,15 +78,10 @@ void rpc_on_METRICS(struct rpc_call *call)
         struct packer packer;
         char *text = NULL;
         size_t size_bytes = 0;
-        FILE *f = open_memstream(&text, &size_bytes);
+        int r = metrics_text(call->daemon, &text, &size_bytes);
 
-        if (f)
-                metrics_write(call->daemon, f);
-        bool failed = !f || ferror(f);
-        if ((f && fclose(f) != 0) || failed) {
-                free(text);
-                return rpc_refuse(call, -ENOMEM);
-        }
+        if (r < 0)
+                return rpc_refuse(call, r);
         if (rpc_reply_begin(call, &packer)) {
                 pack_str_n(&packer, text, size_bytes);
                 rpc_reply_end(call, &packer);

@@ -8,14 +8,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,11 +27,13 @@
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/message_ids.h"
+#include "daemon/metrics_http.h"
 #include "daemon/payload.h"
 #include "daemon/pools.h"
 #include "daemon/readiness.h"
 #include "daemon/reload.h"
 #include "daemon/rpc.h"
+#include "daemon/sockets.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
@@ -119,78 +118,16 @@ static int begin_log(void)
         return r == 0 ? 0 : failed("the log's thread", -r);
 }
 
-static void on_accept(void *userdata, int fd)
+static int begin_sockets(struct daemon *d, const char *option)
 {
-        static struct log_limit limit;
-        struct daemon *d = userdata;
-        int r;
-
-        daemon_update_now(d);
-        r = connection_accept(d->connections, fd);
-        if (r < 0)
-                log_limited(&limit, LOG_LEVEL_ERROR, NULL, "cannot take a connection: %s", strerror(-r));
-}
-
-/* The path of a socket that systemd passed. */
-static int passed_path(int fd, char **ret)
-{
-        struct sockaddr_un address = {0};
-        socklen_t size = sizeof address;
-
-        if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
-                return -errno;
-        if (size <= offsetof(struct sockaddr_un, sun_path) || address.sun_path[0] != '/') {
-                log_error("the socket that systemd passed is not in the file system");
-                return LISTENER_IMPOSSIBLE;
-        }
-        *ret = strndup(address.sun_path, sizeof address.sun_path);
-        return *ret == NULL ? -ENOMEM : 0;
-}
-
-static int find_socket(const char *option, const struct configuration *config, int *ret_fd, bool *ret_usual,
-                       char **ret_path)
-{
-        const char *why = NULL;
-        int r = systemd_listen_fd(ret_fd);
-
-        if (r == SYSTEMD_SEVERAL)
-                log_error("systemd passed more than one socket; gangerd listens on one");
-        else if (r == SYSTEMD_NO_SOCKET)
-                log_error("what systemd passed is no listening Unix stream socket");
-        if (r > 0)
-                return LISTENER_IMPOSSIBLE;
-        *ret_usual = false;
-        if (r == 0 && *ret_fd >= 0)
-                r = passed_path(*ret_fd, ret_path);
-        else if (r == 0)
-                r = listener_path(option, config->socket, ret_path, ret_usual, &why);
-        if (why != NULL)
-                log_error("%s", why);
-        return r;
-}
-
-static int begin_socket(struct daemon *d, const char *option)
-{
-        const struct configuration *config = d->config;
-        struct listener_config listener = {.mode = config->socket_mode,
-                                           .has_group = config->socket_group.said,
-                                           .group = config->socket_group.gid,
-                                           .on_accept = on_accept,
-                                           .userdata = d};
-        char *path = NULL;
-        int r = find_socket(option, config, &listener.passed_fd, &listener.make_directory, &path);
+        int r = sockets_new(d, option);
 
         systemd_begin();
-        if (r == 0) {
-                listener.path = path;
-                r = listener_new(d->base, &listener, &d->listener);
-        }
-        free(path);
         if (r == 0)
                 r = listener_is_shared(d->listener, geteuid(), &d->shared);
         if (r < 0)
                 return failed("the socket", -r);
-        return r == LISTENER_IMPOSSIBLE ? EXIT_CONFIGURATION : r == 0 ? 0 : EXIT_FAILURE;
+        return r == SOCKET_IMPOSSIBLE ? EXIT_CONFIGURATION : r == 0 ? 0 : EXIT_FAILURE;
 }
 
 static uint64_t sum_of_nesting(const struct configuration *config)
@@ -348,7 +285,7 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
         if (status == 0)
                 status = begin_loop(d);
         if (status == 0)
-                status = begin_socket(d, options->socket);
+                status = begin_sockets(d, options->socket);
         if (status == 0)
                 status = begin_settled(d);
         if (status == 0)
@@ -361,12 +298,14 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
                 log_info("gangerd " GANGER_VERSION " (pid %ld) listens on %s", (long)getpid(),
                          listener_address(d->listener));
                 listener_start(d->listener);
+                metrics_http_start(d->metrics_http);
         }
         return status;
 }
 
 void daemon_end(struct daemon *d)
 {
+        d->metrics_http = metrics_http_free(d->metrics_http);
         d->connections = connections_free(d->connections);
         d->workers = workers_free(d->workers);
         d->core = core_free(d->core);
@@ -427,10 +366,11 @@ int start_check(struct configuration *config, const char *socket)
         struct rlimit limit = {0};
         bool usual, shared = (config->socket_mode & 022) != 0;
         char *path = NULL;
-        int fd, status = 0;
+        struct systemd_sockets passed;
+        int status = 0;
 
         getrlimit(RLIMIT_NOFILE, &limit);
-        if (find_socket(socket, config, &fd, &usual, &path) != 0)
+        if (sockets_find(socket, config, &passed, &usual, &path) != 0)
                 status = EXIT_CONFIGURATION;
         if (path != NULL) {
                 free(config->socket);

@@ -45,27 +45,50 @@ static struct {
         bool status_unsaid, too_full; /* of systemd's socket, the last time */
 } peer = {.fd = -1};
 
-int systemd_listen_fd(int *ret_fd)
+/* Unless FileDescriptorName= says otherwise systemd names a socket by its unit; who passes one by hand may
+ * name none, which libsystemd calls "unknown". */
+static bool is_main(const char *name)
 {
-        int n = sd_listen_fds(1);
+        const char *end = strrchr(name, '.');
 
-        *ret_fd = -1;
+        return strcmp(name, "unknown") == 0 || (end != NULL && strcmp(end, ".socket") == 0);
+}
+
+static int take_socket(struct systemd_sockets *sockets, int fd, const char *name)
+{
+        bool is_metrics = strcmp(name, "metrics") == 0;
+        int r;
+
+        sockets->name = name;
+        if (!is_metrics && !is_main(name))
+                return SYSTEMD_UNKNOWN_NAME;
+        r = is_metrics ? sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1)
+                       : sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0);
+        if (r <= 0)
+                return r < 0 ? r : SYSTEMD_NO_SOCKET;
+        if (is_metrics ? sockets->n_metrics == LIMIT_METRICS_SOCKETS : sockets->main_fd >= 0)
+                return SYSTEMD_SEVERAL;
+        if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+                return -errno;
+        if (is_metrics)
+                sockets->metrics_fds[sockets->n_metrics++] = fd;
+        else
+                sockets->main_fd = fd;
+        return 0;
+}
+
+int systemd_listen_fds(struct systemd_sockets *ret)
+{
+        static char **names; /* never freed: the result may point there */
+        int n = sd_listen_fds_with_names(1, &names), r = 0;
+
+        *ret = (struct systemd_sockets){.main_fd = -1};
         if (n < 0)
                 return n;
         n_passed = n;
-        if (n == 0)
-                return 0;
-        if (n > 1)
-                return SYSTEMD_SEVERAL;
-        int r = sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_STREAM, 1, NULL, 0);
-        if (r < 0)
-                return r;
-        if (r == 0)
-                return SYSTEMD_NO_SOCKET;
-        if (fcntl(SD_LISTEN_FDS_START, F_SETFL, O_NONBLOCK) < 0)
-                return -errno;
-        *ret_fd = SD_LISTEN_FDS_START;
-        return 0;
+        for (int i = 0; i < n && r == 0; i++)
+                r = take_socket(ret, SD_LISTEN_FDS_START + i, names[i]);
+        return r;
 }
 
 void systemd_turn_away(void)

@@ -10,14 +10,24 @@
 
 #include <stdint.h>
 
+#include "proto/limits.h"
+
 enum systemd_result {
-        SYSTEMD_SEVERAL = 1, /* more than one socket was passed */
-        SYSTEMD_NO_SOCKET,   /* what was passed is no listening Unix stream socket */
+        SYSTEMD_SEVERAL = 1,  /* more sockets of one kind were passed than there may be */
+        SYSTEMD_NO_SOCKET,    /* what was passed is no listening stream socket, or of clients no Unix one */
+        SYSTEMD_UNKNOWN_NAME, /* of the socket */
 };
 
-/* The socket that systemd passed (CLOEXEC), or -1 if none was. 0, > 0, -errno. The environment forgets it, so
- * that no child takes it for its own. */
-int systemd_listen_fd(int *ret_fd);
+/* What systemd passed (CLOEXEC), told apart by FileDescriptorName=. */
+struct systemd_sockets {
+        int main_fd; /* for clients; -1: none */
+        int metrics_fds[LIMIT_METRICS_SOCKETS];
+        unsigned n_metrics;
+        const char *name; /* of the last one that was looked at: the one that does not fit */
+};
+
+/* 0, > 0, -errno. The environment forgets them, so that no child takes them for its own. */
+int systemd_listen_fds(struct systemd_sockets *ret);
 /* Nobody will accept on what systemd passed: those who are connected by now see that they were turned away.
  * Otherwise they would wait, and systemd would start us for them again and again. */
 void systemd_turn_away(void);

@@ -38,4 +38,10 @@
 #define LIMIT_RETRIES             1000000
 #define LIMIT_SECONDS             1e9 /* the longest delay, timeout, ttl that can be asked for */
 
+/* Readers of metrics over HTTP. */
+#define LIMIT_METRICS_SOCKETS       4          /* that systemd passes for them */
+#define LIMIT_METRICS_READERS       16         /* at once; more wait */
+#define LIMIT_METRICS_REQUEST_BYTES (8u << 10) /* its line and its headers */
+#define LIMIT_METRICS_SECONDS       5          /* from connecting to having read */
+
 #endif

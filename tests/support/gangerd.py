@@ -81,6 +81,7 @@ class Gangerd:
         self.log_path = self.directory / "log"
         self.process = None
         self.expects_death = False
+        self.pass_fds = ()  # descriptors that it inherits
 
     def __enter__(self):
         try:
@@ -133,7 +134,8 @@ class Gangerd:
             os.chown(self.directory, self.uid, self.uid)
         with open(self.log_path, "ab") as log:
             return subprocess.Popen([gangerd, "--config", self.config, "--socket", self.socket, *arguments], stdin=subprocess.DEVNULL,
-                                    stdout=log, stderr=log, env=environment(**environment_more), preexec_fn=self.before_exec)
+                                    stdout=log, stderr=log, env=environment(**environment_more), preexec_fn=self.before_exec,
+                                    pass_fds=self.pass_fds)
 
     def start(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:

@@ -29,6 +29,7 @@ class Files(unittest.TestCase):
         its = [file.removeprefix(prefix() + "/") for file in files]
         for wanted in ("lib/systemd/system/ganger.service", "lib/systemd/system/ganger.socket", "lib/systemd/system/ganger@.service",
                        "lib/systemd/system/ganger@.socket", "lib/systemd/user/ganger.service", "lib/systemd/user/ganger.socket",
+                       "lib/systemd/system/ganger-metrics.socket", "lib/systemd/system/ganger-metrics@.socket",
                        "lib/systemd/catalog/ganger.catalog", "lib/sysusers.d/ganger.conf", "lib/tmpfiles.d/ganger.conf",
                        "share/doc/ganger/drop-ins/homes.conf"):
             self.assertIn(wanted, its)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What `meson install` put in place, under a real systemd: who may use it, what it sees, what a site relaxes."""
 import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -17,7 +18,9 @@ if INSIDE:
                          prepare, processes, run, show, started, state, systemctl)
 
 EXPOSURE = 0.5
-UNITS = ["ganger.service", "ganger.socket", "ganger@images.service", "ganger@images.socket"]
+UNITS = ["ganger.service", "ganger.socket", "ganger-metrics.socket", "ganger@images.service", "ganger@images.socket",
+         "ganger-metrics@images.socket"]
+METRICS = ("127.0.0.1", 9464)
 LISTENER = """
 import socket
 with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), 2) as client:
@@ -33,6 +36,19 @@ def python(client, program):
     """A Python program as a task: (its status, its first line, its last error)."""
     done = client.call("exec", ["/usr/bin/python3", "-c", program], {"check": False})
     return done["status"], done["stdout"].decode().strip(), done["stderr"].decode().strip().rpartition("\n")[2]
+
+
+def read_metrics(sock):
+    """What a connected socket tells by HTTP."""
+    sock.settimeout(BOUND)
+    reader = http.client.HTTPConnection("localhost")
+    reader.sock = sock
+    reader.request("GET", "/metrics")
+    answer = reader.getresponse()
+    text = answer.read().decode()
+    reader.close()
+    assert answer.status == 200, (answer.status, text)
+    return text
 
 
 class Install(unittest.TestCase):
@@ -147,6 +163,34 @@ class Install(unittest.TestCase):
             systemctl("daemon-reload")
         systemctl("restart", UNIT)
 
+    def test_metrics_over_http(self):
+        """Off unless asked for; its socket reaches the service that has no network, beside that of the clients, and starts it"""
+        started("[pool default]\nexec = yes\n")
+        self.addCleanup(systemctl, "stop", "ganger-metrics.socket", UNIT)
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(METRICS, BOUND)
+        refused = systemctl("start", "ganger-metrics.socket", check=False)  # as the unit says: only before the service starts
+        self.assertNotEqual(refused.returncode, 0)
+        systemctl("stop", UNIT)
+        systemctl("start", "ganger-metrics.socket")
+        self.assertEqual(state(), "inactive")
+        self.assertIn('ganger_workers_target{pool="default"}', read_metrics(socket.create_connection(METRICS, BOUND)))
+        self.assertEqual(state(), "active")
+        with Client(SOCKET) as client:
+            client.call("echo", 1)
+            self.assertIn('ganger_tasks_ended_total{pool="default",end="succeeded"} 1', read_metrics(socket.create_connection(METRICS, BOUND)))
+            status, _, error = python(client, LISTENER)
+            self.assertEqual(status, 1, error)
+        systemctl("restart", UNIT)
+        self.assertIn("ganger_build_info", read_metrics(socket.create_connection(METRICS, BOUND)))
+
+    def test_metrics_key_where_there_is_no_network(self):
+        """The configuration is refused, and says what to do"""
+        fresh("[daemon]\nmetrics = 127.0.0.1:9464\n")
+        self.assertNotEqual(systemctl("start", UNIT, check=False).returncode, 0)
+        self.assertEqual(show("ExecMainStatus"), "78")
+        self.assertIn("ganger-metrics.socket can pass", journal())
+
     def test_instance(self):
         """A further one, made as its unit says: a user, a group and a configuration of its own"""
         run("systemd-sysusers", "--inline", "u ganger-photos -")
@@ -160,7 +204,14 @@ class Install(unittest.TestCase):
         self.assertEqual(ganger("--socket", path, "ping", user="ann", check=False).returncode, 125)
         self.assertEqual(show("User", "ganger@photos.service"), "ganger-photos")
         systemctl("reload", "ganger@photos.service")
-        systemctl("stop", "ganger@photos.service", "ganger@photos.socket")
+        systemctl("stop", "ganger@photos.service")
+        systemctl("start", "ganger-metrics@photos.socket")
+        metrics = pathlib.Path("/run/ganger/photos/metrics.sock")
+        self.assertEqual((metrics.group(), oct(metrics.stat().st_mode & 0o777)), ("ganger-photos", "0o660"))
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(metrics))
+            self.assertIn('ganger_workers_target{pool="images"} 1', read_metrics(sock))
+        systemctl("stop", "ganger@photos.service", "ganger@photos.socket", "ganger-metrics@photos.socket")
         self.assertEqual(processes("ganger@photos.service"), [])
         self.assertFalse(os.path.exists(path))
 

@@ -104,6 +104,7 @@ static const struct {
         [CONFIG_TYPE_GROUPS] = {"70001 root", "70001 root"},
         [CONFIG_TYPE_CPUS] = {"5,0 2-3  4-4", "0 2-5"},
         [CONFIG_TYPE_SCHEDULING] = {"idle", "idle"},
+        [CONFIG_TYPE_ADDRESS] = {"[0:0::1]:80", "[::1]:80"},
 };
 
 static void test_every_key_is_read_and_printed(void **state)
@@ -206,6 +207,70 @@ static void test_what_inih_would_cut(void **state)
         configuration_free(c);
 }
 
+static void check_address(const char *text, const char *printed, bool is_local)
+{
+        char line[256], *again = NULL;
+        size_t size;
+        FILE *f = open_memstream(&again, &size);
+
+        snprintf(line, sizeof line, "[daemon]\nmetrics = %s\n", text);
+        struct configuration *c = parsed(line);
+        config_address_print(c->metrics, f);
+        fclose(f);
+        assert_string_equal(again, printed);
+        assert_int_equal(config_address_is_local(c->metrics), is_local);
+        assert_int_equal(config_address_is_none(c->metrics), strcmp(text, "none") == 0);
+        free(again);
+        configuration_free(c);
+}
+
+static void test_addresses(void **state)
+{
+        static const char *const none[] = {
+                "",
+                "9464",
+                ":9464",
+                "127.0.0.1",
+                "127.0.0.1:",
+                "127.0.0.1:0",
+                "127.0.0.1:65536",
+                "127.0.0.1:+1",
+                "127.0.0.1: 1",
+                "127.0.0.1:80x",
+                "127.1:80",
+                "256.0.0.1:80",
+                "localhost:9464",
+                "*:9464",
+                "::1:9464",
+                "[::1]",
+                "[::1]9464",
+                "[::1:9464",
+                "[127.0.0.1]:80",
+                "[]:80",
+                "[:]:80",
+                "[fe80::1%lo]:80",
+                "tcp://127.0.0.1:80",
+                "run/x",
+                "yes",
+                "[0000000000000000000000000000000000000000000000000000000000000000000000001]:1",
+        };
+        char line[256];
+
+        check_address("none", "none", true);
+        check_address("127.0.0.1:9464", "127.0.0.1:9464", true);
+        check_address("127.255.255.254:1", "127.255.255.254:1", true);
+        check_address("0.0.0.0:65535", "0.0.0.0:65535", false);
+        check_address("[::1]:09464", "[::1]:9464", true);
+        check_address("[0:0::]:80", "[::]:80", false);
+        check_address("/run/ganger/a b:1", "/run/ganger/a b:1", true);
+        for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+                snprintf(line, sizeof line, "[daemon]\nmetrics = %s\n", none[i]);
+                refused(line, 2, "as 127.0.0.1:9464 or [::1]:9464, an absolute path, or none");
+        }
+        snprintf(line, sizeof line, "[daemon]\nmetrics = /%0107d\n", 0);
+        refused(line, 2, "longer than 107 bytes");
+}
+
 static void test_refusals_say_where_and_what(void **state)
 {
         static const char *const no_cpus[] = {"",   "x",  "1-",   "-1",    "3-2", "1-2-3",
@@ -213,7 +278,6 @@ static void test_refusals_say_where_and_what(void **state)
 
         refused("[daemon]\n\nsokcet = /a\n", 3, "unknown key 'sokcet' in [daemon]: is socket meant?");
         refused("[daemon]\nxyzzyx = 1\n", 2, "known: socket, socket_mode");
-        refused("[daemon]\nmetrics = /x\n", 2, "unknown key 'metrics'");
         refused("[deamon]\n", 1, "unknown section [deamon]; known: [daemon], [pool NAME], [module NAME]");
         refused("[pool]\n", 1, "needs one name");
         refused("[pool a b]\n", 1, "needs one name");
@@ -512,6 +576,7 @@ int main(void)
                 cmocka_unit_test(test_what_is_printed_can_be_read),
                 cmocka_unit_test(test_sizes_and_times),
                 cmocka_unit_test(test_what_inih_would_cut),
+                cmocka_unit_test(test_addresses),
                 cmocka_unit_test(test_refusals_say_where_and_what),
                 cmocka_unit_test(test_a_zero_byte_is_no_text),
                 cmocka_unit_test(test_later_lines_win_and_pools_go_on),
