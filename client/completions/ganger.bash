@@ -83,14 +83,16 @@ _ganger_offer() {
 # Offers files for what stands behind a beginning of the word: @, --joblog=.
 _ganger_offer_files() { # BEGINNING
         local i
-        compopt -o filenames 2>/dev/null
-        _ganger_take "$1" < <(
-                compgen -f -- "${word#"$1"}" | while IFS= read -r i; do
-                        # readline does not know that it is a directory, with an @ before it
-                        if [[ $1 == @ && -d $i ]]; then i=$i/; fi
-                        printf '%s\n' "$i"
-                done
-        )
+        if [[ $1 == @ ]]; then
+                # As a file's name readline would quote the @, and it does not know what is a directory behind it.
+                _ganger_take @ < <(compgen -f -- "${word#@}" | while IFS= read -r i; do
+                        if [[ -d $i ]]; then i=$i/; fi
+                        printf '%q\n' "$i"
+                done)
+        else
+                compopt -o filenames 2>/dev/null
+                _ganger_take "$1" < <(compgen -f -- "${word#"$1"}")
+        fi
         if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]]; then compopt -o nospace 2>/dev/null; fi
 }
 
