@@ -42,7 +42,7 @@ static void print_help(void)
                                    row->argument != NULL ? row->argument : "");
                 printf("%*s%s\n", 24 - width, "", row->help);
         }
-        printf("\nWithout --socket: the socket that systemd passes, else the key `socket`, else "
+        printf("\nThe socket: the one that systemd passes, else --socket, else the key `socket`, else "
                "$GANGER_SOCKET,\n"
                "else /run/ganger/ganger.sock (root) or $XDG_RUNTIME_DIR/ganger/ganger.sock.\n"
                "Exit status: 0 stopped as asked; 78 wrong configuration; 1 anything else.\n\n"

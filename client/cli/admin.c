@@ -186,11 +186,14 @@ int verb_reload(struct cli *cli, int argc, char **argv)
 int verb_log_level(struct cli *cli, int argc, char **argv)
 {
         struct ganger_reply *reply = NULL;
+        int status = cli_no_options(cli, argc, argv);
 
-        if (argc > 2)
+        if (status != 0)
+                return status;
+        if (argc > optind + 1)
                 return cli_usage_error(cli, "takes one level");
         cli_connect(cli);
-        int r = argc == 2 ? cli_request(cli, &reply, "log_level", "[s]", argv[1])
-                          : cli_request(cli, &reply, "log_level", "[]");
+        int r = argc > optind ? cli_request(cli, &reply, "log_level", "[s]", argv[optind])
+                              : cli_request(cli, &reply, "log_level", "[]");
         return finish(cli, r, reply);
 }

@@ -117,7 +117,7 @@ int verb_events(struct cli *cli, int argc, char **argv)
         int64_t after = -1, n;
         int c;
 
-        while ((c = getopt_long(argc, argv, "a:n:", options, NULL)) != -1) {
+        while ((c = getopt_long(argc, argv, "n:", options, NULL)) != -1) {
                 if (c == '?')
                         return cli_bad_option(cli);
                 if (c == 'a' && !cli_integer(optarg, 0, INT64_C(1) << 53, &after))

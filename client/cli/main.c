@@ -192,6 +192,7 @@ const struct verb verbs[] = {
                  "A command whose ganger is killed is killed too: the lock is another's then.\n"
                  "  -n, --nonblock        do not wait: exit status 1 if it is held\n"
                  "  -w, --timeout TIME    wait no longer than that: exit status 1\n"
+                 "  --wait TIME           as --timeout\n"
                  "  -E, --conflict-exit-code N   this exit status instead of 1\n"
                  "  -c, --command STRING  run it by a shell (sh -c)\n"
                  "  --limit N             so many may hold it at a time (default 1)\n"},

@@ -27,19 +27,19 @@ static int show_was_set(struct cli *cli, const struct subline *line, const struc
         return is_true(reply) ? EXIT_DONE : EXIT_TIME;
 }
 
-#define EVENT(name_, method_, summary_, options_, show_)                                                     \
+#define EVENT(name_, arguments_, method_, summary_, options_, show_)                                         \
         {                                                                                                    \
-                .verb = {.name = "event " name_, .arguments = "NAME", .summary = summary_},                  \
+                .verb = {.name = "event " name_, .arguments = arguments_, .summary = summary_},              \
                 .words = {"event"}, .max_words = 1, .options = options_, .run = subverb_ask,                 \
                 .method = method_, .shape = (options_)&SUB(TIMEOUT) ? "so" : "s", .show = show_              \
         }
 
 const struct subverb event_verbs[] = {
-        EVENT("set", "event.set", "set the flag: who waits for it goes on", 0, show_nothing),
-        EVENT("clear", "event.clear", "take the flag back", 0, show_nothing),
-        EVENT("is-set", "event.is_set", "say whether it is set: exit status 0, else 1", SUB(QUIET),
-              show_is_set),
-        EVENT("wait", "event.wait", "wait until it is set", SUB(TIMEOUT), show_was_set),
+        EVENT("set", "NAME", "event.set", "set the flag: who waits for it goes on", 0, show_nothing),
+        EVENT("clear", "NAME", "event.clear", "take the flag back", 0, show_nothing),
+        EVENT("is-set", "[OPTIONS] NAME", "event.is_set", "say whether it is set: exit status 0, else 1",
+              SUB(QUIET), show_is_set),
+        EVENT("wait", "[OPTIONS] NAME", "event.wait", "wait until it is set", SUB(TIMEOUT), show_was_set),
         {.verb = {.name = NULL}},
 };
 

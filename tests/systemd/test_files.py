@@ -31,8 +31,12 @@ class Files(unittest.TestCase):
                        "lib/systemd/system/ganger@.socket", "lib/systemd/user/ganger.service", "lib/systemd/user/ganger.socket",
                        "lib/systemd/system/ganger-metrics.socket", "lib/systemd/system/ganger-metrics@.socket",
                        "lib/systemd/catalog/ganger.catalog", "lib/sysusers.d/ganger.conf", "lib/tmpfiles.d/ganger.conf",
-                       "share/doc/ganger/drop-ins/homes.conf"):
+                       "share/doc/ganger/drop-ins/homes.conf", "share/bash-completion/completions/ganger",
+                       "share/bash-completion/completions/gangerd"):
             self.assertIn(wanted, its)
+        pages = ("man1/ganger.1", "man3/libganger.3", "man3/ganger_call.3", "man5/ganger.conf.5", "man7/ganger-protocol.7", "man8/gangerd.8")
+        if any(page.stem == "ganger" for page in (BUILD / "proto" / "man").glob("*.1")):  # else without the manual (option `man`)
+            self.assertEqual([page for page in pages if f"share/man/{page}" not in its], [])
 
     def test_message_ids(self):
         """Those of the source are those of the catalog, each once"""
