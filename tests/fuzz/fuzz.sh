@@ -8,6 +8,7 @@ set -u
 build=$1 target=${2-} seconds=${3-30}
 cd "$(dirname "$0")/../.." || exit 1
 mkdir -p "$build/failures"
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 
 known() {
         for file in tests/fuzz/fuzz_*.c; do basename "$file" .c | sed 's/^fuzz_//'; done
@@ -16,7 +17,7 @@ known() {
 fuzz() { # TARGET
         log=$build/failures/$1.log
         mkdir -p "$build/corpus/$1"
-        if "$build/tests/fuzz/fuzz_$1" -max_total_time="$seconds" -max_len=4096 -timeout=20 -rss_limit_mb=2048 \
+        if "$build/tests/fuzz/fuzz_$1" -max_total_time="$seconds" -max_len=4096 -entropic=0 -timeout=20 -rss_limit_mb=2048 \
                 -print_final_stats=1 -artifact_prefix="$build/failures/$1-" \
                 "$build/corpus/$1" "tests/fuzz/corpus/$1" >"$log" 2>&1; then
                 echo "$1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs in $seconds s, none failed"
