@@ -149,11 +149,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
         uint8_t *exact = malloc(size_bytes + (size_bytes == 0)); /* a sanitizer sees a read beyond it */
         struct scan s;
+        int r;
 
         MUST(exact != NULL);
         if (size_bytes > 0)
                 memcpy(exact, data, size_bytes);
-        switch ((enum scan_result)scan_every_way(&s, exact, size_bytes)) {
+        r = scan_every_way(&s, exact, size_bytes);
+        MUST(scan_message(r) != NULL);
+        switch ((enum scan_result)r) {
         case SCAN_DONE:
                 check_done(&s, exact);
                 break;

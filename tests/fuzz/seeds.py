@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes the part of the corpora that was thought of, not found: dialogues for the harnesses that hold a whole gangerd.
 
-    seeds.py DIRECTORY      into DIRECTORY/request, DIRECTORY/connection, DIRECTORY/worker
+    seeds.py DIRECTORY      into DIRECTORY/request, DIRECTORY/connection, DIRECTORY/worker and, in part, DIRECTORY/scan
 
 What an input means is said in fuzz_request.c and dialogue.h. A file of the same name is overwritten; inputs that the
 fuzzer found have other names and stay.
@@ -45,7 +45,7 @@ WRONG_OPTIONS = [{"pool": 1}, {"pool": "nowhere"}, {"pool": "other"}, {"priority
                  {"delay": "x"}, {"delay": 1e300}, {"timeout": float("nan")}, {"retries": -1}, {"retries": 1 << 40}, {"retry_on": "x"},
                  {"retry_on": ["x"]}, {"retry_on": [1]}, {"retry_on": []}, {"stream": ["x"]}, {"stream": 1}, {"stream": [1]},
                  {"label": "x" * 2000}, {"label": 1}, {"key": "k" * 300}, {"detached": 1}, {1: 2}, {"no": 1}, {"expires": 0},
-                 {"label": FD}, {"delay": 1 << 63}, {"chunk": 0}, {"limit": 0}, {"window": 1.5}]
+                 {"label": FD}, {"delay": 1 << 63}, {"label": "a\0b"}, {"detached": None}, {"stream": []}, {"chunk": 0}, {"limit": 0}, {"window": 1.5}]
 
 TASKS = [
     request("hello"), request("hello", {"descriptors": True, "name": "x"}), request("ping"), request("functions"), request("status"),
@@ -117,7 +117,10 @@ WRONG_TYPES = [request(m, *values, later=m[0] == 's') for m in METHODS for value
 OPTIONS = [request("submit", "echo", [1], o, client=2) for o in WRONG_OPTIONS] + \
     [request("map", "echo", [[1]], o, client=1) for o in WRONG_OPTIONS] + [
     request("submit", "nothing", []), request("no.method", 1), request("call", "echo", [1], {"label": FD}), request("ping", FD),
-    request("task", FD), request("submit", "e" * 300, [])]
+    request("task", FD), request("submit", "e" * 300, []),
+    request("submit", b"\x93\xa4echo\x90\x82\xa5label\xa1a\xa5label\xa1b"),
+    request("submit", b"\x93\xa4echo\x90\x81\xa5label\xa2\xff\xff"), request("submit", b"\x93\xa4echo\x90\x81\xa8priority\xd0\x05"),
+    request("result", b"\x91\xd0\x05"), request("result", b"\x91\xd0\xfb"), request("task", b"\x91\xd3" + b"\0" * 7 + b"\1")]
 
 
 # -- dialogues --
@@ -201,6 +204,11 @@ CONNECTIONS = {
     "idle": b"".join(ask(i, "call", "hold", []) for i in range(4)) + rest(3) + bytes([CLOSE, 0]) + time(12) + rest(3) + time(12) + rest(2),
     "users": ask(1, "submit", "echo", [1], client=1) + rest(3) + ask(1, "task", 1, client=2) + ask(2, "cancel", 1, client=0) + rest(2),
 }
+fill = b"".join(ask(i, "submit", "hold", [b"x" * 60000], client=1) for i in range(2)) + rest(1)
+for name, message in {
+        "skipped_request": pack([0, 7, "submit", ["echo", [b"x" * 20000]]]), "skipped_feed": pack([2, "feed", [1, [[b"x" * 20000]]]]),
+        "skipped_other": pack([2, "more", [b"x" * 20000]]), "skipped_response": pack([1, 5, None, b"x" * 20000])}.items():
+    CONNECTIONS[name] = fill + send(message[:18000], 1) + rest(1) + send(message[18000:], 1) + rest(2)
 UP = say(0, HELLO) + rest(1) + say(1, PLAIN_HELLO) + rest(1)
 WORKERS = {
     "good": UP + ask(1, "call", "echo", [1]) + rest(2) + obey(0, 2) + obey(1, 2) + rest(2),
@@ -241,6 +249,15 @@ WORKERS = {
 }
 
 
+# -- single messages --
+
+SCANS = {f"text_{i}": pack(text) for i, text in enumerate(("\u00e9\u20ac\U0001f600 \u0800 \ud7ff \U00010000 \U0010ffff",))}
+SCANS |= {f"no_text_{i}": bytes([0xa0 | len(t)]) + t for i, t in enumerate((
+    b"\xff", b"\xc1\xbf", b"\xe0\x80\x80", b"\xed\xa0\x80", b"\xf0\x80\x80\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\xe2\x82x"))}
+SCANS |= {"no_method": pack([0, 1, 2, []]), "no_params": pack([2, "ping", {}]), "no_msgid": pack([0, -1, "ping", []]),
+          "cut_error": b"\x94\1\1\xd9\xff", "cut_result": b"\x94\1\1\xc0\xd9\xff", "cut_method": b"\x93\2\xd9\xff", "cut_msgid": b"\x94\0\xcd"}
+
+
 def write(directory, inputs):
     directory.mkdir(parents=True, exist_ok=True)
     for name, data in inputs.items():
@@ -254,6 +271,7 @@ def main():
     write(into / "request", {name: b"".join(items) for name, items in groups.items()})
     write(into / "connection", CONNECTIONS)
     write(into / "worker", WORKERS)
+    write(into / "scan", SCANS)
 
 
 main()
