@@ -27,7 +27,7 @@ static inline size_t buffer_size(const struct buffer *b)
 }
 static inline uint8_t *buffer_at(const struct buffer *b)
 {
-        return b->data + b->begin;
+        return b->begin > 0 ? b->data + b->begin : b->data; /* NULL + 0 is not defined */
 }
 /* Makes room for at least `size_bytes` more behind the end (moving or growing); 0 or -ENOMEM. */
 int buffer_reserve(struct buffer *b, size_t size_bytes);

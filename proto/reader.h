@@ -41,9 +41,11 @@ struct reader {
         const uint8_t *at, *end;
 };
 
+/* NULL is no bytes; even + 0 is not defined for it. */
 static inline struct reader reader_over(const void *data, size_t size_bytes)
 {
-        return (struct reader){(const uint8_t *)data, (const uint8_t *)data + size_bytes};
+        return (struct reader){(const uint8_t *)data,
+                               size_bytes > 0 ? (const uint8_t *)data + size_bytes : (const uint8_t *)data};
 }
 static inline bool reader_at_end(const struct reader *r)
 {

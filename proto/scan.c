@@ -71,8 +71,13 @@ static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_byt
 
         if (first->type == FIRST_BYTE_RESERVED)
                 return SCAN_BAD;
+#ifdef SEEDED_BUG_SCAN_PAST_END /* the fuzzer must find it */
+        if (first->length_bytes > size_bytes - s->at)
+                return SCAN_MORE;
+#else
         if (1u + first->length_bytes > size_bytes - s->at)
                 return SCAN_MORE;
+#endif
         length = head_length(first, at);
         nested = first->type == VALUE_ARRAY || first->type == VALUE_MAP;
         children = head_children(first, length);

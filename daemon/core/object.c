@@ -190,7 +190,7 @@ static void free_kind(struct object *object)
         case OBJECT_ARRAY:
                 if (object->as.memory.payload == PAYLOAD_NONE)
                         table_remove(&core->memories, &object->as.memory.by_id);
-                /* fall through */
+                __attribute__((fallthrough));
         case OBJECT_PIPE:
                 if (object->as.memory.payload != PAYLOAD_NONE)
                         core->ops.drop(core->ctx, object->as.memory.payload);
