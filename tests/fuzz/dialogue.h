@@ -13,7 +13,7 @@
 enum dialogue_step {
         STEP_SEND,    /* client, n descriptors, their kinds, size (2 bytes), bytes */
         STEP_CONNECT, /* client: (again) as one of three users */
-        STEP_CLOSE,   /* client; of an odd one only its writing side */
+        STEP_CLOSE,   /* client; with 128 added: only its writing side */
         STEP_DEAF,    /* client: whether it reads, turned over */
         STEP_TIME,    /* exponent: 2^n ms pass */
         STEP_RELOAD,  /* SIGHUP */
