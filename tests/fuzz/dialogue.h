@@ -25,7 +25,8 @@ enum dialogue_step {
         N_DIALOGUE_STEPS
 };
 
-/* workers_obey: always, else only in STEP_OBEY; and then a newborn's hello is the input's as well. */
-void dialogue_run(const uint8_t *data, size_t size_bytes, bool workers_obey);
+/* workers_obey: always, else only in STEP_OBEY; and then a newborn's hello is the input's as well.
+ * has_faults: as in request.h. */
+void dialogue_run(const uint8_t *data, size_t size_bytes, bool workers_obey, bool has_faults);
 
 #endif

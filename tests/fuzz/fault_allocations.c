@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fault loops over a whole gangerd: of each scenario (an input of requests: start, submit, result, worker
- * death, reload, stop) the n-th allocation fails, once, then for ever from there on, for n = 1, 2, 3, … until
- * it runs clean. Whatever fails: gangerd ends in good order, every request is answered once or its connection
- * is dropped, and the next run begins from nothing.
+ * Fault loops over a whole gangerd: of each scenario (an input of a harness' corpus: start, submit,
+ * result, worker death, reload, stop) the n-th allocation fails, once, then for ever from there on, for n =
+ * 1, 2, 3, … until it runs clean. Whatever fails: gangerd ends in good order, every request is answered once
+ * or its connection is dropped, and the next run begins from nothing.
  *
- *      fault_allocations FILE...      GANGER_FUZZ_LOG=1: with gangerd's log
+ *      fault_allocations CORPUS/{request,connection,worker}/NAME...      GANGER_FUZZ_LOG=1: with gangerd's
+ * log
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "tests/fuzz/dialogue.h"
 #include "tests/fuzz/in_process.h"
 #include "tests/fuzz/must.h"
 #include "tests/fuzz/request.h"
@@ -19,7 +22,15 @@
 
 static uint8_t input[MOST_BYTES];
 
-static bool run(size_t size_bytes, unsigned n, bool for_ever)
+static void run_input(const char *path, size_t size_bytes)
+{
+        if (strstr(path, "/request/") != NULL)
+                request_run(input, size_bytes, true);
+        else
+                dialogue_run(input, size_bytes, strstr(path, "/worker/") == NULL, true);
+}
+
+static bool run(const char *path, size_t size_bytes, unsigned n, bool for_ever)
 {
         if (for_ever)
                 fault_alloc_arm_for_ever(n);
@@ -27,7 +38,7 @@ static bool run(size_t size_bytes, unsigned n, bool for_ever)
                 fault_alloc_arm(n);
         if (getenv("GANGER_FUZZ_LOG") != NULL)
                 fprintf(stderr, "-- allocation %u fails%s\n", n, for_ever ? " and all that follow" : "");
-        request_run(input, size_bytes, true);
+        run_input(path, size_bytes);
         return fault_alloc_disarm() != 0;
 }
 
@@ -41,7 +52,7 @@ static void scenario(const char *path)
         fclose(file);
         for (unsigned for_ever = 0; for_ever < 2; for_ever++) {
                 unsigned n = 1;
-                while (run(size_bytes, n, for_ever))
+                while (run(path, size_bytes, n, for_ever))
                         n++;
                 MUST(n > 1);
                 printf("%s: each of %u allocations failed%s\n", path, n - 1,
