@@ -171,13 +171,14 @@ static void over(void *userdata)
         }
 }
 
-void dialogue_run(const uint8_t *data, size_t size_bytes, bool workers_obey)
+void dialogue_run(const uint8_t *data, size_t size_bytes, bool workers_obey, bool has_faults)
 {
         static struct dialogue d;
 
-        d = (struct dialogue){.process = {.step = step, .over = over, .userdata = &d},
-                              .input = {data, data + size_bytes},
-                              .workers_obey = workers_obey};
+        d = (struct dialogue){
+                .process = {.step = step, .over = over, .userdata = &d, .has_faults = has_faults},
+                .input = {data, data + size_bytes},
+                .workers_obey = workers_obey};
         for (unsigned i = 0; i < N_CLIENTS; i++)
                 d.clients[i].fd = -1;
         model_processes_begin(!workers_obey);

@@ -13,7 +13,7 @@
 enum dialogue_step {
         STEP_SEND,    /* client, n descriptors, their kinds, size (2 bytes), bytes */
         STEP_CONNECT, /* client: (again) as one of three users */
-        STEP_CLOSE,   /* client; of an odd one only its writing side */
+        STEP_CLOSE,   /* client; with 128 added: only its writing side */
         STEP_DEAF,    /* client: whether it reads, turned over */
         STEP_TIME,    /* exponent: 2^n ms pass */
         STEP_RELOAD,  /* SIGHUP */
@@ -25,7 +25,8 @@ enum dialogue_step {
         N_DIALOGUE_STEPS
 };
 
-/* workers_obey: always, else only in STEP_OBEY; and then a newborn's hello is the input's as well. */
-void dialogue_run(const uint8_t *data, size_t size_bytes, bool workers_obey);
+/* workers_obey: always, else only in STEP_OBEY; and then a newborn's hello is the input's as well.
+ * has_faults: as in request.h. */
+void dialogue_run(const uint8_t *data, size_t size_bytes, bool workers_obey, bool has_faults);
 
 #endif

@@ -9,6 +9,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
-        dialogue_run(data, size_bytes, true);
+        dialogue_run(data, size_bytes, true, false);
         return 0;
 }

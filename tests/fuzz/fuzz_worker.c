@@ -9,6 +9,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
-        dialogue_run(data, size_bytes, false);
+        dialogue_run(data, size_bytes, false, false);
         return 0;
 }

@@ -37,6 +37,7 @@
 static char directory[] = "/dev/shm/ganger-fuzz-XXXXXX"; /* in memory: it is written to in each run */
 static char config_path[64], socket_path[64];
 static bool shows_log;
+void (*in_process_enter)(void), (*in_process_leave)(void);
 static _Atomic int64_t now_ns; /* closing threads look, too */
 
 /* -- what the linker puts in place of the C library's -- */
@@ -204,6 +205,8 @@ static void on_turn(evutil_socket_t fd, short what, void *userdata)
 {
         struct in_process *p = userdata;
 
+        if (in_process_enter)
+                in_process_enter();
         in_process_advance(p->is_stopping ? STOP_TURN_NS : TURN_NS);
         daemon_update_now(p->daemon);
         core_check(p->daemon->core);
@@ -213,6 +216,19 @@ static void on_turn(evutil_socket_t fd, short what, void *userdata)
         }
         if (p->is_stopping)
                 MUST(++p->n_turns_stopping < STOP_TURNS);
+        if (in_process_leave)
+                in_process_leave();
+}
+
+static void serve(struct in_process *p, struct daemon *daemon)
+{
+        int fd = eventfd(1, EFD_CLOEXEC); /* never read: each turn finds it readable */
+        struct event *turn = event_new(daemon->base, fd, EV_READ | EV_PERSIST, on_turn, p);
+
+        MUST(fd >= 0 && turn != NULL && event_add(turn, NULL) == 0);
+        MUST(daemon_run(daemon) == 0);
+        event_free(turn);
+        close(fd);
 }
 
 void in_process_run(struct in_process *p, const char *configuration)
@@ -220,25 +236,21 @@ void in_process_run(struct in_process *p, const char *configuration)
         struct start_options options = {.config_path = config_path, .socket = socket_path};
         struct configuration_problem problem;
         struct daemon daemon = {0};
-        struct event *turn;
         unsigned n_open;
-        int fd;
 
         if (config_path[0] == 0)
                 make_directory(configuration);
         n_open = count_descriptors();
         now_ns = CORE_SECOND;
         log_init(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-        MUST(start_load(&options, &options.config, &problem) == 0);
         p->daemon = &daemon;
-        MUST(daemon_begin(&daemon, &options) == 0);
-        fd = eventfd(1, EFD_CLOEXEC); /* never read: each turn finds it readable */
-        turn = event_new(daemon.base, fd, EV_READ | EV_PERSIST, on_turn, p);
-        MUST(fd >= 0 && turn != NULL && event_add(turn, NULL) == 0);
-        MUST(daemon_run(&daemon) == 0);
-        event_free(turn);
-        close(fd);
-        daemon_end(&daemon);
+        if (start_load(&options, &options.config, &problem) == 0) {
+                p->came_up = daemon_begin(&daemon, &options) == 0;
+                if (p->came_up)
+                        serve(p, &daemon);
+                daemon_end(&daemon);
+        }
+        MUST(p->came_up || p->has_faults);
         model_processes_end();
         p->over(p->userdata);
         check_closed(n_open);

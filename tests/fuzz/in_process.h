@@ -24,7 +24,12 @@ struct in_process {
         void *userdata;
         bool is_stopping;
         unsigned n_turns_stopping;
+        /* Allocations fail: then gangerd may not come up, and its own are told from the harness'. */
+        bool has_faults, came_up;
 };
+
+/* Around what the harness does for itself; NULL: nobody wants to know. */
+extern void (*in_process_enter)(void), (*in_process_leave)(void);
 
 /* One run; the configuration is a file's text, the same in every run of the process. */
 void in_process_run(struct in_process *, const char *configuration);

@@ -174,11 +174,15 @@ int zygote_execute(struct zygote *its, pid_t *ret_pid, int *ret_fd)
         struct model_process *zygote;
         int pair[2];
 
+        if (in_process_enter)
+                in_process_enter();
         MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
         MUST(fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
         zygote = process_new(pair[1]);
         zygote->is_zygote = true;
         zygote_say_loaded(zygote);
+        if (in_process_leave)
+                in_process_leave();
         *ret_pid = zygote->pid;
         *ret_fd = pair[0];
         return 0;
@@ -349,8 +353,12 @@ pid_t __wrap_wait4(pid_t pid, int *ret_status, int options, struct rusage *ret_u
                 errno = ECHILD;
                 return -1;
         }
+        if (in_process_enter)
+                in_process_enter();
         if (!p->dead)
                 read_all(p); /* it may be over for it by now */
+        if (in_process_leave)
+                in_process_leave();
         if (!p->dead)
                 return 0;
         p->reaped = true;

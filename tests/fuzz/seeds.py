@@ -48,11 +48,11 @@ WRONG_OPTIONS = [{"pool": 1}, {"pool": "nowhere"}, {"pool": "other"}, {"priority
                  {"label": FD}, {"delay": 1 << 63}, {"label": "a\0b"}, {"detached": None}, {"stream": []}, {"chunk": 0}, {"limit": 0}, {"window": 1.5}]
 
 TASKS = [
-    request("hello"), request("hello", {"descriptors": True, "name": "x"}), request("ping"), request("functions"), request("status"),
+    request("hello"), request("hello", {"name": "x"}), request("hello", {"descriptors": True}), request("ping"), request("functions"), request("status"),
     request("call", "echo", [1, "two", b"three", None, 1.5, {"a": [True]}]),
     request("call", "echo", [], ALL_OPTIONS), request("call", "fail", [], {"retries": 1, "retry_on": ["task_failed"], "backoff": 0}),
     request("call", "talk", [1], {"stream": ["stdout", "stderr", "progress"]}), request("call", "die", []),
-    request("call", "echo", [FD]), request("call", "echo", [FD_VALUE, FD]), request("call", "ask", ["ping", []]),
+    request("call", "echo", [FD]), request("call", "ask", ["ping", []]),
     request("call", "ask", ["call", ["echo", [1]]]), request("call", "ask", ["submit", ["hold", []]]),
     request("submit", "echo", [1]), request("submit", "hold", [], {"key": "k"}), request("submit", "hold", [], {"key": "k"}),
     request("call", "hold", [1], {"key": "k"}), request("result", 1), request("result", 1, {"timeout": 0}),
@@ -267,7 +267,7 @@ def write(directory, inputs):
 def main():
     into = pathlib.Path(sys.argv[1])
     groups = {"tasks": TASKS, "maps": MAPS, "admin": ADMIN, "shared": SHARED, "queues": QUEUES, "stores": STORES, "wrong": WRONG,
-              "wrong_types": WRONG_TYPES, "options": OPTIONS}
+              "wrong_types": WRONG_TYPES, "options": OPTIONS, "bad_descriptor": [request("call", "echo", [FD_VALUE, FD])]}
     write(into / "request", {name: b"".join(items) for name, items in groups.items()})
     write(into / "connection", CONNECTIONS)
     write(into / "worker", WORKERS)
