@@ -52,6 +52,8 @@ extern const struct verb verbs[];
 
 /* Connects, or says why not and ends the program with EXIT_GANGER. */
 void cli_connect(struct cli *);
+/* Connects, for who goes on without: 0 or -errno. */
+int cli_open(struct cli *);
 
 /* Says what is wrong with the command line, how to see what is right, and returns EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct cli *, const char *format, ...);
@@ -63,6 +65,8 @@ int cli_no_options(const struct cli *, int argc, char **argv);
 int cli_no_arguments(const struct cli *, int argc, char **argv);
 /* For one that takes the id of one task alone. */
 int cli_one_id(const struct cli *, int argc, char **argv, uint64_t *ret);
+/* What went wrong with ganger itself (r < 0: -errno), in the daemon's last words if it had any. */
+const char *cli_lost_text(const struct cli *, int r);
 /* Says what went wrong with ganger itself (r < 0: -errno), in the daemon's last words if it had any, and
  * returns EXIT_GANGER. */
 int cli_lost(const struct cli *, const char *doing, int r);
@@ -101,6 +105,12 @@ struct cli_wait {
 int cli_wait(struct cli *, const bool *done, struct cli_wait *);
 /* The signal that came since the last wait, which then is taken; 0. For who waits for something else. */
 int cli_signal_seen(void);
+/* Polls as poll(2) does (timeout_ms < 0: without end); a signal of those, before or meanwhile, ends it. 0 or
+ * -errno. What came is in revents, if the caller has set them to 0. */
+struct pollfd;
+int cli_poll(struct pollfd *, size_t n, int64_t timeout_ms);
+/* Called where the program ends within a signal's handler, because it was stuck. NULL. */
+extern void (*cli_before_sudden_end)(void);
 /* A request without streams: start, wait. Returns r as ganger_call() does; *ret is to be freed. Format as in
  * ganger.h. */
 int cli_request(struct cli *, struct ganger_reply **ret, const char *method, const char *format, ...);
@@ -129,6 +139,7 @@ int verb_list(struct cli *, int argc, char **argv);
 int verb_show(struct cli *, int argc, char **argv);
 int verb_why(struct cli *, int argc, char **argv);
 int verb_status(struct cli *, int argc, char **argv);
+int verb_top(struct cli *, int argc, char **argv);
 int verb_events(struct cli *, int argc, char **argv);
 int verb_metrics(struct cli *, int argc, char **argv);
 int verb_functions(struct cli *, int argc, char **argv);

@@ -28,6 +28,7 @@ static const int handled_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 #define N_HANDLED_SIGNALS (sizeof handled_signals / sizeof *handled_signals)
 
 static volatile sig_atomic_t signal_seen;
+void (*cli_before_sudden_end)(void);
 
 static void on_signal(int number)
 {
@@ -38,8 +39,11 @@ static void on_signal(int number)
 static void on_alarm(int number)
 {
         (void)number;
-        if (signal_seen != 0)
-                _exit(EXIT_SIGNAL + signal_seen);
+        if (signal_seen == 0)
+                return;
+        if (cli_before_sudden_end)
+                cli_before_sudden_end();
+        _exit(EXIT_SIGNAL + signal_seen);
 }
 
 /* What was ignored stays so: whoever started us in the background keeps Ctrl-C from us. */
@@ -179,11 +183,16 @@ static const char *lost_text(int r)
         }
 }
 
-int cli_lost(const struct cli *cli, const char *doing, int r)
+const char *cli_lost_text(const struct cli *cli, int r)
 {
         const struct ganger_reply *last_words = cli->g ? ganger_error(cli->g) : NULL;
 
-        cli_say("%s: %s", doing, last_words ? ganger_message(last_words) : lost_text(r));
+        return last_words ? ganger_message(last_words) : lost_text(r);
+}
+
+int cli_lost(const struct cli *cli, const char *doing, int r)
+{
+        cli_say("%s: %s", doing, cli_lost_text(cli, r));
         return EXIT_GANGER;
 }
 
@@ -205,13 +214,20 @@ static const char *connect_remedy(int r)
         }
 }
 
+static enum search_scope scope_of(const struct cli *cli)
+{
+        return cli->user_only ? SEARCH_USER : cli->system_only ? SEARCH_SYSTEM : SEARCH_USUAL;
+}
+
+int cli_open(struct cli *cli)
+{
+        return cli->socket ? ganger_open(&cli->g, cli->socket) : connection_open(&cli->g, scope_of(cli));
+}
+
 void cli_connect(struct cli *cli)
 {
-        enum search_scope scope = cli->user_only     ? SEARCH_USER
-                                  : cli->system_only ? SEARCH_SYSTEM
-                                                     : SEARCH_USUAL;
         char paths[SEARCH_CANDIDATES][LIMIT_SOCKET_PATH_BYTES + 1];
-        int r = cli->socket ? ganger_open(&cli->g, cli->socket) : connection_open(&cli->g, scope);
+        int r = cli_open(cli);
 
         if (r >= 0) {
                 signals_init();
@@ -220,7 +236,7 @@ void cli_connect(struct cli *cli)
         if (cli->socket) {
                 cli_say("%s: %s%s", cli->socket, strerror(-r), connect_remedy(r));
         } else {
-                int n = search_candidates(scope, paths);
+                int n = search_candidates(scope_of(cli), paths);
                 if (n == 0)
                         cli_say("XDG_RUNTIME_DIR is not set, so there is no socket of your own; name one "
                                 "with --socket");
@@ -249,22 +265,26 @@ static int64_t poll_timeout_ms(const struct cli *cli, const struct cli_wait *wai
         return timeout_ms < 0 || left_ms < timeout_ms ? left_ms : timeout_ms;
 }
 
-/* Polls; a signal that came before or comes meanwhile ends it. 0 or -errno. */
-static int poll_with_signals(struct cli *cli, const struct cli_wait *wait, int input)
+int cli_poll(struct pollfd *p, size_t n, int64_t timeout_ms)
 {
-        struct pollfd p[2] = {{.fd = ganger_fd(cli->g), .events = (short)ganger_events(cli->g)},
-                              {.fd = input, .events = POLLIN}};
-        int64_t timeout_ms = poll_timeout_ms(cli, wait);
         struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
         sigset_t handled, before;
         int r = 0;
 
         handled_set(&handled);
         sigprocmask(SIG_BLOCK, &handled, &before);
-        if (signal_seen == 0 && ppoll(p, 2, timeout_ms < 0 ? NULL : &timeout, &before) < 0 && errno != EINTR)
+        if (signal_seen == 0 && ppoll(p, n, timeout_ms < 0 ? NULL : &timeout, &before) < 0 && errno != EINTR)
                 r = -errno;
         sigprocmask(SIG_SETMASK, &before, NULL);
         return r;
+}
+
+static int poll_with_signals(struct cli *cli, const struct cli_wait *wait, int input)
+{
+        struct pollfd p[2] = {{.fd = ganger_fd(cli->g), .events = (short)ganger_events(cli->g)},
+                              {.fd = input, .events = POLLIN}};
+
+        return cli_poll(p, 2, poll_timeout_ms(cli, wait));
 }
 
 /* The daemon takes requests in turn: an answer to this one means that it knows of the cancel before. */
@@ -396,45 +416,4 @@ int cli_refused(const struct cli *cli, int r, const struct ganger_reply *reply)
         }
         /* What a task came to is 1; that ganger would not take it at all is 125. */
         return r >= GANGER_TASK_FAILED && r != GANGER_OTHER ? EXIT_NOT_SUCCEEDED : EXIT_GANGER;
-}
-
-bool cli_seconds(const char *text, double *ret)
-{
-        static const struct {
-                const char *unit;
-                double seconds;
-        } units[] = {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
-        char *end;
-        double value = strtod(text, &end);
-
-        if (end == text || !(value >= 0))
-                return false;
-        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-                if (strcmp(end, units[i].unit) == 0) {
-                        *ret = value * units[i].seconds;
-                        return *ret <= LIMIT_SECONDS;
-                }
-        return false;
-}
-
-bool cli_integer(const char *text, int64_t min, int64_t max, int64_t *ret)
-{
-        char *end;
-
-        errno = 0;
-        long long value = strtoll(text, &end, 10);
-        if (errno != 0 || end == text || *end || value < min || value > max)
-                return false;
-        *ret = value;
-        return true;
-}
-
-bool cli_id(const char *text, uint64_t *ret)
-{
-        int64_t value;
-
-        if (!cli_integer(text, 1, (int64_t)LIMIT_TASK_ID - 1, &value))
-                return false;
-        *ret = (uint64_t)value;
-        return true;
 }

@@ -128,6 +128,16 @@ const struct verb verbs[] = {
          .run = verb_status,
          .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded, paused or without "
                  "workers\n"},
+        {.name = "top",
+         .arguments = "[OPTIONS]",
+         .summary = "show pools, functions and workers on the whole screen, as they change",
+         .run = verb_top,
+         .help = "  -d, --delay SECONDS   from one look to the next (default 1 s, at least 0.1 s)\n"
+                 "Keys: q quit, tab the next pane, arrows or j k select, s sort by the next column, S the "
+                 "other\n"
+                 "way round, c cancel the selected task, p pause and r resume the selected pool (for "
+                 "admins),\n"
+                 "d set the delay, space look now, h or ? help. Without colours if NO_COLOR is set.\n"},
         {.name = "events",
          .arguments = "[OPTIONS] [KIND...]",
          .summary = "print what happens, as it happens",

@@ -24,6 +24,7 @@ LIBRARIES = {
     r"msgpack": ["proto/pack.h", "proto/pack.c", "client/cli/", "tests/"],
     r"jansson\.h": ["client/cli/", "daemon/log", "tests/"],
     r"ini\.h": ["daemon/configuration", "tests/"],
+    r"n?curses|term\.h": ["client/cli/top/"],
     r"png\.h": ["daemon/modules/", "tests/"],
     r"openssl/": ["daemon/modules/", "client/cli/", "tests/"],
 }
