@@ -69,7 +69,7 @@ void action_send(struct top *top)
                 r = ganger_start_request(g, NULL, action->kind == ACTION_PAUSE ? "pool.pause" : "pool.resume",
                                          NULL, cli_on_reply, &action->request, "[s]", action->pool);
         if (r == 0)
-                r = ganger_flush(g) < 0 ? -1 : 0; /* what is lost is told by the answer */
+                ganger_flush(g); /* if it cannot, the next dispatch tells */
         else
                 cli_on_reply(&action->request, r, NULL);
         top_say(top, false, "%s: sent", action->what);

@@ -61,9 +61,9 @@ static attr_t attributes_of(enum row_mood mood)
         case ROW_IDLE:
                 return A_DIM;
         case ROW_WARNS:
-                return A_BOLD | colour(2);
+                return A_BOLD | colour(SCREEN_YELLOW);
         case ROW_BAD:
-                return A_BOLD | colour(1);
+                return A_BOLD | colour(SCREEN_RED);
         }
         return A_NORMAL;
 }
@@ -136,7 +136,7 @@ static void paint_state(const struct top *top, int y, int64_t now_ms)
                 paint_text(y, top->has_model ? top->model.work : "waiting for the first answer", A_NORMAL);
                 return;
         }
-        paint_text(y, line, A_BOLD | colour(1));
+        paint_text(y, line, A_BOLD | colour(SCREEN_RED));
 }
 
 static void paint_foot(const struct top *top, int y)
@@ -145,13 +145,13 @@ static void paint_foot(const struct top *top, int y)
 
         if (top->mode == TOP_ASKS) {
                 snprintf(line, sizeof line, "%s? y/n", top->action.what);
-                paint_text(y, line, A_BOLD | colour(2));
+                paint_text(y, line, A_BOLD | colour(SCREEN_YELLOW));
         } else if (top->mode == TOP_TAKES_DELAY) {
                 snprintf(line, sizeof line, "time from one look to the next (now %.1f s): %s_",
                          (double)top->link.delay_ms / 1000, top->typed);
                 paint_text(y, line, A_BOLD);
         } else if (top->message[0]) {
-                paint_text(y, top->message, A_BOLD | (top->is_bad ? colour(1) : A_NORMAL));
+                paint_text(y, top->message, A_BOLD | (top->is_bad ? colour(SCREEN_RED) : A_NORMAL));
         } else {
                 paint_text(y,
                            "q quit  tab pane  j/k select  s sort  c cancel  p/r pause/resume  d delay h help",

@@ -53,7 +53,8 @@ static void leave_suddenly(void)
         if (!screen.is_shown)
                 return;
         screen.is_shown = 0;
-        tcflow(STDOUT_FILENO, TCOON); /* somebody may have typed Ctrl-S */
+        tcflow(STDOUT_FILENO, TCOOFF); /* somebody may have typed Ctrl-S; TCOON ends only what this begins */
+        tcflow(STDOUT_FILENO, TCOON);
         tcflush(STDOUT_FILENO, TCOFLUSH);
         ssize_t ignored = write(STDOUT_FILENO, screen.leave, screen.leave_size_bytes);
         (void)ignored;
@@ -96,22 +97,20 @@ static bool watch_signals(const struct sigaction *stop, const struct sigaction *
         return screen.signals_fd >= 0;
 }
 
-static void set_colours(void)
-{
-        const char *no_color = getenv("NO_COLOR");
-
-        if ((no_color && *no_color) || !has_colors() || start_color() == ERR)
-                return;
-        use_default_colors();
-        init_pair(1, COLOR_RED, -1);
-        init_pair(2, COLOR_YELLOW, -1);
-}
-
 bool screen_has_colours(void)
 {
         const char *no_color = getenv("NO_COLOR");
 
         return has_colors() && !(no_color && *no_color);
+}
+
+static void set_colours(void)
+{
+        if (!screen_has_colours() || start_color() == ERR)
+                return;
+        use_default_colors();
+        init_pair(SCREEN_RED, COLOR_RED, -1);
+        init_pair(SCREEN_YELLOW, COLOR_YELLOW, -1);
 }
 
 bool screen_begin(void)
@@ -136,7 +135,11 @@ bool screen_begin(void)
         set_escdelay(ESCAPE_MS);
         curs_set(0);
         set_colours();
-        return watch_signals(&stop, &size);
+        if (!watch_signals(&stop, &size)) {
+                screen_end();
+                return false;
+        }
+        return true;
 }
 
 void screen_end(void)

@@ -9,6 +9,12 @@
 
 #include <stdbool.h>
 
+/* Pairs of colours. */
+enum {
+        SCREEN_RED = 1,
+        SCREEN_YELLOW,
+};
+
 /* Takes it; false: ncurses does not know the terminal's kind. */
 bool screen_begin(void);
 void screen_end(void);
@@ -16,7 +22,7 @@ void screen_end(void);
 int screen_signals_fd(void);
 /* Does what these signals are about; what is shown is to be painted anew. */
 void screen_take_signals(void);
-/* Whether what is bad is shown in red. */
+/* Whether the pairs may be used: the terminal has them, and nobody has said NO_COLOR. */
 bool screen_has_colours(void);
 
 #endif

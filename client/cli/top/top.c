@@ -14,16 +14,14 @@
 
 #define DELAY_MS 1000
 
-static int top_init(struct top *top, struct cli *cli, int64_t delay_ms)
+static void top_init(struct top *top, struct cli *cli, int64_t delay_ms)
 {
         *top = (struct top){0};
         top_link_init(&top->link, cli, delay_ms);
         top->focus = PANE_WORKERS;
-        /* what is asked for most: the pools in the configuration's order by name, what is called most, what
-         * has run longest */
+        /* pools by name; what is called most; what has run longest */
         top->panes[PANE_FUNCTIONS] = (struct pane){.sort = FUNCTION_RATE, .downward = true};
         top->panes[PANE_WORKERS] = (struct pane){.sort = WORKER_TIME, .downward = true};
-        return 0;
 }
 
 static void top_deinit(struct top *top)
@@ -94,10 +92,9 @@ static int show(struct top *top)
 static int top_run(struct cli *cli, int64_t delay_ms)
 {
         struct top top;
-        int r = top_init(&top, cli, delay_ms);
 
-        if (r == 0)
-                r = show(&top);
+        top_init(&top, cli, delay_ms);
+        int r = show(&top);
         screen_end();
         bool is_lost = top.link.is_lost;
         if (is_lost)
