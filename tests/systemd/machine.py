@@ -2,7 +2,7 @@
 """A machine of the tests' own, on which a real systemd is process 1 and ganger is installed.
 
 A test file that ends with `main()` from here runs in two places. Outside it boots a container (systemd-nspawn) on an overlay of
-this machine's own file system, installs ganger there by `meson install`, has the container's systemd run the same file, shows what
+this machine's own file system, installs ganger there by `meson install` (unless main() is told otherwise), has the container's systemd run the same file, shows what
 it prints, and exits with its status. Inside it is an ordinary unittest, as root, and whatever it does to the machine ends with it.
 
 Nothing of it stays: mounts are in a mount namespace that goes with the container, processes in a pid namespace and a cgroup of its
@@ -68,7 +68,8 @@ def needs():
 class Machine:
     """with Machine() as m: status = m.run(command)"""
 
-    def __init__(self):
+    def __init__(self, install):
+        self.install = install  # for the shell: puts ganger below $DESTDIR, or nothing
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}."))
         self.share = self.directory / "share"
         self.cgroups = [hierarchy / self.directory.name for hierarchy in HIERARCHIES if (hierarchy / "cgroup.procs").exists()]
@@ -134,7 +135,7 @@ find {root}/etc/systemd/system {root}/etc/systemd/user -mindepth 1 -delete
 rm -rf {root}/var/log/journal {root}/usr/local/etc/ganger {root}/etc/ganger
 tr -d - </proc/sys/kernel/random/uuid >{root}/etc/machine-id
 cp {d}/driver.service {root}/etc/systemd/system/test-driver.service
-DESTDIR={root} meson install --no-rebuild --quiet -C {BUILD}
+DESTDIR={root} {self.install}
 mount -t tmpfs -o mode=755 machine /run
 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec systemd-nspawn --quiet --directory={root} --machine=ganger-test --register=no --keep-unit --link-journal=no \
         --private-network --console=pipe --bind={self.share} --bind-ro={SOURCE} --bind-ro={BUILD} \
@@ -173,7 +174,7 @@ SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec systemd-nspawn --quiet --directory={root
                 sys.stdout.buffer.flush()
 
 
-def main():
+def main(install=f"meson install --no-rebuild --quiet -C {BUILD}"):
     if INSIDE:
         unittest.main(verbosity=2)
     try:
@@ -184,5 +185,5 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda n, _: sys.exit(128 + n))
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-    with Machine() as machine:
+    with Machine(install) as machine:
         sys.exit(machine.run(" ".join([python, str(pathlib.Path(sys.argv[0]).resolve()), *sys.argv[1:]])))
