@@ -153,7 +153,7 @@ class Readme(unittest.TestCase):
         self.installed()
         root = self.here / "root"
         files = [file for file in root.rglob("*") if not file.is_dir()]
-        [gangerd] = [file for file in files if file.name == "gangerd"]
+        [gangerd] = [file for file in files if file.name == "gangerd" and file.parent.name == "bin"]
         prefix = gangerd.parent.parent
         self.assertEqual([file for file in files if prefix not in file.parents], [])
         unit = (prefix / "lib/systemd/system/ganger.service").read_text(encoding="utf-8")
