@@ -47,7 +47,7 @@ cpp() {
 }
 
 scripts() {
-        { echo dev && echo .ci/run && grep -rlE '^#!/bin/(ba)?sh' tests client/examples proto && echo client/completions/ganger.bash; } | xargs shellcheck
+        { echo dev && echo .ci/run && grep -rlE '^#!/bin/(ba)?sh' tests client/examples proto systemd && echo client/completions/ganger.bash; } | xargs shellcheck
 }
 
 check clang-format layout

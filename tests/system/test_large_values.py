@@ -118,8 +118,8 @@ class LargeValues(unittest.TestCase):
             eventually(lambda: client.ask("task", task)["state"] == "running")
             msgid = client.start("call", "probe.turned", [descriptor(0, len(data))], {"retries": 2, "delay": 0.2}, fds=[fd])
             os.close(fd)
-            for worker in client.ask("status")["workers"]:
-                os.kill(worker["pid"], signal.SIGKILL)
+            for pid in [worker["pid"] for worker in client.ask("status")["workers"] if worker["pid"]]:
+                os.kill(pid, signal.SIGKILL)
             result = self.result(client, msgid)
             self.assertEqual((result[:64], len(result)), turned(data))
             self.assertEqual(client.ask("result", task)["status"], 0)

@@ -38,6 +38,12 @@ class Files(unittest.TestCase):
         if any(page.stem == "ganger" for page in (BUILD / "proto" / "man").glob("*.1")):  # else without the manual (option `man`)
             self.assertEqual([page for page in pages if f"share/man/{page}" not in its], [])
 
+    def test_packages_version(self):
+        """Of the packages and of the build"""
+        project = json.loads((BUILD / "meson-info" / "intro-projectinfo.json").read_text(encoding="utf-8"))
+        changelog = (SOURCE / "systemd" / "debian" / "changelog").read_text(encoding="utf-8")
+        self.assertEqual(re.match(r"ganger \((.*?)\)", changelog)[1], project["version"])
+
     def test_message_ids(self):
         """Those of the source are those of the catalog, each once"""
         header = (SOURCE / "daemon" / "message_ids.h").read_text(encoding="utf-8")
