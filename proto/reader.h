@@ -44,8 +44,10 @@ struct reader {
 /* NULL is no bytes; even + 0 is not defined for it. */
 static inline struct reader reader_over(const void *data, size_t size_bytes)
 {
-        return (struct reader){(const uint8_t *)data,
-                               size_bytes > 0 ? (const uint8_t *)data + size_bytes : (const uint8_t *)data};
+        const uint8_t *begin = (const uint8_t *)data;
+
+        /* cppcheck-suppress pointerOutOfBoundsCond ; whoever calls knows how large it is */
+        return (struct reader){begin, size_bytes > 0 ? begin + size_bytes : begin};
 }
 static inline bool reader_at_end(const struct reader *r)
 {
