@@ -202,6 +202,14 @@ static uint64_t sum_of_nesting(const struct configuration *config)
         return sum;
 }
 
+int start_find_socket(const char *option, const struct configuration *config, char **ret_path)
+{
+        bool usual;
+        int fd;
+
+        return find_socket(option, config, &fd, &usual, ret_path);
+}
+
 int start_load(const struct start_options *options, struct configuration **ret,
                struct configuration_problem *problem)
 {
@@ -380,69 +388,4 @@ void daemon_end(struct daemon *d)
         d->listener = listener_free(d->listener);
         daemon_deinit(d);
         d->config = configuration_free(d->config);
-}
-
-/* Whether a module can be found as the zygote will look for it. */
-static bool module_is_there(const struct configuration *config, const char *module)
-{
-        char path[PATH_MAX];
-
-        if (strcmp(module, "core") == 0)
-                return true;
-        if (module[0] == '/')
-                return access(module, R_OK) == 0;
-        for (size_t i = 0; config->module_path[i] != NULL; i++) {
-                snprintf(path, sizeof path, "%s/%s.so", config->module_path[i], module);
-                if (access(path, R_OK) == 0)
-                        return true;
-        }
-        return false;
-}
-
-static int check_pool(const struct configuration *config, const struct pool_configuration *pool)
-{
-        const char *zygote = zygote_program(pool);
-        int status = 0;
-
-        if (access(zygote, X_OK) < 0) {
-                log_error("[pool %s] zygote = %s: %s", pool->name, zygote, strerror(errno));
-                status = EXIT_CONFIGURATION;
-        }
-        if (access(pool->directory, X_OK) < 0) {
-                log_error("[pool %s] directory = %s: %s", pool->name, pool->directory, strerror(errno));
-                status = EXIT_CONFIGURATION;
-        }
-        for (size_t i = 0; pool->modules[i] != NULL; i++)
-                if (!module_is_there(config, pool->modules[i])) {
-                        log_error("[pool %s] modules: there is no %s%s", pool->name, pool->modules[i],
-                                  pool->modules[i][0] == '/' ? "" : ".so in module_path");
-                        status = EXIT_CONFIGURATION;
-                }
-        return status;
-}
-
-int start_check(struct configuration *config, const char *socket)
-{
-        struct configuration_problem problem;
-        struct rlimit limit = {0};
-        bool usual, shared = (config->socket_mode & 022) != 0;
-        char *path = NULL;
-        int fd, status = 0;
-
-        getrlimit(RLIMIT_NOFILE, &limit);
-        if (find_socket(socket, config, &fd, &usual, &path) != 0)
-                status = EXIT_CONFIGURATION;
-        if (path != NULL) {
-                free(config->socket);
-                config->socket = path;
-        }
-        if (configuration_settle(config, shared, limit.rlim_max, &problem) != 0) {
-                configuration_log_problem(&problem);
-                status = EXIT_CONFIGURATION;
-        }
-        for (uint32_t i = 0; i < config->n_pools; i++)
-                if (check_pool(config, &config->pools[i]) != 0)
-                        status = EXIT_CONFIGURATION;
-        configuration_print(config, stdout);
-        return fflush(stdout) == 0 ? status : EXIT_FAILURE;
 }

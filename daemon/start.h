@@ -18,16 +18,14 @@ struct start_options {
 
 /* Reads the configuration as the command line says. As configuration_load(). */
 int start_load(const struct start_options *, struct configuration **ret, struct configuration_problem *);
+/* Where gangerd would listen: systemd's socket, the option, the key, the usual place (free *ret_path). 0, or
+ * what it cannot be, logged; -errno. */
+int start_find_socket(const char *option, const struct configuration *, char **ret_path);
 /* Whether this one could come into force in place of the present one; settles it. As configuration_load(). */
 int start_succeed(struct daemon *, struct configuration *, struct configuration_problem *);
 
 /* 0, or the status to exit with. daemon_end() is called either way, the options last until then. */
 int daemon_begin(struct daemon *, const struct start_options *);
 void daemon_end(struct daemon *);
-
-/* `gangerd --check`: prints what would be in force, and says what of it could not be. Returns the exit
- * status.
- */
-int start_check(struct configuration *, const char *socket);
 
 #endif
