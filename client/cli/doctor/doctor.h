@@ -67,7 +67,7 @@ struct doctor_socket {
 struct doctor_pool {
         char name[DOCTOR_NAME_BYTES];
         bool degraded, paused;
-        uint64_t target, there, queued;
+        uint64_t target, there, starting, queued;
 };
 
 struct doctor_daemon {

@@ -44,6 +44,7 @@ static void take_pools(struct doctor_daemon *daemon, struct reader pools)
                 ret->paused = look_true(pool, "paused");
                 if (look_key(pool, "workers", &inner)) {
                         ret->target = look_uint(inner, "target", 0);
+                        ret->starting = look_uint(inner, "starting", 0);
                         ret->there = look_uint(inner, "idle", 0) + look_uint(inner, "busy", 0);
                 }
                 if (look_key(pool, "queued", &inner))

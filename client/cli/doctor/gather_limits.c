@@ -116,4 +116,9 @@ void doctor_gather_limits(struct doctor_facts *facts)
         }
         with_file(process, "limits", limits, read_limits);
         with_file(process, "cgroup", limits, read_groups);
+        if (facts->process.pid != 0 && facts->process.pid == facts->units.main_pid) {
+                lower(&limits->tasks,
+                      facts->units.tasks); /* wherever the kernel's older hierarchy has them */
+                lower(&limits->memory_max, facts->units.memory_max);
+        }
 }

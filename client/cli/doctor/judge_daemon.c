@@ -110,6 +110,10 @@ static void judge_pool(const struct doctor_facts *facts, const struct doctor_poo
                               *facts->units.service.name ? "journalctl -u ganger"
                                                          : "gangerd's standard error",
                               pool->name);
+        } else if (pool->there == 0 && pool->starting > 0) {
+                doctor_find(ret, "pools", DOCTOR_WARNING, "%s has no workers yet; %" PRIu64 " start",
+                            pool->name, pool->starting);
+                doctor_remedy(ret, "wait, then ganger doctor");
         } else if (pool->target > 0 && pool->there == 0) {
                 doctor_find(ret, "pools", DOCTOR_PROBLEM, "%s has no workers, and is to have %" PRIu64,
                             pool->name, pool->target);

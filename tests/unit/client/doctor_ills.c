@@ -213,6 +213,11 @@ static void no_workers(void)
 {
         pools[1].there = 0;
 }
+static void workers_start(void)
+{
+        pools[1].there = 0;
+        pools[1].starting = 2;
+}
 static void scaled_to_none(void)
 {
         pools[1].there = pools[1].target = 0;
@@ -365,6 +370,7 @@ const struct ill ills[] = {
          "sudo ganger doctor"},
         {"degraded", degraded, "pools", DOCTOR_PROBLEM, "images is degraded", "ganger pool reload images"},
         {"no workers", no_workers, "pools", DOCTOR_PROBLEM, "images has no workers", "pool reload images"},
+        {"starting", workers_start, "pools", DOCTOR_WARNING, "images has no workers yet; 2 start", "wait"},
         {"none wanted", scaled_to_none, "pools", DOCTOR_WARNING, "images is to have no", "pool scale images"},
         {"paused", paused, "pools", DOCTOR_PROBLEM, "images is paused: 7", "ganger pool resume images"},
         {"full", nearly_full, "pools", DOCTOR_WARNING, "queue_limit is 1000", "ganger pool scale images"},
