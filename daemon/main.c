@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "daemon/check.h"
 #include "daemon/config_table.h"
 #include "daemon/configuration.h"
 #include "daemon/daemon.h"
@@ -17,7 +18,7 @@
 
 struct command_line {
         struct start_options start;
-        bool check, help, version;
+        bool check, json, help, version;
 };
 
 static const struct option_row {
@@ -25,7 +26,8 @@ static const struct option_row {
 } option_table[] = {
         {"help", NULL, "say this"},
         {"version", NULL, "say the version"},
-        {"check", NULL, "print what would be in force, check it, and exit"},
+        {"check", NULL, "print what would be in force, check it, load the modules, and exit"},
+        {"json", NULL, "with --check: as JSON, with what is wrong and what it needs of the machine"},
         {"config", "FILE", "read this file instead of " GANGER_SYSCONFDIR "/ganger/ganger.conf"},
         {"socket", "PATH", "listen here"},
         {"log-level", "LEVEL", "error, warning, info or debug, whatever the configuration says"},
@@ -61,6 +63,8 @@ static void take(struct command_line *line, const char *name, const char *argume
                 line->version = true;
         else if (strcmp(name, "check") == 0)
                 line->check = true;
+        else if (strcmp(name, "json") == 0)
+                line->json = true;
         else if (strcmp(name, "config") == 0)
                 line->start.config_path = argument;
         else if (strcmp(name, "socket") == 0)
@@ -80,11 +84,13 @@ static bool read_command_line(int argc, char **argv, struct command_line *ret)
         *ret = (struct command_line){0};
         while ((c = getopt_long(argc, argv, "", options, &index)) == 0)
                 take(ret, option_table[index].name, optarg);
-        if (c == -1 && optind == argc &&
+        if (c == -1 && optind == argc && ret->check >= ret->json &&
             (ret->start.log_level == NULL || log_level_from_name(ret->start.log_level) != N_LOG_LEVELS))
                 return true;
         if (c == -1 && optind < argc)
                 fprintf(stderr, "gangerd: unexpected argument '%s'\n", argv[optind]);
+        else if (c == -1 && ret->json && !ret->check)
+                fprintf(stderr, "gangerd: --json goes with --check\n");
         else if (c == -1)
                 fprintf(stderr, "gangerd: --log-level %s: not one of error, warning, info, debug\n",
                         ret->start.log_level);
@@ -133,14 +139,10 @@ int main(int argc, char **argv)
                 printf("gangerd " GANGER_VERSION "\n");
         if (line.help || line.version)
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        if (line.check)
+                return check_run(&line.start, line.json);
         status = load(&line.start);
-        if (status != 0 && !line.check)
-                systemd_turn_away();
         if (status != 0)
-                return status;
-        if (!line.check)
-                return serve(&line.start);
-        status = start_check(line.start.config, line.start.socket);
-        configuration_free(line.start.config);
-        return status;
+                systemd_turn_away();
+        return status != 0 ? status : serve(&line.start);
 }

@@ -25,9 +25,4 @@ int start_succeed(struct daemon *, struct configuration *, struct configuration_
 int daemon_begin(struct daemon *, const struct start_options *);
 void daemon_end(struct daemon *);
 
-/* `gangerd --check`: prints what would be in force, and says what of it could not be. Returns the exit
- * status.
- */
-int start_check(struct configuration *, const char *socket);
-
 #endif

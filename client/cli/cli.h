@@ -142,6 +142,7 @@ int verb_status(struct cli *, int argc, char **argv);
 int verb_top(struct cli *, int argc, char **argv);
 int verb_events(struct cli *, int argc, char **argv);
 int verb_metrics(struct cli *, int argc, char **argv);
+int verb_doctor(struct cli *, int argc, char **argv);
 int verb_functions(struct cli *, int argc, char **argv);
 int verb_ping(struct cli *, int argc, char **argv);
 int verb_pool(struct cli *, int argc, char **argv);

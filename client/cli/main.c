@@ -152,6 +152,15 @@ const struct verb verbs[] = {
          .arguments = "",
          .summary = "print the daemon's figures in Prometheus' text format",
          .run = verb_metrics},
+        {.name = "doctor",
+         .arguments = "[OPTIONS]",
+         .summary = "say what is wrong with the daemon or the way to it, or soon would be, and what helps",
+         .run = verb_doctor,
+         .help = "It also works without a daemon. Exit status 1 if there is a problem; warnings are none.\n"
+                 "  -c, --config FILE     look at this configuration (default: the daemon's)\n"
+                 "  --gangerd PROGRAM     have it checked by this gangerd (default: the one that runs, else "
+                 "the\n"
+                 "                        installed one)\n"},
         {.name = "functions", .arguments = "", .summary = "list what can be called", .run = verb_functions},
         {.name = "ping", .arguments = "", .summary = "ask whether the daemon is there", .run = verb_ping},
         {.name = "pool",

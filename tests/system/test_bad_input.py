@@ -2,15 +2,18 @@
 """Bad input: each has its clear error, and nothing else is harmed. Of the protocol's own errors tests/conformance compares every
 one; here is what it costs the daemon, and what is wrong in modules and configurations."""
 import collections
+import json
 import os
 import random
 import re
 import struct
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import MODULES, TEST_MODULES, Child, Flat, Gangerd, configuration, eventually, main, sanitized  # noqa: E402
+from gangerd import (GANGERD, MODULES, TEST_MODULES, Child, Flat, Gangerd, configuration, environment, eventually,  # noqa: E402
+                     main, sanitized)
 from wire import Closed, Refused, pack  # noqa: E402
 
 MIB = 1 << 20
@@ -252,15 +255,38 @@ class BadInput(unittest.TestCase):
                 self.refused_start(text, *place, *words)
 
     def test_check_says_the_same_without_starting(self):
-        for text, status in ((configuration(), 0), ("[daemon]\nsokket = 1\n", EXIT_CONFIGURATION)):
+        cases = ((configuration(), 0, "module_path"), ("[daemon]\nsokket = 1\n", EXIT_CONFIGURATION, r"ganger\.conf:2\b.*sokket"),
+                 (configuration(pool={"modules": "digest bad_load"}), EXIT_CONFIGURATION, "bad_load.*the moon is not full"))
+        for text, status, words in cases:
             g = Gangerd(text=text)
             try:
-                self.assertEqual(g.spawn("--check").wait(10), status, g.log())
+                self.assertEqual(g.spawn("--check").wait(20), status, g.log())
                 self.assertFalse(os.path.exists(g.socket))
-                if status:
-                    self.assertTrue(re.search(r"ganger\.conf:2\b.*sokket", g.log()), g.log())
+                self.assertRegex(g.log(), words)
             finally:
                 g.clean()
+
+    def test_check_for_programs(self):
+        """All that is wrong in one object, whatever modules print while they load"""
+        g = Gangerd(text=configuration(pool={"modules": "none_such"}, more="[pool other]\nmodules = bad_load\n[pool good]\n"))
+        try:
+            g.config.write_text(g.text, encoding="utf-8")
+            done = subprocess.run([GANGERD, "--check", "--json", "--config", g.config, "--socket", g.socket], env=environment(),
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+            self.assertIn(b"a module prints", done.stderr)
+            said = json.loads(done.stdout)
+            self.assertEqual(done.returncode, EXIT_CONFIGURATION)
+            self.assertEqual([(problem["about"], problem["pool"]) for problem in said["problems"]],
+                             [("modules", "default"), ("modules", "other")])
+            self.assertEqual(said["daemon"]["socket"], g.socket)
+            self.assertEqual([pool["name"] for pool in said["pools"]], ["default", "other", "good"])
+            self.assertEqual(said["pools"][0]["workers"], 2)
+            needs = said["needs"]
+            self.assertGreater(needs["descriptors"], needs["least_descriptors"] + said["daemon"]["max_connections"])
+            self.assertGreater(needs["processes"], needs["least_processes"])
+            self.assertGreater(needs["least_processes"], sum(pool["workers"] for pool in said["pools"]))
+        finally:
+            g.clean()
 
     def test_configuration_that_is_not_there(self):
         g = Gangerd(text="")

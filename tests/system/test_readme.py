@@ -82,6 +82,7 @@ class Readme(unittest.TestCase):
             "gangerd --check": self.check,
             "gangerd &": self.keep_a_daemon,
             "ganger status": None,  # run by the one before
+            "ganger doctor": None,  # as well
         }
         found = commands()
         self.assertGreater(len(found), 5)
@@ -111,14 +112,15 @@ class Readme(unittest.TestCase):
         self.sh(f"{command} --config /dev/null")
 
     def keep_a_daemon(self, command):
-        """A daemon of one's own on the usual socket, and `ganger status`."""
+        """A daemon of one's own on the usual socket, `ganger status` and `ganger doctor`."""
         script = f"{command} pid=$!; n=0; until ganger ping >/dev/null 2>&1 || [ $n = 200 ]; do n=$((n + 1)); sleep 0.05; done\n" \
-                 "ganger status; status=$?; kill $pid; wait $pid; exit $status"
+                 "ganger status && ganger doctor; status=$?; kill $pid; wait $pid; exit $status"
         own = {**self.surroundings, "XDG_RUNTIME_DIR": str(self.here), "GANGER_SOCKET": str(self.here / "socket")}
         done = subprocess.run(["sh", "-c", script], cwd=self.here, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=60, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("default", done.stdout)
+        self.assertRegex(done.stdout, r"(?m)^ok +daemon +gangerd ")
 
     def test_configuration(self):
         file = self.here / "ganger.conf"
