@@ -21,6 +21,7 @@ class Terminal:
     def __init__(self, width=80, height=24, **more):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ganger-tmux."))
         self.width, self.height = width, height
+        self.n_run = 0
         self.environment = environment(LC_ALL="C.UTF-8", TMUX_TMPDIR=str(self.directory), HISTFILE="/dev/null", PS1=PROMPT, **more)
         for name in ("TMUX", "TMUX_PANE", *(() if "NO_COLOR" in more else ("NO_COLOR",))):
             self.environment.pop(name, None)
@@ -60,9 +61,11 @@ class Terminal:
 
     def run(self, line):
         """Enters a command; returns its exit status and what it left on the screen."""
-        self.enter("clear; " + line + '; echo "[status $?]"')
-        screen = self.sees(re.compile(r"^\[status \d+\]$", re.M))
-        match = re.search(r"^\[status (\d+)\]$", screen, re.M)
+        self.n_run += 1  # what an earlier one left may still be there
+        mark = re.compile(rf"^\[status (\d+) of {self.n_run}\]$", re.M)
+        self.enter(f'clear; {line}; echo "[status $? of {self.n_run}]"')
+        screen = self.sees(mark)
+        match = mark.search(screen)
         return int(match.group(1)), screen[:match.start()]
 
     def resize(self, width, height):
