@@ -207,7 +207,7 @@ static void settle(struct check *check, const char *option)
 
 static int load(struct check *check, struct daemon *d, const struct pool_configuration *pool)
 {
-        struct zygote *zygote;
+        struct zygote *zygote = NULL;
         int r = zygotes_new(d, &d->zygotes);
 
         daemon_update_now(d);
