@@ -13,6 +13,7 @@
 #include "daemon/core/core.h"
 #include "proto/errors.h"
 
+struct connection;
 struct daemon;
 struct packer;
 
@@ -29,7 +30,7 @@ const char *encode_cause(enum core_cause);
 /* Replaces what is no UTF-8, since names come from anybody and may be cut. */
 void encode_clean(char *text);
 /* As this connection's user may see it. */
-void encode_status(struct packer *, struct daemon *, uint32_t connection);
+void encode_status(struct packer *, struct daemon *, const struct connection *);
 /* {pools: [name…]}. */
 void encode_pools(struct packer *, const struct daemon *);
 /* {code, message}, and what, used, limit if there is a quota. */

@@ -7,6 +7,7 @@
 #include "daemon/connection.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
+#include "daemon/log.h"
 #include "daemon/pools.h"
 #include "daemon/worker.h"
 #include "proto/pack.h"
@@ -201,13 +202,37 @@ static uint32_t pack_functions(struct packer *ret, const struct daemon *daemon)
         return n;
 }
 
-void encode_status(struct packer *packer, struct daemon *daemon, uint32_t connection)
+static void pack_use(struct packer *packer, const char *key, uint64_t used, uint64_t limit)
+{
+        pack_str(packer, key);
+        pack_array(packer, 2);
+        pack_uint(packer, used);
+        pack_uint(packer, limit);
+}
+
+/* What is held for the user who asks, of what may be: by the configuration's keys. */
+static void pack_user(struct packer *packer, const struct daemon *daemon, uid_t uid)
+{
+        const struct configuration *config = daemon->config;
+        struct core_account account;
+
+        core_account(daemon->core, uid, &account);
+        pack_str(packer, "user");
+        pack_map(packer, 5);
+        pack_use(packer, "user_connections", account.connections, config->user_connections);
+        pack_use(packer, "user_tasks", account.tasks, config->user_tasks);
+        pack_use(packer, "user_descriptors", account.descriptors, config->user_descriptors);
+        pack_use(packer, "user_memory", account.bytes, config->user_memory_bytes);
+        pack_use(packer, "user_objects", account.objects, config->user_objects);
+}
+
+void encode_status(struct packer *packer, struct daemon *daemon, const struct connection *connection)
 {
         struct core_totals sum = {0};
         uint64_t rss_bytes = 0;
 
         process_rss(getpid(), &rss_bytes);
-        pack_map(packer, 10);
+        pack_map(packer, 12);
         pack_str(packer, "version");
         pack_str(packer, GANGER_VERSION);
         pack_pair(packer, "pid", (uint64_t)getpid());
@@ -217,6 +242,8 @@ void encode_status(struct packer *packer, struct daemon *daemon, uint32_t connec
         pack_str(packer, daemon->stopping ? "stopping" : daemon->ready ? "running" : "starting");
         pack_pair(packer, "connections", connections_count(daemon->connections));
         pack_pair(packer, "memory", rss_bytes);
+        pack_pair(packer, "log_dropped", log_n_dropped());
+        pack_user(packer, daemon, connection->uid);
         pack_str(packer, "pools");
         pack_array(packer, daemon->config->n_pools);
         for (uint32_t i = 0; i < pools_end(daemon->pools); i++) {
@@ -226,7 +253,7 @@ void encode_status(struct packer *packer, struct daemon *daemon, uint32_t connec
                 if (pools_configuration(daemon->pools, i))
                         pack_pool(packer, pools_name(daemon->pools, i), &status);
         }
-        pack_workers(packer, daemon, connection);
+        pack_workers(packer, daemon, connection->index);
         pack_str(packer, "functions");
         pack_array(packer, pack_functions(NULL, daemon));
         pack_functions(packer, daemon);

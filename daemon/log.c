@@ -218,6 +218,11 @@ bool log_may(struct log_limit *limit, enum log_level level, const uid_t *uid, co
         return false;
 }
 
+uint64_t log_n_dropped(void)
+{
+        return log_thread_n_dropped();
+}
+
 int64_t log_settle(int64_t now, bool all)
 {
         struct log_limit *limit, *next;

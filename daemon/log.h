@@ -55,6 +55,8 @@ int log_start(void);
 /* What was logged is written, for at most LOG_STOP_MS. False: not all of it. */
 #define LOG_STOP_MS 1000
 bool log_stop(void);
+/* Messages that the thread never got, because there was no room for them. */
+uint64_t log_n_dropped(void);
 /* Says what is owed about messages that were left out and whose time is over (all: is over or not); returns
  * when it wants to be called at the latest, INT64_MAX if nothing is owed. The time is CLOCK_MONOTONIC, ns. */
 int64_t log_settle(int64_t now, bool all);

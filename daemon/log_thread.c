@@ -27,6 +27,7 @@
 static struct {
         struct log_ring ring;
         _Atomic uint64_t dropped; /* since it was last told */
+        uint64_t n_dropped;       /* in all; of who puts in */
         _Atomic bool sleeps, ends;
         _Atomic pid_t tid;
         sem_t wake;
@@ -40,9 +41,16 @@ struct log_entry *log_thread_reserve(enum log_level level)
         size_t fill = level <= LOG_LEVEL_WARNING ? LOG_RING_BYTES : LOG_RING_COMMON_BYTES;
         struct log_entry *e = log_ring_reserve(&state.ring, LOG_BLOCK_BYTES, fill);
 
-        if (e == NULL)
+        if (e == NULL) {
                 atomic_fetch_add(&state.dropped, 1);
+                state.n_dropped++;
+        }
         return e;
+}
+
+uint64_t log_thread_n_dropped(void)
+{
+        return state.n_dropped;
 }
 
 static void wake(void)

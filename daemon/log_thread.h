@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "daemon/log_entry.h"
 
@@ -21,6 +22,8 @@ int log_thread_start(void);
 bool log_thread_stop(void);
 /* Room for an entry, LOG_BLOCK_BYTES, or NULL: then it was counted as dropped. */
 struct log_entry *log_thread_reserve(enum log_level);
+/* How many were, in all. */
+uint64_t log_thread_n_dropped(void);
 /* It is as large as this, and may go. */
 void log_thread_commit(struct log_entry *, size_t size_bytes);
 

@@ -15,7 +15,7 @@ void rpc_on_STATUS(struct rpc_call *call)
 
         if (!rpc_reply_begin(call, &packer))
                 return;
-        encode_status(&packer, call->daemon, call->connection->index);
+        encode_status(&packer, call->daemon, call->connection);
         rpc_reply_end(call, &packer);
 }
 

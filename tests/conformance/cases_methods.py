@@ -22,6 +22,7 @@ TIMES = OneOf({"count": COUNT, **{key: SECONDS for key in ("mean", "p50", "p90",
 FUNCTION = {"name": str, "pool": str, "wait": TIMES, "run": TIMES}
 STATUS = {
     "version": str, "pid": PID, "uptime": SECONDS, "state": "running", "connections": COUNT, "memory": COUNT,
+    "log_dropped": COUNT, "user": {f"user_{what}": [COUNT, COUNT] for what in ("connections", "tasks", "descriptors", "memory", "objects")},
     "pools": each(POOL), "workers": each(WORKER), "functions": each(FUNCTION), "totals": TOTALS,
 }
 RECORD = {

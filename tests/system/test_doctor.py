@@ -206,6 +206,31 @@ class Daemon(Doctor):
             self.told(findings, "pools", "warning", "full: 9 tasks wait, and queue_limit is 10", "ganger pool scale full N")
             self.told(findings, "pools", "warning", "full is to have no workers", "ganger pool scale full N")
 
+    def test_quotas(self):
+        """Seen by whom they are of, before he is refused"""
+        with Gangerd({"user_tasks": 10}) as g, g.connect() as client:
+            for _ in range(8):
+                client.submit("sleep", 0, delay=1000)
+            self.assertNotIn("quotas", self.not_well(self.of(g, status=0)))
+            client.submit("sleep", 0, delay=1000)
+            self.told(self.of(g, status=0), "quotas", "warning", "has 9 of what may be 10 at most by user_tasks", "a larger user_tasks")
+
+    def test_log_that_nobody_takes(self):
+        reader, writer = os.pipe()
+        try:
+            with Gangerd({"log_level": "debug"}, prepare=lambda: os.dup2(writer, 2)) as g, g.connect() as client:
+                self.assertNotIn("log", self.not_well(self.of(g, status=0)))
+
+                def dropped():
+                    for msgid in [client.start("call", "echo", [1], {}) for _ in range(200)]:
+                        client.outcome(msgid)
+                    return client.ask("status")["log_dropped"]
+                eventually(dropped, 60)
+                self.told(self.of(g, status=0), "log", "warning", "messages were dropped", "ganger log-level")
+                os.close(reader)  # so that it can end
+        finally:
+            os.close(writer)
+
     @needs_root
     def test_replaced(self):
         """The program that runs is not the one on disk any more."""

@@ -70,13 +70,22 @@ struct doctor_pool {
         uint64_t target, there, starting, queued;
 };
 
+/* How much of what he may the caller has of the daemon: "user_tasks". */
+struct doctor_use {
+        char what[DOCTOR_NAME_BYTES];
+        uint64_t used, limit;
+};
+#define DOCTOR_USES 8
+
 struct doctor_daemon {
         enum { ANSWER_NONE, ANSWER_SILENT, ANSWER_REFUSED, ANSWER_FOREIGN, ANSWER_GIVEN } answer;
         char words[256]; /* refused: why */
         char version[32], state[16];
         pid_t pid;
         struct doctor_pool *pools;
-        size_t n_pools;
+        size_t n_pools, n_uses;
+        struct doctor_use uses[DOCTOR_USES];
+        uint64_t log_dropped;
 };
 
 /* What the limits are that gangerd runs under, or would. */

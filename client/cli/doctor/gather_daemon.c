@@ -52,14 +52,32 @@ static void take_pools(struct doctor_daemon *daemon, struct reader pools)
         }
 }
 
+static void take_uses(struct doctor_daemon *daemon, struct reader user)
+{
+        struct reader key, pair;
+
+        for (uint32_t n = look_map(&user); n > 0 && daemon->n_uses < DOCTOR_USES; n--) {
+                struct doctor_use *use = &daemon->uses[daemon->n_uses];
+                if (!look_next(&user, &key) || !look_next(&user, &pair))
+                        return;
+                copy(use->what, sizeof use->what, look_whole_text(key));
+                if (look_array(&pair) == 2 && reader_uint(&pair, &use->used) == 0 &&
+                    reader_uint(&pair, &use->limit) == 0)
+                        daemon->n_uses++;
+        }
+}
+
 static void take_status(struct doctor_daemon *daemon, const struct ganger_reply *reply)
 {
-        struct reader status = look_reader(reply), pools = {NULL, NULL};
+        struct reader status = look_reader(reply), pools = {NULL, NULL}, user = {NULL, NULL};
 
         daemon->answer = ANSWER_GIVEN;
         daemon->pid = (pid_t)look_uint(status, "pid", 0);
         copy(daemon->version, sizeof daemon->version, look_text(status, "version"));
         copy(daemon->state, sizeof daemon->state, look_text(status, "state"));
+        daemon->log_dropped = look_uint(status, "log_dropped", 0);
+        if (look_key(status, "user", &user))
+                take_uses(daemon, user);
         if (look_key(status, "pools", &pools))
                 take_pools(daemon, pools);
 }

@@ -88,6 +88,45 @@ static void judge_versions(const struct doctor_facts *facts, struct doctor_findi
         }
 }
 
+static bool is_nearly_full(uint64_t used, uint64_t limit)
+{
+        return limit > 0 &&
+               used >= limit / 100 * NEARLY_FULL_PERCENT + limit % 100 * NEARLY_FULL_PERCENT / 100;
+}
+
+static void judge_uses(const struct doctor_facts *facts, struct doctor_findings *ret)
+{
+        const struct doctor_daemon *daemon = &facts->daemon;
+        size_t n = ret->n;
+
+        for (size_t i = 0; i < daemon->n_uses; i++) {
+                const struct doctor_use *use = &daemon->uses[i];
+                if (!is_nearly_full(use->used, use->limit))
+                        continue;
+                doctor_find(ret, "quotas", DOCTOR_WARNING,
+                            "%s has %" PRIu64 " of what may be %" PRIu64 " at most by %s", facts->caller.name,
+                            use->used, use->limit, use->what);
+                doctor_remedy(ret,
+                              "end what holds them (ganger list), or a larger %s in [daemon], then "
+                              "ganger reload",
+                              use->what);
+        }
+        if (ret->n == n && daemon->n_uses > 0)
+                doctor_find(ret, "quotas", DOCTOR_OK,
+                            "what %s has is well below user_connections and the like", facts->caller.name);
+}
+
+static void judge_log(const struct doctor_facts *facts, struct doctor_findings *ret)
+{
+        if (facts->daemon.log_dropped == 0)
+                return;
+        doctor_find(ret, "log", DOCTOR_WARNING,
+                    "%" PRIu64 " messages were dropped since gangerd started: they came faster than they "
+                    "were taken",
+                    facts->daemon.log_dropped);
+        doctor_remedy(ret, "ganger log-level warning; see whether what reads the log is slow or stands");
+}
+
 static uint64_t queue_limit(const struct doctor_plan *plan, const char *name)
 {
         for (size_t i = 0; i < plan->n_pools; i++)
@@ -128,8 +167,7 @@ static void judge_pool(const struct doctor_facts *facts, const struct doctor_poo
                             pool->queued);
                 doctor_remedy(ret, "ganger pool resume %s", pool->name);
         }
-        if (limit != DOCTOR_UNLIMITED &&
-            pool->queued >= limit / 100 * NEARLY_FULL_PERCENT + limit % 100 * NEARLY_FULL_PERCENT / 100) {
+        if (limit != DOCTOR_UNLIMITED && is_nearly_full(pool->queued, limit)) {
                 doctor_find(ret, "pools", DOCTOR_WARNING,
                             "%s: %" PRIu64 " tasks wait, and queue_limit is %" PRIu64, pool->name,
                             pool->queued, limit);
@@ -148,6 +186,8 @@ void doctor_judge_daemon(const struct doctor_facts *facts, struct doctor_finding
         judge_versions(facts, ret);
         for (size_t i = 0; i < facts->daemon.n_pools; i++)
                 judge_pool(facts, &facts->daemon.pools[i], ret);
+        judge_uses(facts, ret);
+        judge_log(facts, ret);
         if (facts->process.pid != 0 && !*facts->process.program) {
                 doctor_find(ret, "program", DOCTOR_WARNING,
                             "not looked at as %s: whether gangerd was replaced since it started",

@@ -231,6 +231,15 @@ static void nearly_full(void)
 {
         pools[1].queued = 900;
 }
+static void many_tasks(void)
+{
+        facts.daemon.uses[0] = (struct doctor_use){"user_tasks", 90, 100};
+        facts.daemon.n_uses = 1;
+}
+static void log_dropped(void)
+{
+        facts.daemon.log_dropped = 12;
+}
 static void wrong_configuration(void)
 {
         snprintf(facts.plan.config, sizeof facts.plan.config, "/etc/x.conf");
@@ -374,6 +383,8 @@ const struct ill ills[] = {
         {"none wanted", scaled_to_none, "pools", DOCTOR_WARNING, "images is to have no", "pool scale images"},
         {"paused", paused, "pools", DOCTOR_PROBLEM, "images is paused: 7", "ganger pool resume images"},
         {"full", nearly_full, "pools", DOCTOR_WARNING, "queue_limit is 1000", "ganger pool scale images"},
+        {"quota", many_tasks, "quotas", DOCTOR_WARNING, "root has 90 of what may be 100", "user_tasks"},
+        {"log", log_dropped, "log", DOCTOR_WARNING, "12 messages were dropped", "log-level warning"},
         {"configuration", wrong_configuration, "configuration", DOCTOR_PROBLEM, "x.conf:2: sokket",
          "/usr/bin/gangerd --check --config /etc/x.conf"},
         {"module", wrong_module, "modules", DOCTOR_PROBLEM, "[pool images] undefined symbol: moon",

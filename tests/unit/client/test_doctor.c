@@ -79,6 +79,9 @@ static void test_no_false_alarm(void **state)
         facts.limits.nproc = 1;
         facts.limits.memory_max = UINT64_C(2) << 30;
         facts.limits.nofile = facts.plan.descriptors;
+        facts.daemon.uses[0] = (struct doctor_use){"user_tasks", 89, 100};
+        facts.daemon.uses[1] = (struct doctor_use){"user_objects", 0, 0}; /* none are allowed */
+        facts.daemon.n_uses = 2;
         facts.daemon.pools[0].queued = 899; /* of 1000 */
         judge(&findings);
         for (size_t i = 0; i < findings.n; i++)
