@@ -3,74 +3,18 @@
 import collections
 import errno
 import os
-import subprocess
 import sys
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import BUILD, Gangerd, environment, eventually, main  # noqa: E402
+from gangerd import Gangerd, eventually, main  # noqa: E402
+from reconnecting import Program  # noqa: E402
 
-CLIENT = BUILD / "tests" / "system" / "reconnect_client"
 PATIENCE = 30000
 UNKNOWN_TASK, TASK_FAILED, CANCELLED = 6, 32, 35
 N_KILLS = 20
 WINDOW = 16
-
-
-class Program:
-    """The client, and what it has printed so far, a line a list of words."""
-
-    def __init__(self, gangerd, patience_ms, *words):
-        self.process = subprocess.Popen([CLIENT, gangerd.socket, str(patience_ms), *map(str, words)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, env=environment(), text=True, bufsize=1)
-        os.set_blocking(self.process.stdout.fileno(), False)
-        self.rest = ""
-        self.lines = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-    def read(self):
-        try:
-            while text := os.read(self.process.stdout.fileno(), 1 << 16).decode():
-                *whole, self.rest = (self.rest + text).split("\n")
-                self.lines += [line.split(" ", 1) for line in whole]
-        except BlockingIOError:
-            pass
-        return self.lines
-
-    def tell(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def next(self, bound=20):
-        """The next line, as (r, text)."""
-        eventually(self.read, bound)
-        r, text = self.lines.pop(0)
-        return int(r), text
-
-    def ask(self, line, bound=20):
-        self.tell(line)
-        return self.next(bound)
-
-    def more(self, n):
-        """Waits until it has printed n lines more."""
-        had = len(self.read())
-        eventually(lambda: len(self.read()) >= had + n, 30)
-
-    def end(self):
-        self.process.stdin.close()
-        status = self.process.wait(60)
-        self.read()
-        return status
 
 
 def kill(gangerd):
@@ -101,7 +45,7 @@ class Reconnect(unittest.TestCase):
         with Gangerd() as g:
             self.daemons = [str(g.pid)]
             file = g.directory / "runs"
-            with Program(g, PATIENCE, "load", WINDOW, file, *words) as program:
+            with Program(g.socket, PATIENCE, "load", WINDOW, file, *words) as program:
                 longest = 0
                 for _ in range(n):
                     program.more(5)
@@ -152,7 +96,7 @@ class Reconnect(unittest.TestCase):
         n = 600
         with Gangerd() as g:
             file = g.directory / "runs"
-            with Program(g, PATIENCE, "map", n, file) as program:
+            with Program(g.socket, PATIENCE, "map", n, file) as program:
                 for _ in range(8):
                     program.more(10)
                     restart(g)
@@ -167,7 +111,7 @@ class Reconnect(unittest.TestCase):
 
     def test_without_it(self):
         """Everybody is told once that the connection is lost, and so is who starts another one."""
-        with Gangerd() as g, Program(g, 0, "load", WINDOW, g.directory / "runs", "c", 1) as program:
+        with Gangerd() as g, Program(g.socket, 0, "load", WINDOW, g.directory / "runs", "c", 1) as program:
             program.more(5)
             restart(g)
             self.assertEqual(program.end(), 0)
@@ -179,7 +123,7 @@ class Reconnect(unittest.TestCase):
 
     def test_never_back(self):
         """At the end of its patience it says so, and says it again."""
-        with Gangerd() as g, Program(g, 500, "talk") as program:
+        with Gangerd() as g, Program(g.socket, 500, "talk") as program:
             self.assertEqual(program.ask("call true")[0], 0)
             kill(g)
             began = time.monotonic()
@@ -192,7 +136,7 @@ class Reconnect(unittest.TestCase):
 
     def test_deadline(self):
         """Whoever set a time is told when it is over; the handle waits on."""
-        with Gangerd() as g, Program(g, PATIENCE, "talk") as program:
+        with Gangerd() as g, Program(g.socket, PATIENCE, "talk") as program:
             _, id = program.ask("submit sleep 60")
             kill(g)
             began = time.monotonic()
@@ -202,7 +146,7 @@ class Reconnect(unittest.TestCase):
             self.assertEqual(program.ask("call echo back"), (0, "back"))
 
     def test_tasks_of_the_dead(self):
-        with Gangerd() as g, Program(g, PATIENCE, "talk") as program:
+        with Gangerd() as g, Program(g.socket, PATIENCE, "talk") as program:
             _, id = program.ask("submit sleep 60")
             program.tell(f"result {id} -1")
             eventually(lambda: g.status()["pools"][0]["running"] == 1)
@@ -214,7 +158,7 @@ class Reconnect(unittest.TestCase):
 
     def test_attempt(self):
         """The record and the failure say that it was sent again."""
-        with Gangerd() as g, Program(g, PATIENCE, "talk") as program:
+        with Gangerd() as g, Program(g.socket, PATIENCE, "talk") as program:
             gate = g.directory / "gate"
             program.tell(f"call while [ ! -e {gate} ]; do sleep 0.02; done; exit 3")
             for attempt in (1, 2, 3):
@@ -230,7 +174,7 @@ class Reconnect(unittest.TestCase):
 
     def test_descriptor(self):
         """It goes along again."""
-        with Gangerd() as g, Program(g, PATIENCE, "talk") as program:
+        with Gangerd() as g, Program(g.socket, PATIENCE, "talk") as program:
             gate, file = g.directory / "gate", g.directory / "file"
             file.write_text("what is in it")
             program.tell(f"read {file} while [ ! -e {gate} ]; do sleep 0.02; done; cat")
@@ -242,7 +186,7 @@ class Reconnect(unittest.TestCase):
 
     def test_streamed(self):
         """What was given away in part is not begun anew unnoticed."""
-        with Gangerd() as g, Program(g, PATIENCE, "talk") as program:
+        with Gangerd() as g, Program(g.socket, PATIENCE, "talk") as program:
             self.assertEqual(program.ask("stream echo begun; sleep 60"), (0, "stdout"))
             restart(g)
             self.assertEqual(program.next()[0], -errno.ECONNRESET)
@@ -250,7 +194,7 @@ class Reconnect(unittest.TestCase):
 
     def test_objects(self):
         """They died with their daemon, and are not taken for those of the next; all else goes on."""
-        with Gangerd() as g, Program(g, PATIENCE, "talk") as program:
+        with Gangerd() as g, Program(g.socket, PATIENCE, "talk") as program:
             self.assertEqual(program.ask("shared v")[0], 0)
             program.tell("ask event.wait e")
             with g.connect() as client:
@@ -263,7 +207,7 @@ class Reconnect(unittest.TestCase):
 
     def test_held_lock(self):
         """Who held one does not go on without it."""
-        with Gangerd() as g, Program(g, PATIENCE, "talk") as program:
+        with Gangerd() as g, Program(g.socket, PATIENCE, "talk") as program:
             self.assertEqual(program.ask("ask lock.acquire l")[0], 0)
             program.tell("call sleep 60")
             eventually(lambda: g.status()["pools"][0]["running"] == 1)

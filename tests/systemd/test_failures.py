@@ -11,6 +11,7 @@ from machine import INSIDE, main
 if INSIDE:
     from service import (BOUND, CONFIG, Client, Closed, Load, SOCKET, UNIT, Refused, answered_since, configure, eventually, figures, fresh, ganger,
                          journal, main_pid, prepare, processes, run, show, started, state, systemctl)
+    from reconnecting import Program
 
 KILLS = 20
 RESTART_PAUSE = 0.1  # RestartSec of the unit
@@ -58,6 +59,21 @@ class Failures(unittest.TestCase):
         self.assertLess(max(times), BACK * MARGIN)
         self.told(seen)
         self.assertGreater(seen["cut off"], 0)
+
+    def test_killed_under_clients_that_reconnect(self):
+        """They are told nothing of it: each call gets its answer, only later"""
+        started(TWO + "exec = yes\n")
+        with Program(SOCKET, 30000, "load", 8, "/dev/null", "c", 1) as program:
+            for _ in range(KILLS):
+                program.more(5)
+                pid = main_pid()
+                os.kill(pid, signal.SIGKILL)
+                eventually(lambda: state() == "active" and main_pid() not in (0, pid))
+            self.assertEqual(program.end(), 0)
+            *told, (last, r) = program.lines
+        print(f"{KILLS} times SIGKILL: {len(told)} calls of a client that reconnects, each answered")
+        self.assertEqual((last, r), ("ended", "0"))
+        self.assertEqual({result for _, result in told}, {"0"})
 
     def test_stopped_process(self):
         """SIGSTOP: its watchdog has it replaced"""
