@@ -300,6 +300,17 @@ int channel_message_end(struct channel *channel, struct packer *packer, const in
         return 0;
 }
 
+/* Of one that is gone the end of file, or the death, comes by itself. One that lives, and to which the kernel
+ * has no memory to send, would wait for ever for what it missed. */
+static void cannot_write(struct channel *channel, int error)
+{
+        channel->lost = true;
+        if (error == EPIPE || error == ECONNRESET || channel->ended)
+                return;
+        bad(channel, "the kernel cannot send what it is to get");
+        daemon_turn_again(channel->daemon);
+}
+
 void channel_flush(struct channel *channel)
 {
         if (channel->flush_listed)
@@ -315,7 +326,7 @@ void channel_flush(struct channel *channel)
         else if (r == 0)
                 buffer_trim(&channel->output.bytes, READ_BYTES);
         else
-                channel->lost = true; /* its end of file, or its death, comes by itself */
+                cannot_write(channel, -r);
         if (channel->callbacks->on_flushed)
                 channel->callbacks->on_flushed(channel);
 }
