@@ -68,7 +68,9 @@ class Examples(unittest.TestCase):
             (self.here / "example.c").write_text(block, encoding="utf-8")
             done = self.run_here(["cc", "-Wall", "-Wextra", "-Werror", "-I", SOURCE / "client", "-o", "example", "example.c", "-L", library,
                                   "-lganger"], LIBRARY_PATH=str(library))
-            self.assertEqual((done.returncode, done.stdout), (0, ""))
+            # The sanitizers' runtime, where the library has it, makes the linker talk about tmpnam.
+            said = [line for line in done.stdout.splitlines() if "libasan" not in line]
+            self.assertEqual((done.returncode, said), (0, []))
             built = {"LD_LIBRARY_PATH": str(library)}
             if sanitized():  # the library needs its runtime in a program that was built without
                 runtime = self.run_here(["cc", "-print-file-name=libasan.so"]).stdout.strip()
