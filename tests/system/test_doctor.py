@@ -322,9 +322,10 @@ class Limits(Doctor):
         def low():
             resource.setrlimit(resource.RLIMIT_NPROC, (100, 100))
         with open_to_all(Gangerd(uid=DAEMON, prepare=low)) as g:
-            self.told(self.of(g, status=0), "processes", "warning", f"RLIMIT_NPROC of gangerd (pid {g.pid}) is 100", "ulimit -Su")
+            its = ("--gangerd", g.programs()[0])  # which that user can run
+            self.told(self.of(g, *its, status=0), "processes", "warning", f"RLIMIT_NPROC of gangerd (pid {g.pid}) is 100", "ulimit -Su")
             config = self.write(configuration(pool={"workers": 200}))
-            self.told(self.of(g, "--config", config), "processes", "problem", "is 100", "fewer workers")
+            self.told(self.of(g, *its, "--config", config), "processes", "problem", "is 100", "fewer workers")
 
     def test_memory(self):
         config = self.write(configuration({"memory_limit": "900000G"}, {"memory_limit": "500000G"}))

@@ -189,7 +189,7 @@ class Install(unittest.TestCase):
         fresh("[daemon]\nmetrics = 127.0.0.1:9464\n")
         self.assertNotEqual(systemctl("start", UNIT, check=False).returncode, 0)
         self.assertEqual(show("ExecMainStatus"), "78")
-        self.assertIn("ganger-metrics.socket can pass", journal())
+        eventually(lambda: "ganger-metrics.socket can pass" in journal())
 
     def test_instance(self):
         """A further one, made as its unit says: a user, a group and a configuration of its own"""

@@ -10,6 +10,7 @@ from machine import INSIDE, SOURCE, main
 
 if INSIDE:
     from service import SOCKET, UNIT, Client, eventually, main_pid, prepare, run, started, systemctl
+    from gangerd import children
     from pouring import MOST_S, largest_ping
 
 STANDS_S = 10
@@ -61,8 +62,9 @@ class Journal(unittest.TestCase):
         """By its message id"""
         started(POOL)
         with Client(SOCKET) as client:
-            task = client.submit("sleep", 60)
-            pid = eventually(lambda: (t := client.ask("task", task))["state"] == "running" and t["worker_pid"])
+            task = client.submit("exec", ["/bin/sleep", "60"])
+            pid = eventually(lambda: client.ask("task", task)["worker_pid"])
+            eventually(lambda: children(pid))  # it has begun, or another worker would run it
             os.kill(pid, signal.SIGKILL)
             client.ask("wait", [task], {})
         found = eventually(lambda: messages(f"MESSAGE_ID={message_id('WORKER_LOST')}"))

@@ -142,6 +142,7 @@ struct doctor_units {
         bool needs_reload;
         char program[PATH_MAX], config[PATH_MAX], user[DOCTOR_NAME_BYTES], drop_ins[512];
         bool program_is_there;
+        bool program_runs; /* it is the process' own file, by whatever path that shows */
         uint64_t nofile, nproc, tasks, memory_max;
 };
 

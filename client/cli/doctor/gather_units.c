@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/cli/doctor/doctor.h"
@@ -108,6 +109,17 @@ static void take_command(struct doctor_units *units, const char *text)
                         doctor_config_word(at, n - (size_t)(at - words), units->config, sizeof units->config);
 }
 
+/* A path may look otherwise from where the process runs. */
+static bool runs_program(const struct doctor_units *units)
+{
+        struct stat installed, running;
+        char path[64];
+
+        snprintf(path, sizeof path, "/proc/%d/exe", (int)units->main_pid);
+        return units->main_pid > 0 && stat(path, &running) == 0 && stat(units->program, &installed) == 0 &&
+               running.st_dev == installed.st_dev && running.st_ino == installed.st_ino;
+}
+
 static void take_service(struct doctor_units *units, const char *name, const char *text)
 {
         char value[32];
@@ -116,6 +128,7 @@ static void take_service(struct doctor_units *units, const char *name, const cha
         take_command(units, text);
         doctor_line(text, "MainPID", value, sizeof value);
         units->main_pid = (pid_t)atoi(value);
+        units->program_runs = runs_program(units);
         doctor_line(text, "ExecMainStatus", value, sizeof value);
         units->exit_status = atoi(value);
         doctor_line(text, "NeedDaemonReload", value, sizeof value);

@@ -66,7 +66,8 @@ static void judge_running(const struct doctor_facts *facts, const struct manager
                             (int)process->pid, units->service.name);
                 doctor_remedy(ret, "kill %d, then %s enable --now %s", (int)process->pid, manager->systemctl,
                               units->socket.name);
-        } else if (*process->program && *units->program && strcmp(process->program, units->program) != 0) {
+        } else if (*process->program && *units->program && !units->program_runs &&
+                   strcmp(process->program, units->program) != 0) {
                 doctor_find(ret, "units", DOCTOR_WARNING, "%s runs, and %s would start %s", process->program,
                             units->service.fragment, units->program);
                 doctor_remedy(ret, "remove the other installation, then %s daemon-reload && %s restart %s",
