@@ -3,11 +3,11 @@
 #include "client/resend.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/descriptors.h"
 #include "proto/envelope.h"
 #include "proto/options.h"
 
@@ -244,17 +244,13 @@ int kept_new(enum method method, const uint8_t *data, size_t size_bytes, const i
         kept->resend = resend_of(method);
         kept->made_ms = now_ms;
         r = buffer_append(&kept->bytes, data, size_bytes);
-        for (uint32_t i = 0; r == 0 && i < n_fds; i++) {
-                kept->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-                if (kept->fds[i] < 0)
-                        r = -errno;
-                else
-                        kept->n_fds++;
-        }
+        if (r == 0)
+                r = fds_duplicate(fds, n_fds, kept->fds);
         if (r < 0) {
                 kept_free(kept);
                 return r;
         }
+        kept->n_fds = n_fds;
         kept_inspect(kept);
         *ret = kept;
         return 0;
