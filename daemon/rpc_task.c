@@ -109,7 +109,7 @@ static int find_function(struct rpc_call *call, const struct option_value *pool_
 
 /* -- options -- */
 
-static int unknown_option(struct rpc_call *call, enum option_use use, const char *name, size_t size_bytes)
+static void unknown_option(struct rpc_call *call, enum option_use use, const char *name, size_t size_bytes)
 {
         char known[512] = "";
         size_t at = 0;
@@ -118,30 +118,35 @@ static int unknown_option(struct rpc_call *call, enum option_use use, const char
                 if (task_option_table[i].use & use)
                         at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", at ? ", " : "",
                                                task_option_table[i].name);
-        return rpc_option_unknown(call, name, size_bytes, known);
+        rpc_option_unknown(call, name, size_bytes, known);
 }
 
-static int decode_options(struct rpc_call *call, enum option_use use, struct option_value ret[N_TASK_OPTIONS])
+/* What was given; NULL: answered. Most calls give nothing, and then there is nothing to clear. */
+static const struct option_value *decode_options(struct rpc_call *call, enum option_use use,
+                                                 struct option_value room[N_TASK_OPTIONS])
 {
+        static const struct option_value nothing[N_TASK_OPTIONS];
         struct reader reader = call->options;
 
-        memset(ret, 0, N_TASK_OPTIONS * sizeof(*ret));
+        if (call->n_options == 0)
+                return nothing;
+        memset(room, 0, N_TASK_OPTIONS * sizeof(*room));
         for (uint32_t left = call->n_options; left > 0; left--) {
                 const char *name;
                 size_t size_bytes;
-                int r = rpc_option_name(call, &reader, &name, &size_bytes);
-                if (r < 0)
-                        return r;
+                if (rpc_option_name(call, &reader, &name, &size_bytes) < 0)
+                        return NULL;
                 enum task_option option = task_option_from_name(name, size_bytes);
-                if (option == N_TASK_OPTIONS || !(task_option_table[option].use & use))
-                        return unknown_option(call, use, name, size_bytes);
+                if (option == N_TASK_OPTIONS || !(task_option_table[option].use & use)) {
+                        unknown_option(call, use, name, size_bytes);
+                        return NULL;
+                }
                 const struct option_rule rule = {.name = task_option_table[option].name,
                                                  .type = task_option_table[option].type};
-                r = rpc_option_value(call, &rule, &reader, &ret[option]);
-                if (r < 0)
-                        return r;
+                if (rpc_option_value(call, &rule, &reader, &room[option]) < 0)
+                        return NULL;
         }
-        return 0;
+        return room;
 }
 
 /* Options that are text, terminated. */
@@ -278,11 +283,14 @@ static uint64_t hash_of(const uint8_t *data, size_t size_bytes)
         return hash;
 }
 
-static int prepare(struct rpc_call *call, struct option_value *options, struct texts *texts,
-                   struct core_spec *ret)
+static int prepare(struct rpc_call *call, struct texts *texts, struct core_spec *ret, bool *ret_streams)
 {
-        if (decode_options(call, OPTION_FOR_SINGLE, options) < 0 || make_spec(call, options, texts, ret) < 0)
+        struct option_value room[N_TASK_OPTIONS];
+        const struct option_value *options = decode_options(call, OPTION_FOR_SINGLE, room);
+
+        if (!options || make_spec(call, options, texts, ret) < 0)
                 return -EINVAL;
+        *ret_streams = options[TASK_OPTION_STREAM].given;
         if (ret->key)
                 ret->args_hash = hash_of(call->params[1].data, call->params[1].size_bytes);
         int r = take_args(call, 1, false, ret);
@@ -298,11 +306,11 @@ static int prepare(struct rpc_call *call, struct option_value *options, struct t
 
 void rpc_on_CALL(struct rpc_call *call)
 {
-        struct option_value options[N_TASK_OPTIONS];
         struct texts texts;
         struct core_spec spec;
+        bool streams;
 
-        if (prepare(call, options, &texts, &spec) < 0)
+        if (prepare(call, &texts, &spec, &streams) < 0)
                 return;
         if (call->is_notification) {
                 spec.ttl = 0;
@@ -319,13 +327,13 @@ void rpc_on_CALL(struct rpc_call *call)
 
 void rpc_on_SUBMIT(struct rpc_call *call)
 {
-        struct option_value options[N_TASK_OPTIONS];
         struct texts texts;
         struct core_spec spec;
+        bool streams;
 
-        if (prepare(call, options, &texts, &spec) < 0)
+        if (prepare(call, &texts, &spec, &streams) < 0)
                 return;
-        if (options[TASK_OPTION_STREAM].given) {
+        if (streams) {
                 rpc_error(call, ERROR_INVALID_PARAMS,
                           "option stream is for call: the streams of a submitted task are attached to");
                 payload_drop(call->daemon->payloads, spec.args);
@@ -348,14 +356,14 @@ static uint32_t n_elements(const struct rpc_param *param)
 
 void rpc_on_MAP(struct rpc_call *call)
 {
-        struct option_value options[N_TASK_OPTIONS];
+        struct option_value room[N_TASK_OPTIONS];
         struct texts texts;
         struct core_spec spec;
 
         if (call->is_notification)
                 return; /* its items would come to nobody */
-        if (decode_options(call, OPTION_FOR_MAP, options) < 0 ||
-            make_spec(call, options, &texts, &spec) < 0 || take_args(call, 1, true, &spec) < 0)
+        const struct option_value *options = decode_options(call, OPTION_FOR_MAP, room);
+        if (!options || make_spec(call, options, &texts, &spec) < 0 || take_args(call, 1, true, &spec) < 0)
                 return;
         const struct core_map_spec map = {
                 .n_items = n_elements(&call->params[1]),

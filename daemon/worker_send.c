@@ -92,7 +92,8 @@ int worker_send(struct workers *workers, uint32_t index, const struct core_dispa
         /* A word about an item of an earlier chunk may have come when that had just ended; it must not end
          * this chunk of the same map. */
         uint64_t told = dispatch->task;
-        atomic_compare_exchange_strong(&worker->area->cancel, &told, 0);
+        if (atomic_load(&worker->area->cancel) == told) /* looked at first: the worker looks, too */
+                atomic_compare_exchange_strong(&worker->area->cancel, &told, 0);
         atomic_store(&slot->word, slot_word(dispatch->task, SLOT_SENT));
         struct rights **rights = &worker->rights[dispatch->slot];
         rights_unref(*rights);

@@ -267,7 +267,7 @@ int answer_send(struct run *run)
 {
         struct packer p;
 
-        atomic_store_explicit(&run->worker->area->slots[run->slot].took_ns, now_ns() - run->began_ns,
+        atomic_store_explicit(&run->worker->area->slots[run->slot].took_ns, run->ended_ns - run->began_ns,
                               memory_order_relaxed);
         answer_check(run, OUTER_RESULT);
         pack_begin(&p, &run->worker->head);

@@ -45,6 +45,11 @@ struct inbox {
 
 void inbox_init(struct inbox *inbox, int fd);
 void inbox_deinit(struct inbox *inbox);
+/* Nothing that came is left: inbox_next() would wait, or read. */
+static inline bool inbox_is_empty(const struct inbox *inbox)
+{
+        return buffer_size(&inbox->bytes) == 0;
+}
 /* The next message, waiting for it. 0, INBOX_END, or -errno (-EBADMSG: the peer does not speak the protocol).
  */
 int inbox_next(struct inbox *inbox, struct message *ret);

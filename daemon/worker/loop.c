@@ -17,6 +17,8 @@
 #include "daemon/worker/words.h"
 #include "daemon/worker/worker.h"
 
+#define SHORT_RUN_NS 2000
+
 int64_t now_ns(void)
 {
         struct timespec now;
@@ -106,6 +108,27 @@ static void run_judge(struct run *run, int r)
                           name, r);
 }
 
+static void end_strays(struct worker *worker, uint64_t task)
+{
+        worker->unlooked_task = 0;
+        if (strays_end())
+                return;
+        /* Nobody can kill them; when we are gone they are gangerd's, which says so. */
+        fprintf(stderr, "ganger-zygote: task %llu left processes behind that cannot be killed\n",
+                (unsigned long long)task);
+        worker->leaving = true;
+}
+
+/* The kernel takes longer to make a process than a short run lasts, so what many of them left behind, which
+ * is nothing, is looked for once: to look costs more than they do. */
+static void end_what_is_left(struct run *run)
+{
+        if (run->ended_ns - run->called_ns >= SHORT_RUN_NS)
+                end_strays(run->worker, run->id);
+        else
+                run->worker->unlooked_task = run->id;
+}
+
 /* Calls the function and ends what it left behind. */
 static void run_function(struct run *run)
 {
@@ -116,7 +139,9 @@ static void run_function(struct run *run)
         crash_at(run);
         words_at(run);
         errno = 0; /* what it is in a crash tells what went wrong before */
-        run_judge(run, run->function->function->run(&run->task));
+        int r = run->function->function->run(&run->task);
+        run->ended_ns = now_ns();
+        run_judge(run, r);
         words_at(NULL);
         crash_at(NULL);
         request_forget(run);
@@ -124,12 +149,7 @@ static void run_function(struct run *run)
                 close(run->opened[i]);
         run->n_opened = 0;
         mapped_free(&run->mapped);
-        if (!strays_end()) {
-                /* Nobody can kill them; when we are gone they are gangerd's, which says so. */
-                fprintf(stderr, "ganger-zygote: task %llu left processes behind that cannot be killed\n",
-                        (unsigned long long)run->id);
-                run->worker->leaving = true;
-        }
+        end_what_is_left(run);
 }
 
 /* The word must not end the same task's next attempt or chunk, which may come to this worker. */
@@ -137,7 +157,8 @@ static void forget_cancel(struct run *run)
 {
         uint64_t expected = run->id;
 
-        atomic_compare_exchange_strong(&run->worker->area->cancel, &expected, 0);
+        if (run_is_cancelled(run)) /* looked at first: to write is to take it from gangerd's processor */
+                atomic_compare_exchange_strong(&run->worker->area->cancel, &expected, 0);
 }
 
 static int run_single(struct run *run)
@@ -161,7 +182,8 @@ static int run_item(struct run *run, struct reader *items, uint64_t index)
         if (reader_array(&run->args, &n_args) < 0)
                 return -EBADMSG;
         atomic_store_explicit(&slot->index, index, memory_order_release);
-        atomic_store_explicit(&slot->begin_ns, now_ns(), memory_order_release);
+        run->called_ns = now_ns();
+        atomic_store_explicit(&slot->begin_ns, run->called_ns, memory_order_release);
         run_function(run);
         run->next_fd = next_fd + n_fds;
         return answer_send_item(run, index);
@@ -248,7 +270,7 @@ static int run_message(struct worker *worker, struct message *message, bool is_c
 
         slot = &worker->area->slots[run.slot];
         atomic_store_explicit(&slot->index, first, memory_order_relaxed);
-        run.began_ns = now_ns();
+        run.began_ns = run.called_ns = run.ended_ns = now_ns();
         if (!area_claim(worker->area, run.slot, run.id, run.began_ns))
                 return 0; /* taken back */
         r = is_chunk ? run_chunk(&run, first, n) : run_single(&run);
@@ -284,6 +306,8 @@ int worker_serve(struct worker *worker)
         int r = 0;
 
         while (r == 0 && !worker->leaving) {
+                if (worker->unlooked_task != 0 && inbox_is_empty(&worker->inbox))
+                        end_strays(worker, worker->unlooked_task);
                 r = inbox_next(&worker->inbox, &message);
                 if (r != 0)
                         break;

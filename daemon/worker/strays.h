@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Strays: processes that a task left behind. The worker is a subreaper, so they are its children, sooner or
- * later; it ends and reaps them before it answers.
+ * later; it ends and reaps them before it answers, or, of runs too short to have left any, before it rests.
  */
 #ifndef DAEMON_WORKER_STRAYS_H
 #define DAEMON_WORKER_STRAYS_H

@@ -60,6 +60,7 @@ struct worker {
         uint32_t last_msgid;   /* of what was asked */
         struct refusal refusal;
         struct confine_refusals refusals; /* told in the hello */
+        uint64_t unlooked_task; /* not 0: the last whose strays were not looked for, being short */
         bool leaving; /* something is left of a task that cannot be killed: exit, gangerd sees to it */
 };
 
@@ -70,7 +71,9 @@ struct run {
         uint64_t id;
         uint32_t attempt;
         unsigned slot;
-        int64_t began_ns; /* the task, or the chunk */
+        int64_t began_ns;  /* the task, or the chunk */
+        int64_t called_ns; /* its function, for this item; */
+        int64_t ended_ns;  /* when that returned */
         uint64_t flags;
         int64_t credit_bytes; /* of stream data that may still be sent */
 

@@ -168,6 +168,15 @@ class Stopped(unittest.TestCase):
             self.assertNotIn(pid, {w["pid"] for w in g.all_idle()["workers"]})
             self.assertIn("was stopped from outside", g.log())
 
+    def test_made_in_no_time(self):
+        """What many short tasks left behind is looked for once: one that makes a process is never so short. The next one, sent ahead, sees it."""
+        with Gangerd(pool={**POOL, "workers": 1}) as g, g.connect() as client:
+            asked = []
+            for _ in range(200):
+                client.start("call", "stray.fastest", [], {})
+                asked.append(client.start("call", "stray.children", [], {}))
+            self.assertEqual({client.finish(msgid) for msgid in asked}, {0})
+
     def test_idle_worker(self):
         with Gangerd(pool=POOL) as g, g.connect() as client:
             for _ in range(4):
