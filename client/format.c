@@ -40,9 +40,24 @@ static const char *format_skip_container(const char *at, unsigned depth)
 
 const char *format_skip(const char *at, unsigned depth)
 {
-        if (*at == '[' || *at == '{')
+        switch (*at) {
+        case '[':
+        case '{':
                 return format_skip_container(at, depth);
-        return *at != '\0' && strchr("syniudbhmM", *at) != NULL ? at + 1 : NULL;
+        case 's':
+        case 'y':
+        case 'n':
+        case 'i':
+        case 'u':
+        case 'd':
+        case 'b':
+        case 'h':
+        case 'm':
+        case 'M':
+                return at + 1;
+        default:
+                return NULL;
+        }
 }
 
 int format_count(const char *format)

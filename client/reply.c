@@ -57,14 +57,16 @@ int reply_new_over(struct ganger_reply **ret, struct buffer *buffer, struct read
 
 int reply_new(struct ganger_reply **ret, struct reader value, bool is_error)
 {
-        struct buffer copy = BUFFER_INIT;
-        int r = buffer_append(&copy, value.at, (size_t)(value.end - value.at));
+        size_t size_bytes = (size_t)(value.end - value.at);
+        struct ganger_reply *reply = malloc(sizeof *reply + size_bytes);
+        uint8_t *copy = (uint8_t *)(reply + 1);
 
-        if (r < 0)
-                return r;
-        r = reply_new_over(ret, &copy, reader_over(buffer_at(&copy), buffer_size(&copy)), is_error);
-        buffer_deinit(&copy);
-        return r;
+        if (reply == NULL)
+                return -ENOMEM;
+        memcpy(copy, value.at, size_bytes);
+        reply_borrow(reply, reader_over(copy, size_bytes), is_error);
+        *ret = reply;
+        return 0;
 }
 
 void reply_deinit(struct ganger_reply *reply)

@@ -18,7 +18,7 @@ struct reply_fds;
 struct reply_map;
 
 struct ganger_reply {
-        struct buffer bytes; /* that `data` lies in; empty if borrowed */
+        struct buffer bytes; /* that `data` lies in; empty: it lies behind this, or is borrowed */
         const uint8_t *data; /* one whole, checked value */
         size_t size_bytes;
         int code;                 /* enum ganger_code; 0: a result */

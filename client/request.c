@@ -234,12 +234,14 @@ int request_start_task(struct ganger *g, const char *method, const struct ganger
         r = message_begin_request(&m, g, method, NULL, on_reply, userdata);
         if (r < 0)
                 return r;
-        pack_array(&m.writer.packer, options_are_default(&options) ? 2 : 3);
+        bool has_options = options_in != NULL && !options_are_default(&options);
+        pack_array(&m.writer.packer, has_options ? 3 : 2);
         pack_str(&m.writer.packer, function);
         m.writer.large_beside = !options_have_key(&options); /* such arguments are compared as bytes */
         writer_format_array(&m.writer, format, list);
         m.writer.large_beside = false;
-        options_write(&m.writer, &options, false, 0);
+        if (has_options)
+                options_write(&m.writer, &options, false, 0);
         return message_end(&m, NULL);
 }
 

@@ -20,40 +20,43 @@
 
 /* -- which pool, which function -- */
 
-/* A pool that the caller may not use has nothing for him. */
-static bool offers(const struct rpc_call *call, uint32_t pool, const char *name, size_t size_bytes)
+/* The number of the function in the pool; UINT32_MAX: a pool that the caller may not use has nothing for him.
+ */
+static uint32_t offered(const struct rpc_call *call, uint32_t pool, const char *name, size_t size_bytes)
 {
         const struct pools *pools = call->daemon->pools;
-        return pools_function_number(pools, pool, name, size_bytes) != UINT32_MAX &&
-               permission_pool(call->connection, pools_configuration(pools, pool));
+        uint32_t function = pools_function_number(pools, pool, name, size_bytes);
+        bool may_use =
+                function != UINT32_MAX && permission_pool(call->connection, pools_configuration(pools, pool));
+        return may_use ? function : UINT32_MAX;
 }
 
 /* Without the option: `default` if it has the function, else the only pool that has it. */
-static int choose_pool(struct rpc_call *call, const char *name, size_t size_bytes, uint32_t *ret_pool)
+static int choose_pool(struct rpc_call *call, const char *name, size_t size_bytes, struct core_spec *spec)
 {
         const struct pools *pools = call->daemon->pools;
-        uint32_t pool = pools_find(pools, DEFAULT_POOL, strlen(DEFAULT_POOL)), n = 0;
+        uint32_t function, n = 0;
 
-        if (pool == CORE_NO_POOL || !offers(call, pool, name, size_bytes)) {
-                pool = CORE_NO_POOL;
-                for (uint32_t i = 0; i < pools_end(pools); i++)
-                        if (offers(call, i, name, size_bytes)) {
-                                pool = i;
-                                n++;
-                        }
-        }
-        if (n > 1) {
-                rpc_error(call, ERROR_INVALID_PARAMS,
-                          "%u pools have the function %.*s: name one by the option pool", n, (int)size_bytes,
-                          name);
-                return -EINVAL;
-        }
-        *ret_pool = pool;
-        return 0;
+        spec->pool = pools_find(pools, DEFAULT_POOL, strlen(DEFAULT_POOL));
+        spec->function = offered(call, spec->pool, name, size_bytes);
+        if (spec->function != UINT32_MAX)
+                return 0;
+        for (uint32_t i = 0; i < pools_end(pools); i++)
+                if ((function = offered(call, i, name, size_bytes)) != UINT32_MAX) {
+                        spec->pool = i;
+                        spec->function = function;
+                        n++;
+                }
+        if (n <= 1)
+                return 0;
+        rpc_error(call, ERROR_INVALID_PARAMS, "%u pools have the function %.*s: name one by the option pool",
+                  n, (int)size_bytes, name);
+        return -EINVAL;
 }
 
 /* The pool that the option names. 0, or < 0: answered. */
-static int named_pool(struct rpc_call *call, const struct option_value *option, uint32_t *ret_pool)
+static int named_pool(struct rpc_call *call, const struct option_value *option, const char *name,
+                      size_t size_bytes, struct core_spec *spec)
 {
         const struct pools *pools = call->daemon->pools;
         uint32_t pool = pools_find(pools, option->text, option->text_size_bytes);
@@ -65,9 +68,11 @@ static int named_pool(struct rpc_call *call, const struct option_value *option, 
                 rpc_error(call, ERROR_NOT_PERMITTED,
                           "you may not use the pool %s: it is for others (allow_users, allow_groups)",
                           pools_name(pools, pool));
-        else
-                *ret_pool = pool;
-        return call->answered ? -EPERM : 0;
+        if (call->answered)
+                return -EPERM;
+        spec->pool = pool;
+        spec->function = pools_function_number(pools, pool, name, size_bytes);
+        return 0;
 }
 
 /* 0, or < 0: answered. */
@@ -89,15 +94,10 @@ static int find_function(struct rpc_call *call, const struct option_value *pool_
                 rpc_refuse(call, r);
                 return r;
         }
-        r = pool_option->given ? named_pool(call, pool_option, &spec->pool)
-                               : choose_pool(call, name, size_bytes, &spec->pool);
-        if (r < 0)
+        r = pool_option->given ? named_pool(call, pool_option, name, size_bytes, spec)
+                               : choose_pool(call, name, size_bytes, spec);
+        if (r < 0 || spec->function != UINT32_MAX)
                 return r;
-        spec->function = spec->pool == CORE_NO_POOL
-                                 ? UINT32_MAX
-                                 : pools_function_number(daemon->pools, spec->pool, name, size_bytes);
-        if (spec->function != UINT32_MAX)
-                return 0;
         if (pool_option->given)
                 rpc_error(call, ERROR_UNKNOWN_FUNCTION, "the pool %s has no function \"%.*s\"",
                           pools_name(daemon->pools, spec->pool), (int)size_bytes, name);

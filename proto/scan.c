@@ -101,6 +101,30 @@ static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_byt
         return SCAN_DONE;
 }
 
+/* Passes values that hold no others and are there as a whole, which most are. The scan's place is in locals:
+ * for all that the compiler knows, the bytes could be *s. */
+static void scan_plain(struct scan *s, const uint8_t *data, size_t size_bytes)
+{
+        uint64_t left = s->left[s->depth], spare_bytes = s->spare_bytes;
+        size_t at = s->at;
+
+        for (; left > 0 && at < size_bytes; left--) {
+                const struct first_byte *first = &first_byte_table[data[at]];
+                size_t there = size_bytes - at, behind = first->head_bytes - 1u;
+
+                if (first->type > VALUE_BIN || behind >= there)
+                        break;
+                behind += head_length(first, data + at);
+                if (behind > spare_bytes || behind >= there)
+                        break;
+                spare_bytes -= behind;
+                at += 1 + behind;
+        }
+        s->left[s->depth] = left;
+        s->spare_bytes = spare_bytes;
+        s->at = at;
+}
+
 int scan_feed(struct scan *s, const uint8_t *data, size_t size_bytes)
 {
         assert(size_bytes >= s->at);
@@ -108,6 +132,7 @@ int scan_feed(struct scan *s, const uint8_t *data, size_t size_bytes)
         for (;;) {
                 if (s->owed_bytes > 0 && !scan_payload(s, size_bytes))
                         return SCAN_MORE;
+                scan_plain(s, data, size_bytes);
                 while (s->left[s->depth] == 0) {
                         if (s->depth == 0)
                                 return SCAN_DONE;
