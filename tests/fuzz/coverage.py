@@ -29,15 +29,13 @@ def cannot_be(lines):
 
 def reached(harness, corpus, scratch):
     """{file: {line: count}} of one replay."""
-    private = pathlib.Path(f"{harness}.p").resolve()
     run = subprocess.run([harness, corpus], env={**os.environ, "GCOV_PREFIX": scratch}, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         sys.exit(f"{harness} {corpus} failed:\n{run.stderr}")
-    here = pathlib.Path(scratch + str(private))
     found = {}
-    for data in here.glob("*.gcda"):
-        shutil.copy(private / f"{data.stem}.gcno", here)
-        text = subprocess.run(["gcov", "--json-format", "--stdout", data.name], cwd=here, capture_output=True, text=True, check=True).stdout
+    for data in pathlib.Path(scratch).rglob("*.gcda"):  # below it, each has the path of the object that was compiled to count
+        shutil.copy(pathlib.Path("/", data.relative_to(scratch)).with_suffix(".gcno"), data.parent)
+        text = subprocess.run(["gcov", "--json-format", "--stdout", data.name], cwd=data.parent, capture_output=True, text=True, check=True).stdout
         for line in text.splitlines():
             for file in json.loads(line)["files"]:
                 counts = found.setdefault(os.path.basename(file["file"]), {"path": file["file"], "lines": {}})["lines"]

@@ -4,7 +4,7 @@ while another process kills, stops and continues workers and zygotes and has the
 of what was accepted and what it was told of it; at the end every accepted task has exactly one end, everybody was told, and nothing is
 left.
 
-25 seconds; ten times that if GANGER_TEST_LONG is set. GANGER_SEED repeats the choices (not the moments).
+10 seconds; 250 if GANGER_TEST_LONG is set. GANGER_SEED repeats the choices (not the moments).
 """
 import collections
 import json
@@ -20,7 +20,7 @@ from gangerd import Child, Gangerd, children, eventually, kinds_of_descriptors, 
 from users import ANN, BOB, CAT, UserChild, connect_as, needs_root, open_to_all  # noqa: E402
 from wire import Client, TooLate  # noqa: E402
 
-SECONDS = 250 if os.environ.get("GANGER_TEST_LONG") else 25
+SECONDS = 250 if os.environ.get("GANGER_TEST_LONG") else 10
 SEED = int(os.environ.get("GANGER_SEED") or time.time())
 WORKERS = 4
 CLIENTS = 6

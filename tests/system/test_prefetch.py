@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Tasks that are sent ahead: none waits behind a long one while another worker could take it, none is lost with the worker that had
-it, and a daemon with nothing to do sleeps. Short; the whole if GANGER_TEST_LONG is set. GANGER_SEED repeats the choices."""
+it. Short; the whole if GANGER_TEST_LONG is set. GANGER_SEED repeats the choices."""
 import collections
 import os
 import pathlib
 import random
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,18 +19,9 @@ LONG = bool(os.environ.get("GANGER_TEST_LONG"))
 SEED = int(os.environ.get("GANGER_SEED", random.randrange(2**32)))
 MIXES = 10000 if LONG else 60
 KILLS = 10000 if LONG else 100
-IDLE_SECONDS = 10 if LONG else 4
 OUTSTANDING = 256
 LONG_RUN = 0.3
 HELD_UP = 0.010  # seconds; the promise. The test fails beyond ten times it.
-
-
-def switches(pid):
-    """How often the threads of a process gave up or lost their processor."""
-    n = 0
-    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
-        n += sum(int(line.split()[1]) for line in status.read_text().splitlines() if "ctxt_switches" in line)
-    return n
 
 
 class LongAndShort(unittest.TestCase):
@@ -126,29 +115,6 @@ class Killed(unittest.TestCase):
         self.assertEqual(len(succeeded) + len(failed), n)
         self.assertLessEqual(max(lost.values(), default=0), 1, "a death costs one task")
         self.assertLessEqual(len(failed), n_killed)
-
-
-@unittest.skipUnless(shutil.which("strace"), "strace is not here: nobody can see whether it sleeps")
-class Idle(unittest.TestCase):
-    def calls(self, pid, seconds):
-        """The system calls that ended in any thread of a process within so many seconds: of one that sleeps, none does."""
-        with tempfile.NamedTemporaryFile("r") as file:
-            tracer = subprocess.run(["timeout", "--signal=INT", str(seconds), "strace", "-qq", "-f", "-o", file.name, "-p", str(pid)],
-                                    check=False, stderr=subprocess.PIPE)
-            self.assertIn(tracer.returncode, (124, 130), tracer.stderr)
-            return [line for line in file.read().splitlines() if " = " in line]
-
-    def test_sleeps(self):
-        """Nothing wakes gangerd in all the seconds after its work is done, its helpers have ended and the memory is given back."""
-        with Gangerd() as g, g.connect() as client:
-            for msgid in [client.start("call", "echo", [i], {}) for i in range(1000)]:
-                client.finish(msgid)
-            g.all_idle()
-            eventually(lambda: not self.calls(g.pid, 6), 40)
-            before = switches(g.pid)
-            self.assertEqual(self.calls(g.pid, IDLE_SECONDS), [])
-            client.call("echo", 1)
-            print(f"no system call in {IDLE_SECONDS} s; {switches(g.pid) - before} switches, those for the tracer and a call included")
 
 
 if __name__ == "__main__":

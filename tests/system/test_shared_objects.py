@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Many objects, large ones, and who may have them: what is left after 100,000 were opened and unlinked; limits; readers of nothing."""
+"""Many objects, large ones, and who may have them: what is left after 20,000 were opened and unlinked (100,000 if
+GANGER_TEST_LONG is set); limits; readers of nothing."""
 import collections
 import contextlib
 import mmap
@@ -13,7 +14,7 @@ from gangerd import Gangerd, cpu_seconds, eventually, kinds_of_descriptors, main
 from users import ANN, BOB, CAT, DAEMON, UserChild, connect_as, needs_root, open_to_all  # noqa: E402
 from wire import Client, Refused, TooLate  # noqa: E402
 
-MANY = 10000 if sanitized() else 100000
+MANY = 10000 if sanitized() else 100000 if os.environ.get("GANGER_TEST_LONG") else 20000
 WINDOW = 64  # requests on their way
 # What most are, and one of each of the rest in ten.
 KINDS = [{"kind": "value"}] * 5 + [{"kind": "array", "length": 100}, {"kind": "lock"}, {"kind": "event"}, {"kind": "queue"}, {"kind": "dict"}]
@@ -66,9 +67,9 @@ class Many(unittest.TestCase):
             after = eventually(lambda: (now := self.measure(g)) and now[1] <= before[1] and now, 30)
             print(f"{MANY} objects in {took:.1f} s; of the machine's files, the daemon's descriptors, its resident KiB: {before} -> {after}", flush=True)
             self.assertLessEqual(after[1], before[1])  # fewer: a connection of before was not closed yet when it was counted
-            self.assertLess(after[0] - before[0], 1000)  # others live on this machine, too
+            self.assertLess(after[0] - before[0], MANY // 100)  # others live on this machine, too
             if not sanitized():
-                self.assertLess(after[2] - before[2], 8 << 10)
+                self.assertLess(after[2] - before[2], (8 << 10) * MANY // 100000)
             with g.connect() as client:
                 self.assertEqual(client.ask("shared.list"), [])
 

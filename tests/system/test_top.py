@@ -105,6 +105,7 @@ class Shows(unittest.TestCase):
                 self.assertEqual(row.group(2), subprocess.run(["id", "-un"], stdout=subprocess.PIPE, check=True).stdout.decode().strip())
                 self.assertIn("q quit", lines[23])
                 self.assertEqual(leave(terminal)[0], 0)
+            client.ask("cancel", task)
 
     def test_rates_are_those_of_the_load(self):
         with Gangerd() as g, under_load(g, "sleep", 0.02), shown(g, "-d", "0.5") as terminal:
@@ -228,6 +229,7 @@ class Shows(unittest.TestCase):
                     elif width == 80:
                         terminal.sees(lambda screen: heads(screen) == heads(whole) and "q quit" in screen.splitlines()[23])
                 self.assertEqual(leave(terminal)[0], 0)
+            client.ask("cancel", task)
 
     def test_colours_only_where_they_are_wanted(self):
         with Gangerd() as g, g.connect() as client:

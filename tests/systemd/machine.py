@@ -54,7 +54,7 @@ def needs():
         raise Impossible("only root can make a machine of its own")
     for program in ("systemd-nspawn", "unshare", "meson"):
         if shutil.which(program) is None:
-            sys.exit(f"there is no {program}: ./dev setup --test installs it")
+            sys.exit(f"there is no {program}: ./dev setup --machine installs it")
     if subprocess.run([*NAMESPACES, "true"], capture_output=True, check=False).returncode != 0:
         raise Impossible("this process may not have mounts of its own")
     if not any(hierarchy.exists() and os.access(hierarchy, os.W_OK) for hierarchy in HIERARCHIES[:2]):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that is missing: in one module, which is linked into this program (it is built once for each), the
+ * Memory that is missing: in one module, which is linked into this program (there is one for each), the
  * 1st, the 2nd, ... allocation of a task fails. Each such run must end with an error and leave nothing
  * behind; that nothing leaks says the sanitizer's build.
  */
