@@ -55,6 +55,8 @@ int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct 
 int core_request_begin(struct core *core, struct core_request request, struct core_ticket *ret)
 {
         struct waiter *waiter;
+        if (core->drained)
+                return CORE_STOPPING;
         int r = waiter_new(peer_at(core, request.connection), request.msgid, WAITER_CALLERS, &waiter);
         if (r != 0)
                 return r;
@@ -160,9 +162,17 @@ void waiter_answer(struct core *core, struct waiter *waiter, struct task *task)
 void waiter_give_up(struct core *core, struct waiter *waiter)
 {
         if (waiter->object_wait)
-                object_wait_give_up(core, waiter->object_wait);
+                object_wait_end(core, waiter->object_wait, CORE_CANCELLED);
         else
                 waiter_refuse(core, waiter, CORE_CANCELLED);
+}
+
+void waiter_stop(struct core *core, struct waiter *waiter)
+{
+        if (waiter->object_wait)
+                object_wait_end(core, waiter->object_wait, CORE_STOPPING);
+        else
+                waiter_refuse(core, waiter, CORE_STOPPING);
 }
 
 void waiter_on_timer(struct core *core, struct waiter *waiter)

@@ -80,6 +80,8 @@ void waiter_refuse(struct core *, struct waiter *, enum core_refusal);
 bool task_answer(struct core *, struct task *, struct core_request);
 /* It is given up, and is nobody's task's call: it ends as its kind does that. */
 void waiter_give_up(struct core *, struct waiter *);
+/* It waits for what will not come, for the daemon ends. */
+void waiter_stop(struct core *, struct waiter *);
 void waiter_on_timer(struct core *, struct waiter *);
 void wait_free(struct core *, struct waiter *);
 void wait_on_end(struct core *, struct watch *, enum task_state);

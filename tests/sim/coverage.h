@@ -75,7 +75,7 @@
 /* … and what ended that. */
 #define SHARED_END_TABLE(X)                                                                                 \
         X(CLIENT_GONE, "gone") X(TASK_ENDED, "ended") X(TASK_CANCELLED, "cancelled")                        \
-        X(WORKER_LOST, "lost") X(TIME_OVER, "time over") X(GIVEN_UP, "given up") X(UNLINKED, "unlinked")
+        X(WORKER_LOST, "lost") X(TIME_OVER, "time over") X(GIVEN_UP, "given up") X(UNLINKED, "unlinked") X(STOPPED, "daemon stopped")
 
 /* What happens to one task. */
 #define TASK_EVENT_TABLE(X)                                                                                 \
