@@ -83,7 +83,8 @@ static bool is_drained(const struct core *core)
         return true;
 }
 
-/* Nothing runs any more: whoever still waits does so for another client, who is about to lose all this too. */
+/* Nothing runs any more: whoever still waits does so for another client, who is about to lose all this too.
+ */
 static void end_drained(struct core *core)
 {
         core->drained = true;
