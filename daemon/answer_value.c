@@ -95,23 +95,34 @@ static int pack_in_place(struct connection *c, struct packer *packer, const stru
         return r;
 }
 
-static void refuse(struct connection *c, uint32_t msgid, const struct value_parts *parts)
+/* What a plain client can do about it, and who else can have the result. */
+static void refuse(struct connection *c, uint32_t msgid, uint64_t task, const struct value_parts *parts)
 {
         struct packer packer;
-        char message[160];
+        char message[256];
 
-        snprintf(
-                message, sizeof(message),
-                "the result has %llu bytes, more than fit into a message: take descriptors (hello) to get it",
-                (unsigned long long)(parts->size_bytes + parts->values_bytes));
+        snprintf(message, sizeof(message),
+                 "the result has %llu bytes, %s: it is kept as long as that of a submitted task; ask for it "
+                 "(result %llu) by a connection that takes descriptors (hello)",
+                 (unsigned long long)(parts->size_bytes + parts->values_bytes),
+                 c->takes_descriptors ? "no descriptor is free to send it by, and it fits into no message"
+                                      : "more than fit into a message",
+                 (unsigned long long)task);
         connection_message_begin(c, &packer);
         pack_error_response(&packer, msgid);
-        encode_error(&packer, ERROR_TOO_LARGE, message, NULL);
+        pack_map(&packer, 3);
+        pack_str(&packer, "code");
+        pack_str(&packer, error_name(ERROR_TOO_LARGE));
+        pack_str(&packer, "message");
+        pack_str(&packer, message);
+        pack_str(&packer, "task");
+        pack_uint(&packer, task);
         pack_nil(&packer);
         connection_message_end(c, &packer);
 }
 
-void answer_value(struct daemon *daemon, struct connection *c, uint32_t msgid, payload_t payload)
+bool answer_value(struct daemon *daemon, struct connection *c, uint32_t msgid, uint64_t task,
+                  payload_t payload)
 {
         struct value_parts parts;
         struct packer packer;
@@ -124,17 +135,18 @@ void answer_value(struct daemon *daemon, struct connection *c, uint32_t msgid, p
         if (parts.n_fds == 0) {
                 pack_raw(&packer, parts.data, parts.size_bytes);
                 connection_message_end(c, &packer);
-                return;
+                return true;
         }
         if (relay(c, &packer, &parts))
-                return;
+                return true;
         if (parts.size_bytes + parts.values_bytes > LIMIT_MESSAGE_BYTES) {
                 buffer_truncate(&connection_output(c)->bytes, packer.start);
-                refuse(c, msgid, &parts);
-                return;
+                refuse(c, msgid, task, &parts);
+                return false;
         }
         if (pack_in_place(c, &packer, &parts) < 0)
                 connection_break(c);
         else
                 connection_message_end(c, &packer);
+        return true;
 }

@@ -6,6 +6,7 @@
 #ifndef DAEMON_ANSWER_VALUE_H
 #define DAEMON_ANSWER_VALUE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/core/core.h"
@@ -13,7 +14,7 @@
 struct daemon;
 struct connection;
 
-/* Answers the request with the payload. */
-void answer_value(struct daemon *, struct connection *, uint32_t msgid, payload_t);
+/* Answers the request with the task's result. False: it is too large for this peer, which was told so. */
+bool answer_value(struct daemon *, struct connection *, uint32_t msgid, uint64_t task, payload_t result);
 
 #endif

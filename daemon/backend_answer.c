@@ -100,13 +100,12 @@ void backend_deinit(struct backend *backend)
 
 /* -- answers -- */
 
-void backend_answer_result(void *ctx, struct core_request request, payload_t result)
+bool backend_answer_result(void *ctx, struct core_request request, uint64_t task, payload_t result)
 {
         struct daemon *daemon = ctx;
         struct connection *connection = peer(daemon, request);
 
-        if (connection)
-                answer_value(daemon, connection, request.msgid, result);
+        return !connection || answer_value(daemon, connection, request.msgid, task, result);
 }
 
 void backend_answer_record(void *ctx, struct core_request request, const struct core_record *failed)

@@ -5,7 +5,7 @@
 
 #include "daemon/core/core.h"
 
-void backend_answer_result(void *ctx, struct core_request, payload_t result);
+bool backend_answer_result(void *ctx, struct core_request, uint64_t task, payload_t result);
 void backend_answer_record(void *ctx, struct core_request, const struct core_record *failed);
 void backend_answer_states(void *ctx, struct core_request, const uint64_t *ids, const enum task_state *,
                            size_t n);

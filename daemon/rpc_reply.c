@@ -94,7 +94,9 @@ static const struct {
         [CORE_UNKNOWN_POOL] = {ERROR_UNKNOWN_POOL, "there is no such pool"},
         [CORE_QUEUE_FULL] = {ERROR_QUEUE_FULL, NULL},
         [CORE_QUOTA] = {ERROR_QUOTA_EXCEEDED, NULL},
-        [CORE_STOPPING] = {ERROR_SHUTTING_DOWN, "gangerd stops and takes no new tasks"},
+        [CORE_STOPPING] =
+                {ERROR_SHUTTING_DOWN,
+                 "gangerd stops: it takes no new tasks, and nothing more comes of what is waited for"},
         [CORE_NOT_READY] = {ERROR_NOT_READY,
                             "the time given is over, and what was waited for has not come to be"},
         [CORE_NOT_OPEN] = {ERROR_INVALID_PARAMS, "no such request is open on this connection"},

@@ -83,6 +83,17 @@ static bool is_drained(const struct core *core)
         return true;
 }
 
+/* Nothing runs any more: whoever still waits does so for another client, who is about to lose all this too.
+ */
+static void end_drained(struct core *core)
+{
+        core->drained = true;
+        core->ops.note(core->ctx, NOTE_DRAINED, CORE_NO_POOL, UINT32_MAX, NULL);
+        for (size_t i = 0; i < core->n_peers; i++)
+                if (core->peers[i])
+                        peer_end_waiting(core->peers[i], waiter_stop);
+}
+
 int64_t core_turn(struct core *core, int64_t now)
 {
         struct timer *timer;
@@ -101,10 +112,8 @@ int64_t core_turn(struct core *core, int64_t now)
                 pool->is_dirty = false;
         }
         pools_tell(core);
-        if (!core->drained && is_drained(core)) {
-                core->drained = true;
-                core->ops.note(core->ctx, NOTE_DRAINED, CORE_NO_POOL, UINT32_MAX, NULL);
-        }
+        if (!core->drained && is_drained(core))
+                end_drained(core);
         return again ? now : timers_next(&core->timers);
 }
 

@@ -202,7 +202,8 @@ struct core_ops {
         uint64_t (*rss)(void *ctx, uint32_t worker);
 
         /* -- answers: each ends the request -- */
-        void (*answer_result)(void *ctx, struct core_request, payload_t result);
+        /* False: it is larger than this client can take, and he was told so; it is kept for one who can. */
+        bool (*answer_result)(void *ctx, struct core_request, uint64_t task, payload_t result);
         void (*answer_record)(void *ctx, struct core_request, const struct core_record *failed);
         void (*answer_states)(void *ctx, struct core_request, const uint64_t *ids,
                               const enum task_state *states, size_t n); /* N_TASK_STATES: unknown */

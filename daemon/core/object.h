@@ -152,7 +152,8 @@ int object_wait_new(struct peer *, uint32_t msgid, struct object *, enum object_
 void object_wait_free(struct core *, struct object_wait *);
 /* Its time is over, or it is given up: how it is answered is the kind's. */
 void object_wait_on_timer(struct core *, struct object_wait *);
-void object_wait_give_up(struct core *, struct object_wait *);
+/* Nothing comes of it any more, for this reason. */
+void object_wait_end(struct core *, struct object_wait *, enum core_refusal);
 /* Answers it and ends the request. */
 void object_wait_answer(struct object_wait *, const struct core_shared_answer *);
 void answer_shared(struct core *, struct core_request, const struct core_shared_answer *);

@@ -27,6 +27,8 @@ int object_wait_new(struct peer *peer, uint32_t msgid, struct object *object, en
                     int64_t timeout, struct object_wait **ret)
 {
         struct core *core = peer->core;
+        if (core->drained)
+                return CORE_STOPPING;
         struct object_wait *wait = calloc(1, sizeof(*wait));
         if (!wait)
                 return -ENOMEM;
@@ -60,7 +62,7 @@ void object_wait_free(struct core *core, struct object_wait *wait)
                 queue_put_free(wait);
         free(wait->hold);
         free(wait);
-        if (object->is_going)
+        if (object->is_going || core->drained)
                 return;
         if (kind == WAIT_BARRIER)
                 barrier_break(object);
@@ -85,7 +87,7 @@ void object_wait_answer(struct object_wait *wait, const struct core_shared_answe
 }
 
 /* A put that was done in part says how far it came. */
-static void end(struct core *core, struct object_wait *wait, enum core_refusal refusal)
+void object_wait_end(struct core *core, struct object_wait *wait, enum core_refusal refusal)
 {
         if (wait->kind == WAIT_PUT && wait->n_done > 0)
                 object_wait_answer(wait,
@@ -111,12 +113,7 @@ void object_wait_on_timer(struct core *core, struct object_wait *wait)
         case WAIT_PUT:
         case WAIT_JOIN:
         case WAIT_CHANGE:
-                end(core, wait, CORE_NOT_READY);
+                object_wait_end(core, wait, CORE_NOT_READY);
                 break;
         }
-}
-
-void object_wait_give_up(struct core *core, struct object_wait *wait)
-{
-        end(core, wait, CORE_CANCELLED);
 }

@@ -117,8 +117,8 @@ int core_result(struct core *core, struct core_request request, uint64_t id, int
         if (!task)
                 return answer_from_history(core, peer, request, id);
         if (task->settled) {
-                task_answer(core, task, request);
-                if (!keep && !task_key(task))
+                bool has_it = task_answer(core, task, request);
+                if (has_it && !keep && !task_key(task))
                         task_forget(core, task);
                 return 0;
         }

@@ -188,7 +188,8 @@ static void dispatch(struct pool *pool)
 void pool_schedule(struct pool *pool)
 {
         struct hand *hand;
-        pool->is_short = false;
+        /* What was set aside lacks a worker for as long as none has come that knows it. */
+        pool->is_short = !TAILQ_EMPTY(&pool->aside) && pool_may_begin(pool);
         for (;;) {
                 dispatch(pool);
                 if (queue_first(pool) || TAILQ_EMPTY(&pool->free) || TAILQ_EMPTY(&pool->ahead) ||

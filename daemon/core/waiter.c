@@ -55,6 +55,8 @@ int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct 
 int core_request_begin(struct core *core, struct core_request request, struct core_ticket *ret)
 {
         struct waiter *waiter;
+        if (core->drained)
+                return CORE_STOPPING;
         int r = waiter_new(peer_at(core, request.connection), request.msgid, WAITER_CALLERS, &waiter);
         if (r != 0)
                 return r;
@@ -123,7 +125,7 @@ void waiter_refuse(struct core *core, struct waiter *waiter, enum core_refusal r
                 core->ops.answer_refusal(core->ctx, request, refusal);
 }
 
-void task_answer(struct core *core, struct task *task, struct core_request request)
+bool task_answer(struct core *core, struct task *task, struct core_request request)
 {
         struct core_record record;
         if (task->map) {
@@ -131,16 +133,18 @@ void task_answer(struct core *core, struct task *task, struct core_request reque
         } else if (task->result_lost) {
                 core->ops.answer_refusal(core->ctx, request, CORE_OUT_OF_MEMORY);
         } else if (task->state == TASK_SUCCEEDED) {
-                core->ops.answer_result(core->ctx, request, task->result);
+                return core->ops.answer_result(core->ctx, request, task_id(task), task->result);
         } else {
                 task_record(core, task, &record);
                 core->ops.answer_record(core->ctx, request, &record);
         }
+        return true;
 }
 
 void waiter_answer(struct core *core, struct waiter *waiter, struct task *task)
 {
         struct core_request request = waiter_request(waiter);
+        bool is_caller = waiter->kind == WAITER_CALL;
         bool takes = waiter->kind == WAITER_RESULT && !waiter->keep && !task_key(task);
         if (waiter->kind == WAITER_MAP)
                 task->map->waiter = NULL;
@@ -149,16 +153,26 @@ void waiter_answer(struct core *core, struct waiter *waiter, struct task *task)
                 return;
         }
         waiter_free(core, waiter);
-        task_answer(core, task, request);
-        task->taken |= takes;
+        if (task_answer(core, task, request))
+                task->taken |= takes;
+        else if (is_caller)
+                task->is_call = false; /* kept from now on, as if it had been submitted */
 }
 
 void waiter_give_up(struct core *core, struct waiter *waiter)
 {
         if (waiter->object_wait)
-                object_wait_give_up(core, waiter->object_wait);
+                object_wait_end(core, waiter->object_wait, CORE_CANCELLED);
         else
                 waiter_refuse(core, waiter, CORE_CANCELLED);
+}
+
+void waiter_stop(struct core *core, struct waiter *waiter)
+{
+        if (waiter->object_wait)
+                object_wait_end(core, waiter->object_wait, CORE_STOPPING);
+        else
+                waiter_refuse(core, waiter, CORE_STOPPING);
 }
 
 void waiter_on_timer(struct core *core, struct waiter *waiter)

@@ -75,10 +75,13 @@ void waiter_watch(struct waiter *, struct watch *, struct task *, size_t index);
 /* Answers from the ended task and ends the request. */
 void waiter_answer(struct core *, struct waiter *, struct task *);
 void waiter_refuse(struct core *, struct waiter *, enum core_refusal);
-/* Answers a request that is no waiter (any more) from the ended task. */
-void task_answer(struct core *, struct task *, struct core_request);
+/* Answers a request that is no waiter (any more) from the ended task. False: its result is larger than the
+ * client can take, which he was told. */
+bool task_answer(struct core *, struct task *, struct core_request);
 /* It is given up, and is nobody's task's call: it ends as its kind does that. */
 void waiter_give_up(struct core *, struct waiter *);
+/* It waits for what will not come, for the daemon ends. */
+void waiter_stop(struct core *, struct waiter *);
 void waiter_on_timer(struct core *, struct waiter *);
 void wait_free(struct core *, struct waiter *);
 void wait_on_end(struct core *, struct watch *, enum task_state);

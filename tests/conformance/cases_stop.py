@@ -7,6 +7,8 @@ from expect import ANYTHING, PID, SECONDS, OneOf, failure
 from suite import case
 from wire import eventually
 
+WAITING = [["lock.acquire", "l"], ["queue.get", "q"], ["barrier.wait", "b", {"parties": 3}], ["barrier.wait", "b"], ["event.wait", "e"], ["dict.watch", "d"]]
+
 
 @case
 def shutting_down(t):
@@ -17,6 +19,8 @@ def shutting_down(t):
     eventually(lambda: other.ask("status")["pools"][0]["running"] == 1)
     delayed = client.start("call", "echo", [1], {"delay": 100})
     waiting = client.start("wait", [other.submit("echo", 1, delay=100)], {})
+    other.ask( "lock.acquire", "l")
+    at_objects = [client.start(*request) for request in WAITING]
     os.kill(pid, signal.SIGTERM)
     want = failure("cancelled", function="echo", attempt=OneOf(0, 1), ended_by="shutdown", worker_pid=OneOf(None, PID),
                    run_time=OneOf(None, SECONDS), detail=ANYTHING)
@@ -26,5 +30,7 @@ def shutting_down(t):
     for method, args in (("call", [1]), ("submit", [1]), ("map", [[1]])):
         t.refused(other, "shutting_down", method, "echo", args, {})
     t.match(client.finish(running), None, "what ran is finished")
+    for msgid in at_objects:
+        t.refused_answer(client, "shutting_down", msgid)
     t.match(client.end_of_file(), [])
     eventually(lambda: not os.path.exists(t.socket("stop")))

@@ -92,6 +92,7 @@ static const struct exception shared_exceptions[] = {
         {END_TIME_OVER, HAVING, false, "what one has, one has for as long as one likes"},
         {END_TIME_OVER, UINT32_C(1) << SHARED_MEMORY, false, "it has no timeout"},
         {END_GIVEN_UP, HAVING, false, "it is no request any more"},
+        {END_STOPPED, HAVING, false, "it is no request any more"},
 };
 
 static const struct exception *find_exception(const struct exception *table, size_t n, unsigned state,

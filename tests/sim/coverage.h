@@ -49,7 +49,7 @@
         X(no_memory_collect) X(no_memory_send) X(client_gone_with_call) X(client_gone_with_map)             \
         X(stop_with_work) X(task_tried_again) X(item_tried_again) X(lent_place) X(ask_before_death)         \
         X(over_with_children) X(over_while_waiting) X(child_detached) X(child_joined) X(drain_at_once)      \
-        X(rss_too_large) X(stop_with_waiting) X(stop_while_paused) X(worker_lies_about_time) X(many_ahead)
+        X(rss_too_large) X(stop_with_waiting) X(stop_while_paused) X(worker_lies_about_time) X(many_ahead) X(result_too_large)
 
 /* What is done with shared objects, and what came of it. */
 #define SHARED_TABLE(X)                                                                                     \
@@ -75,7 +75,7 @@
 /* … and what ended that. */
 #define SHARED_END_TABLE(X)                                                                                 \
         X(CLIENT_GONE, "gone") X(TASK_ENDED, "ended") X(TASK_CANCELLED, "cancelled")                        \
-        X(WORKER_LOST, "lost") X(TIME_OVER, "time over") X(GIVEN_UP, "given up") X(UNLINKED, "unlinked")
+        X(WORKER_LOST, "lost") X(TIME_OVER, "time over") X(GIVEN_UP, "given up") X(UNLINKED, "unlinked") X(STOPPED, "daemon stopped")
 
 /* What happens to one task. */
 #define TASK_EVENT_TABLE(X)                                                                                 \

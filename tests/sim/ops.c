@@ -45,7 +45,7 @@ static struct request *answered(struct sim *s, enum operation operation, struct 
         return r;
 }
 
-static void op_answer_result(void *ctx, struct core_request id, payload_t result)
+static bool op_answer_result(void *ctx, struct core_request id, uint64_t task, payload_t result)
 {
         struct sim *s = ctx;
         struct request *r = answered(s, OPERATION_answer_result, id);
@@ -54,9 +54,16 @@ static void op_answer_result(void *ctx, struct core_request id, payload_t result
         if (r->kind == REQUEST_MAP || r->kind == REQUEST_WAIT || r->entry == NO_ENTRY)
                 sim_fail(s, "a request of kind %d is answered with a result", r->kind);
         ledger_check_value(s, &s->entries[r->entry], UINT64_MAX, result);
+        if (s->entries[r->entry].id != 0 && s->entries[r->entry].id != task)
+                sim_fail(s, "a result is said to be task %llu's", (unsigned long long)task);
+        if (!s->faults_over && random_chance(&s->random, s->intensity.too_large)) {
+                s->coverage->faults[FAULT_result_too_large]++;
+                return false; /* it must be there still */
+        }
         if (r->kind == REQUEST_RESULT && !r->keep && !s->entries[r->entry].key)
                 s->entries[r->entry].taken = true;
         s->connections[id.connection].output_bytes += payloads_get(s, result)->size_bytes;
+        return true;
 }
 
 static void op_answer_record(void *ctx, struct core_request id, const struct core_record *record)

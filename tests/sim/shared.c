@@ -171,10 +171,29 @@ static bool has_refusal_of_time(const struct shared_wait *w)
         return w->kind != SHARED_CONDITION && w->kind != SHARED_EVENT && w->kind != SHARED_BARRIER;
 }
 
+/* Everything that was waited for has ended: all are told, and what that does to the others is no matter. */
+static void stopped(struct sim *s, const struct request *r, struct shared_wait *w)
+{
+        if (!s->drained)
+                sim_fail(s, "request %u of connection %u is refused for a stop too early", r->msgid,
+                         r->connection);
+        if (w) {
+                shared_meet_end(s, w->kind, END_STOPPED);
+                shared_end_wait(s, w);
+        } else if (!shared_ticket_is_over(s, r->connection, r->msgid, END_STOPPED)) {
+                sim_fail(s, "request %u of connection %u is refused, and waits for nothing", r->msgid,
+                         r->connection);
+        }
+}
+
 void shared_refused(struct sim *s, const struct request *r, enum core_refusal refusal)
 {
         struct shared_wait *w = shared_find_wait(s, r->connection, r->msgid);
 
+        if (refusal == CORE_STOPPING && !(w && w->kind == SHARED_PUT && w->n_done > 0)) {
+                stopped(s, r, w);
+                return;
+        }
         if (!w && refusal == CORE_CANCELLED && (r->given_up || is_of_task(r->connection)) &&
             shared_ticket_is_over(s, r->connection, r->msgid,
                                   r->given_up ? END_GIVEN_UP : END_TASK_CANCELLED))

@@ -183,7 +183,7 @@ void shared_put(struct sim *s, uint32_t connection)
 
 void shared_was_put(struct sim *s, struct shared_wait *w, const struct core_shared_answer *answer)
 {
-        bool may_end = s->now >= w->timeout_at || w->given_up || is_of_task(w->connection);
+        bool may_end = s->now >= w->timeout_at || w->given_up || is_of_task(w->connection) || s->drained;
 
         shared_fill(s, w->name);
         if (answer->count != w->n_done || !shared_is_first(s, w))

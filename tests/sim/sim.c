@@ -198,7 +198,7 @@ static void act(struct sim *s, uint32_t connection)
 {
         struct random *r = &s->random;
 
-        if (s->n_acts_left == 0)
+        if (s->n_acts_left == 0 || s->drained)
                 return;
         s->n_acts_left--;
         for (uint64_t n = random_chance(r, 100) ? random_between(r, 2, 12) : 1; n > 0; n--)

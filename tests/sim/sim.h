@@ -261,6 +261,7 @@ struct intensity {
         unsigned bad_client;
         unsigned asks, admin; /* bodies that ask for something; what admins do */
         unsigned shared;      /* what is done with shared objects */
+        unsigned too_large;   /* results, for who asks for them */
 };
 
 /* -- the run -- */

@@ -40,6 +40,7 @@ static void draw_intensity(struct sim *s)
                 .asks = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 800),
                 .admin = draw(s, 50),
                 .shared = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 700),
+                .too_large = random_chance(r, 500) ? 0 : 200,
         };
 }
 

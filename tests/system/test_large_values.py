@@ -95,8 +95,26 @@ class LargeValues(unittest.TestCase):
             with self.assertRaises(Refused) as refused:
                 plain.call("probe.big", 100 * MIB)
             self.assertEqual(refused.exception.code, "too_large")
-            self.assertIn("take descriptors", str(refused.exception))
+            self.assertIn("takes descriptors", str(refused.exception))
             self.assertEqual(plain.ask("ping"), "pong")
+
+    def test_too_large_in_place(self):
+        """Nothing is lost: who takes descriptors still gets it, also what was a call's; once, as ever"""
+        with Gangerd(pool=POOL) as g, g.connect() as plain, g.connect(descriptors=True) as client:
+            before, ended = plain.submit("probe.big", 100 * MIB), plain.submit("probe.big", 100 * MIB)
+            self.assertEqual(plain.ask("wait", [ended])[0][1], "succeeded")
+            asked = [plain.start("call", "probe.big", [100 * MIB], {}), plain.start("result", before), plain.start("result", ended)]
+            for msgid in asked:
+                with self.assertRaises(Refused) as refused:
+                    plain.finish(msgid)
+                self.assertEqual(refused.exception.code, "too_large")
+                task = refused.exception.error["task"]
+                self.assertIn(f"result {task}", str(refused.exception))
+                self.assertEqual(len(self.result(client, client.start("result", task))), 100 * MIB)
+                with self.assertRaises(Refused) as refused:
+                    client.ask("result", task)
+                self.assertEqual(refused.exception.code, "unknown_task")
+            eventually(lambda: memfds(g.process.pid) == 0)
 
     def test_kept(self):
         """The result of a submit, asked for more than once, by clients of both kinds"""

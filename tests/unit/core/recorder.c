@@ -119,9 +119,11 @@ static void on_credit(void *ctx, uint32_t worker, uint64_t task, uint32_t bytes)
         say(ctx, "credit %u #%u %u\n", worker, U(task), bytes);
 }
 
-static void on_answer_result(void *ctx, struct core_request q, payload_t result)
+static bool on_answer_result(void *ctx, struct core_request q, uint64_t task, payload_t result)
 {
-        say(ctx, "result %u.%u\n", q.connection, q.msgid);
+        bool is_too_large = q.connection == ((struct recorder *)ctx)->plain;
+        say(ctx, is_too_large ? "too large %u.%u #%u\n" : "result %u.%u\n", q.connection, q.msgid, U(task));
+        return !is_too_large;
 }
 
 static void on_answer_record(void *ctx, struct core_request q, const struct core_record *record)

@@ -30,6 +30,7 @@ struct recorder {
         bool refuse_send, refuse_spawn, defer_store;
         uint64_t slot_index, rss_bytes;
         uint32_t n_payloads;
+        uint32_t plain;            /* a connection for which every result is too large; 0: none */
         struct core_dispatch sent; /* the last one */
         uint32_t sent_to;
 };

@@ -9,11 +9,12 @@
 #include "tests/unit/core/recorder.h"
 
 /* As "refusal …" lines say them. */
+#define STOPPING       "5"
 #define NOT_READY      "6"
 #define CANCELLED      "11"
 #define UNKNOWN_OBJECT "16"
 #define BROKEN         "22"
-_Static_assert(CORE_NOT_READY == 6 && CORE_CANCELLED == 11, "as said");
+_Static_assert(CORE_STOPPING == 5 && CORE_NOT_READY == 6 && CORE_CANCELLED == 11, "as said");
 _Static_assert(CORE_UNKNOWN_OBJECT == 16 && CORE_BROKEN == 22, "as said");
 
 /* A core with clients 1 and 2 of Alice and 9 of Bob. */

@@ -328,6 +328,39 @@ static void test_scaled_below_all_that_may_wait(void **state)
         end(r);
 }
 
+/* Nor is it forgotten when the workers that are there do not have its function, and the one that was to come
+ * did not. */
+static void test_scaled_below_the_waiting_for_a_new_function(void **state)
+{
+        struct core_pool_config pool = ordinary_pool;
+        pool.workers = pool.min_workers = pool.max_workers = 2;
+        pool.nesting_limit = 1;
+        struct recorder *r = begin_like(&pool);
+        for (uint32_t i = 0; i < 2; i++)
+                call(r, 1, i);
+        turn(r, 0);
+        for (uint32_t i = 0; i < 2; i++)
+                open_task(r, TASK_1 + i, i);
+        assert_int_equal(core_function_add(r->core, 0, &r->function), 0);
+        core_pool_renew(r->core, 0, r->now);
+        forget(r);
+        turn(r, 0);
+        expect(r, "spawn 2\n"); /* the successor */
+        for (uint32_t i = 0; i < 2; i++)
+                call(r, TASK_1 + i, 1);
+        core_pool_scale(r->core, 0, 1, r->now);
+        turn(r, 0);
+        expect(r, "");
+        lost(r, 2, 11);
+        turn(r, CORE_SECOND);
+        expect(r, "spawn 2\n");
+        hello(r, 2);
+        turn(r, 0);
+        expect(r, "send 2:0 #4\n");
+        answer(r, 2, 0, 4);
+        end(r);
+}
+
 static void test_who_runs_nothing_opens_nothing(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -354,6 +387,7 @@ int main(void)
                 cmocka_unit_test(test_successor_that_waits_is_none_to_spare),
                 cmocka_unit_test(test_scaled_below_the_waiting),
                 cmocka_unit_test(test_scaled_below_all_that_may_wait),
+                cmocka_unit_test(test_scaled_below_the_waiting_for_a_new_function),
                 cmocka_unit_test(test_who_runs_nothing_opens_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

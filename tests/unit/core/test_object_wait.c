@@ -99,6 +99,37 @@ static void test_task_that_is_told_to_end_waits_no_more(void **state)
         end(r);
 }
 
+/* All that wait at one object are told so, not what it would mean to the others if only one of them left. */
+static void test_end_of_the_daemon(void **state)
+{
+        const struct core_open three = a_with(OBJECT_BARRIER, PROPERTY_PARTIES, 3), event = a(OBJECT_EVENT);
+        struct recorder *r = begin_shared();
+        acquire(r, 1, 1, "l");
+        acquire_within(r, 2, 1, "l", CORE_SECOND);
+        put(r, 1, 2, 10, 2, 1, CORE_NEVER);
+        put(r, 2, 2, 20, 1, 1, CORE_NEVER);
+        join(r, 2, 3, CORE_NEVER);
+        for (uint32_t i = 4; i <= 5; i++)
+                core_barrier_wait(r->core, at(2, i), "barrier", &three, CORE_NEVER, r->now);
+        core_event_wait(r->core, at(2, 6), "event", &event, CORE_NEVER, r->now);
+        acquire(r, 1, 3, "c");
+        wait_condition(r, 1, 4, "c", CORE_NEVER);
+        core_stop(r->core, r->now);
+        turn(r, 0);
+        assert_int_equal(acquire_as(r, 2, 7, "l", 7), 0);
+        forget(r);
+        lost(r, 0, 0);
+        turn(r, 0);
+        expect(r, "note drained\ncount 1.2 1\nrefusal 1.4 " STOPPING "\nrefusal 2.1 " STOPPING
+                  "\nrefusal 2.2 " STOPPING "\nrefusal 2.3 " STOPPING "\nrefusal 2.4 " STOPPING
+                  "\nrefusal 2.5 " STOPPING "\nrefusal 2.6 " STOPPING "\nrefusal 2.7 " STOPPING "\n");
+        assert_int_equal(acquire_as(r, 2, 8, "l", 8), CORE_STOPPING);
+        assert_int_equal(release(r, 1, "l"), 0);
+        turn(r, CORE_SECOND);
+        expect(r, "");
+        end(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -109,6 +140,7 @@ int main(void)
                 cmocka_unit_test(test_so_many_requests_may_wait),
                 cmocka_unit_test(test_task_that_waits_lends_its_place),
                 cmocka_unit_test(test_task_that_is_told_to_end_waits_no_more),
+                cmocka_unit_test(test_end_of_the_daemon),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

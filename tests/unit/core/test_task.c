@@ -194,6 +194,49 @@ static void test_two_takers_one_result(void **state)
         end(r);
 }
 
+static void test_result_too_large_is_not_taken(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        uint64_t id = submit(r, 1);
+        client(r, 2, ALICE);
+        r->plain = 2;
+        assert_int_equal(core_result(r->core, (struct core_request){2, 1}, id, CORE_NEVER, false, r->now), 0);
+        turn(r, 0);
+        forget(r);
+        answer(r, 0, 0, id);
+        expect(r, "too large 2.1 #1\n");
+        assert_int_equal(core_result(r->core, (struct core_request){2, 2}, id, 0, false, r->now), 0);
+        assert_int_equal(core_result(r->core, (struct core_request){1, 1}, id, 0, false, r->now), 0);
+        expect(r, "too large 2.2 #1\nresult 1.1\n");
+        assert_int_equal(core_result(r->core, (struct core_request){1, 2}, id, 0, false, r->now),
+                         CORE_UNKNOWN_TASK);
+        end(r);
+}
+
+static void test_call_too_large_is_kept(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        client(r, 2, ALICE);
+        r->plain = 2;
+        call(r, 2, 7);
+        turn(r, 0);
+        forget(r);
+        answer(r, 0, 0, 1);
+        expect(r, "too large 2.7 #1\n");
+        assert_int_equal(core_result(r->core, (struct core_request){1, 1}, 1, 0, false, r->now), 0);
+        expect(r, "result 1.1\n");
+        assert_int_equal(core_result(r->core, (struct core_request){1, 2}, 1, 0, false, r->now),
+                         CORE_UNKNOWN_TASK);
+        call(r, 2, 8);
+        turn(r, 0);
+        answer(r, 0, 0, 2);
+        assert_int_equal(r->n_payloads, 1);
+        turn(r, spec(r).ttl);
+        assert_int_equal(core_result(r->core, (struct core_request){1, 3}, 2, 0, false, r->now),
+                         CORE_UNKNOWN_TASK);
+        end(r);
+}
+
 static void test_result_not_ready_in_time(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -359,6 +402,8 @@ int main(void)
                 cmocka_unit_test(test_timeout_of_what_never_began_costs_the_worker),
                 cmocka_unit_test(test_result_is_taken_once),
                 cmocka_unit_test(test_two_takers_one_result),
+                cmocka_unit_test(test_result_too_large_is_not_taken),
+                cmocka_unit_test(test_call_too_large_is_kept),
                 cmocka_unit_test(test_result_not_ready_in_time),
                 cmocka_unit_test(test_ttl_drops_the_result),
                 cmocka_unit_test(test_wait_for_some),
