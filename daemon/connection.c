@@ -176,7 +176,7 @@ void connection_close(struct connection *c)
         fd_queue_deinit(&c->fds);
         output_deinit(&c->output);
         output_init(&c->output); /* whoever still packs into it finds an empty one */
-        close(c->fd);
+        closer_close_socket(c->fd, c->uid);
         c->fd = -1;
         if (cs->daemon->listener != NULL)
                 listener_wake(cs->daemon->listener);

@@ -14,6 +14,7 @@ from users import ANN, BOB, UserChild, connect_as, open_to_all
 MIB = 1 << 20
 P99 = 0.02  # seconds of a call beside a hostile user, on a busy machine; a test fails beyond ten times it
 PAUSE = 0.002  # seconds between two calls of the other user
+CALLS = 20  # of the other user at least
 MEMORY = 8 * MIB  # that the daemon may have kept afterwards: what malloc does not give back
 LOG_LINES = 60  # some causes, each with its share of an interval or two
 
@@ -32,7 +33,9 @@ def many_descriptors():
 def call_on(out, gangerd, stop):
     took = []
     with gangerd.connect(bound=30) as client:
-        while not select.select([stop], [], [], PAUSE)[0]:
+        client.call("echo", 0)
+        out.write("served\n")
+        while len(took) < CALLS or not select.select([stop], [], [], PAUSE)[0]:
             began = time.monotonic()
             assert client.call("echo", len(took)) == len(took)
             took.append(time.monotonic() - began)
@@ -46,6 +49,7 @@ def bystander(gangerd, p99=P99):
     reader, writer = os.pipe()
     child = UserChild(BOB, call_on, gangerd, reader)
     try:
+        assert child.pipe.readline() == "served\n"
         yield
         os.write(writer, b"x")
         status, said = child.end()
