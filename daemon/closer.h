@@ -11,6 +11,7 @@
 #ifndef DAEMON_CLOSER_H
 #define DAEMON_CLOSER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,8 +26,15 @@ void closer_init(uint32_t limit_per_user);
 /* Notes that this descriptor came from this user; it is to be closed by closer_close() whatever is returned.
  * 0, CLOSER_LIMIT, -ENOMEM. */
 int closer_adopt(int fd, uid_t uid);
+/* The same of a duplicate: it is whose the other one is, if anybody's. 0 or -ENOMEM. */
+int closer_adopt_copy(int copy, int fd);
 /* Closes it, at once if that takes no time, else as soon as that user's thread comes to it. */
 void closer_close(int fd);
+/* Ends a user's connection and closes its socket, elsewhere if something in it is unread: that may be
+ * descriptors, which are closed with it. */
+void closer_close_socket(int fd, uid_t uid);
+/* Whether the user has more than he may, so that nothing is to be received from him. */
+bool closer_is_over(uid_t uid);
 /* How many the user has, closing ones included. */
 uint32_t closer_held(uid_t uid);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A connection's output, its events and its ends. There are two ends: connection_end() for a peer that is
- * told why (the core hears of it at once, its bytes may still leave) and connection_close(), after which only
- * the memory is left, for the sweep.
+ * told why (the core hears of it at once, its bytes may still leave for a while, at its user's cost) and
+ * connection_close(), after which only the memory is left, for the sweep.
  */
 #include "daemon/connection.h"
 
@@ -117,9 +117,18 @@ void connection_pack_error(struct packer *p, const char *code, const char *messa
         pack_str(p, message);
 }
 
-/* The core and rpc are done with it. */
+/* Rpc is done with it, and so is the core but for what it costs. */
+static void say_left(struct connection *c)
+{
+        if (!c->announced || c->has_left)
+                return;
+        c->has_left = true;
+        c->owner->callbacks->on_leave(c->owner->userdata, c);
+}
+
 static void say_closed(struct connection *c)
 {
+        say_left(c);
         if (!c->announced)
                 return;
         c->announced = false;
@@ -137,8 +146,11 @@ void connection_end(struct connection *c, const char *code, const char *message)
         c->closing = true;
         c->unread = false;
         c->message_since = 0;
+        c->output_since = c->owner->daemon->now; /* however slowly it reads: that is all the time it has */
+        connections_expect(c->owner, c->output_since + c->owner->daemon->config->message_timeout);
         connection_update_events(c);
-        say_closed(c);
+        say_left(c);
+        connection_flush_later(c);
         daemon_turn_again(c->owner->daemon);
 }
 
@@ -176,7 +188,7 @@ void connection_close(struct connection *c)
         fd_queue_deinit(&c->fds);
         output_deinit(&c->output);
         output_init(&c->output); /* whoever still packs into it finds an empty one */
-        close(c->fd);
+        closer_close_socket(c->fd, c->uid);
         c->fd = -1;
         if (cs->daemon->listener != NULL)
                 listener_wake(cs->daemon->listener);
@@ -251,7 +263,7 @@ static void note_progress(struct connection *c, bool moved, uint64_t left)
 
         if (left == 0) {
                 c->output_since = 0;
-        } else if (moved || c->output_since == 0) {
+        } else if ((moved && !c->closing) || c->output_since == 0) {
                 c->output_since = daemon->now;
                 connections_expect(c->owner, daemon->now + (c->closing ? daemon->config->message_timeout
                                                                        : daemon->config->client_timeout));

@@ -53,6 +53,7 @@ struct connection {
         bool takes_descriptors; /* its hello said so */
         bool said_hello;
         bool announced;    /* on_open took it; on_close is owed */
+        bool has_left;     /* on_leave was called */
         bool half_closed;  /* its writing side is shut: answered, then closed */
         bool closing;      /* its output is sent, then it is closed; nothing is read any more */
         bool broken;       /* an answer was lost for want of memory: closed at the loop's end */
@@ -90,7 +91,10 @@ struct connection_callbacks {
         /* A message that is not kept, for core_refused_quota() says there is no room, and that is no request:
          * `head` is what came of it. */
         void (*on_skipped)(void *userdata, struct connection *, const uint8_t *head, size_t size_bytes);
-        /* To be told to the core (core_connection_close). connection_by_index() does not find it any more. */
+        /* To be told to the core (core_connection_leave), before on_close and maybe long before: what waits
+         * in it may still be sent. connection_by_index() does not find it any more. */
+        void (*on_leave)(void *userdata, struct connection *);
+        /* The same (core_connection_close). */
         void (*on_close)(void *userdata, struct connection *);
         /* The same of a task's, after the core has said so. */
         void (*on_over)(void *userdata, struct connection *);

@@ -245,6 +245,13 @@ static int take_buffer(struct connection *c)
         return buffer_reserve(&c->input, room < READ_MOST_BYTES ? room : READ_MOST_BYTES);
 }
 
+static void end_over_limit(struct connection *c)
+{
+        connection_end(c, error_name(ERROR_QUOTA_EXCEEDED),
+                       "more descriptors than the user may have (user_descriptors), those that are being "
+                       "closed included");
+}
+
 /* The descriptors that came just now are their sender's until they are closed. */
 static int adopt(struct connection *c, uint32_t n_before)
 {
@@ -256,10 +263,7 @@ static int adopt(struct connection *c, uint32_t n_before)
                         r = adopted;
         }
         if (r == CLOSER_LIMIT)
-                connection_end(
-                        c, error_name(ERROR_QUOTA_EXCEEDED),
-                        "more descriptors than the user may have (user_descriptors), those that are being "
-                        "closed included");
+                end_over_limit(c);
         else if (r != 0)
                 connection_close(c);
         return r;
@@ -294,8 +298,13 @@ static bool read_once(struct connection *c)
 {
         uint32_t n_before = c->fds.n;
         size_t n = 0, room;
-        int r = take_buffer(c);
+        int r;
 
+        if (closer_is_over(c->uid)) { /* even what is received to be closed would be more */
+                end_over_limit(c);
+                return false;
+        }
+        r = take_buffer(c);
         room = c->input.capacity_bytes - c->input.end;
         if (r == 0)
                 r = fds_receive(c->fd, &c->input, &c->stream_at, &c->fds, &n, NULL);

@@ -98,7 +98,8 @@ static int index_take(struct connections *cs, struct connection *c)
 }
 
 /* Tells somebody who is no connection (yet) why not, if he can be told at once. */
-static void turn_away(int fd, enum error_code code, const char *message, const struct core_quota *quota)
+static void turn_away(int fd, uid_t uid, enum error_code code, const char *message,
+                      const struct core_quota *quota)
 {
         struct buffer b = BUFFER_INIT;
         struct packer p;
@@ -109,7 +110,7 @@ static void turn_away(int fd, enum error_code code, const char *message, const s
         if (pack_end(&p) == 0)
                 (void)send(fd, buffer_at(&b), buffer_size(&b), MSG_NOSIGNAL | MSG_DONTWAIT);
         buffer_deinit(&b);
-        close(fd);
+        closer_close_socket(fd, uid);
 }
 
 int connection_new(struct connections *cs, struct connection **ret)
@@ -166,7 +167,7 @@ int connection_accept(struct connections *cs, int fd)
                             "every task has its uid",
                             (long)who.pid);
                 turn_away(
-                        fd, ERROR_NOT_PERMITTED,
+                        fd, who.uid, ERROR_NOT_PERMITTED,
                         "where others may connect, the daemon's own user is refused: every task has its uid",
                         NULL);
                 return 0;
@@ -174,7 +175,7 @@ int connection_accept(struct connections *cs, int fd)
         if (connections_count(cs) >= cs->daemon->config->max_connections) {
                 log_limited(&full_limit, LOG_LEVEL_WARNING, &(struct log_fields){.uid = &who.uid},
                             "refused pid %ld: max_connections is reached", (long)who.pid);
-                turn_away(fd, ERROR_QUOTA_EXCEEDED,
+                turn_away(fd, who.uid, ERROR_QUOTA_EXCEEDED,
                           "the limit max_connections is reached: the daemon takes no further connection",
                           &(struct core_quota){"max_connections", connections_count(cs),
                                                cs->daemon->config->max_connections});
@@ -182,7 +183,8 @@ int connection_accept(struct connections *cs, int fd)
         }
         r = client_new(cs, fd, &who, &c);
         if (r < 0) {
-                turn_away(fd, ERROR_OUT_OF_MEMORY, "the daemon has no memory for this connection", NULL);
+                turn_away(fd, who.uid, ERROR_OUT_OF_MEMORY, "the daemon has no memory for this connection",
+                          NULL);
                 return r;
         }
         c->announced = true;

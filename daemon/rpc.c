@@ -311,6 +311,12 @@ static void on_close(void *userdata, struct connection *connection)
 {
         struct rpc *rpc = userdata;
         core_connection_close(rpc->daemon->core, connection->index, rpc->daemon->now);
+}
+
+static void on_leave(void *userdata, struct connection *connection)
+{
+        struct rpc *rpc = userdata;
+        core_connection_leave(rpc->daemon->core, connection->index, rpc->daemon->now);
         events_forget_connection(rpc->daemon->events, connection->index);
         backend_forget_connection(rpc->daemon, connection->index);
 }
@@ -325,6 +331,7 @@ static void on_over(void *userdata, struct connection *connection)
 const struct connection_callbacks rpc_connection_callbacks = {.on_open = on_open,
                                                               .on_message = on_message,
                                                               .on_skipped = on_skipped,
+                                                              .on_leave = on_leave,
                                                               .on_close = on_close,
                                                               .on_over = on_over};
 

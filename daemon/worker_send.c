@@ -12,6 +12,7 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "daemon/closer.h"
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
@@ -41,6 +42,18 @@ static void pack_args(struct packer *packer, struct payload_table *payloads,
         pack_raw(packer, bytes, size_bytes);
 }
 
+/* The copies are whose the originals are: their close may wait for him as well. */
+static int duplicate(const int *fds, uint32_t n, int *ret)
+{
+        int r = fds_duplicate(fds, n, ret), adopted = 0;
+
+        for (uint32_t i = 0; r == 0 && adopted == 0 && i < n; i++)
+                adopted = closer_adopt_copy(ret[i], fds[i]);
+        for (uint32_t i = 0; adopted < 0 && i < n; i++)
+                closer_close(ret[i]);
+        return adopted < 0 ? adopted : r;
+}
+
 static int pack_dispatch(struct worker *worker, const struct core_dispatch *dispatch)
 {
         struct payload_table *payloads = worker->owner->daemon->payloads;
@@ -65,14 +78,14 @@ static int pack_dispatch(struct worker *worker, const struct core_dispatch *disp
                 pack_uint(&packer, dispatch->first);
         assert(n_fds <= LIMIT_DESCRIPTORS);
         /* They stay with the payload, which may be sent again. */
-        int r = fds_duplicate(fds, n_fds, copies);
+        int r = duplicate(fds, n_fds, copies);
         if (r < 0) {
                 buffer_truncate(&worker->channel.output.bytes, packer.start);
                 return r;
         }
         r = channel_message_end(&worker->channel, &packer, copies, n_fds);
         for (uint32_t i = 0; r < 0 && i < n_fds; i++)
-                close(copies[i]);
+                closer_close(copies[i]);
         return r;
 }
 

@@ -256,7 +256,7 @@ static void drop_peer(struct core *core, struct peer *peer)
                         waiter->watch.task->map->waiter = NULL;
                 waiter_free(core, waiter);
         }
-        if (!peer->is_over)
+        if (!peer->is_over || peer->has_left)
                 user_release(peer->user, ACCOUNT_CONNECTIONS, 1);
         peer_close(peer);
 }

@@ -365,6 +365,9 @@ void core_store_done(struct core *, uint64_t id);
 int core_connection_open(struct core *, uint32_t connection, uid_t, pid_t, bool admin);
 /* The peer is gone: its calls and maps are cancelled, its waits given up, what it submitted stays. */
 void core_connection_close(struct core *, uint32_t connection, int64_t now);
+/* The same, ahead of that, where its output is not yet gone: the connection and what waits in it stay its
+ * user's until it is closed. */
+void core_connection_leave(struct core *, uint32_t connection, int64_t now);
 /* The worker's task (of a map: the item) asks for something itself, after its worker's last answer: a
  * connection for it under this number, in the name of its user, no admin. It is over when the task has ended
  * (connection_over); what was submitted by it and is not detached ends then too. CORE_NOT_OPEN: it runs

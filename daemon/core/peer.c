@@ -136,10 +136,10 @@ bool peer_gives_up(const struct peer *peer)
         return peer->is_over || (peer->run && peer->run->state == RUN_STOPPING);
 }
 
-void peer_close(struct peer *peer)
+static void leave(struct peer *peer)
 {
-        struct core *core = peer->core;
         struct task_extra *extra;
+        peer->has_left = true;
         peer->is_over = true;
         peer->blocked = false;
         release_held(peer);
@@ -150,11 +150,27 @@ void peer_close(struct peer *peer)
         awaited_free_all(peer);
         lanes_orphan(peer);
         assert(TAILQ_EMPTY(&peer->held));
-        user_release(peer->user, ACCOUNT_BYTES, peer->unsent_bytes + peer->input_bytes);
+        user_release(peer->user, ACCOUNT_BYTES, peer->input_bytes);
+        peer->input_bytes = 0;
+}
+
+void peer_close(struct peer *peer)
+{
+        if (!peer->has_left)
+                leave(peer);
+        user_release(peer->user, ACCOUNT_BYTES, peer->unsent_bytes);
         user_release(peer->user, ACCOUNT_DESCRIPTORS, peer->n_unsent_fds);
         user_unref(peer->user);
-        core->peers[peer->index] = NULL;
+        peer->core->peers[peer->index] = NULL;
         free(peer);
+}
+
+void core_connection_leave(struct core *core, uint32_t connection, int64_t now)
+{
+        struct peer *peer = peer_at(core, connection);
+        assert(peer && !peer->run && !peer->has_left);
+        core_update_now(core, now);
+        leave(peer);
 }
 
 void core_connection_close(struct core *core, uint32_t connection, int64_t now)
@@ -180,6 +196,8 @@ void core_connection_output(struct core *core, uint32_t connection, uint64_t uns
         struct peer *peer = peer_at(core, connection);
         assert(peer);
         peer->unsent_bytes = recharge(peer->user, peer->unsent_bytes, unsent_bytes);
+        if (peer->has_left)
+                return;
         bool was_blocked = peer->blocked;
         peer->blocked = unsent_bytes > core->config.output_limit_bytes;
         if (was_blocked && !peer->blocked) {

@@ -20,7 +20,8 @@ struct peer {
         pid_t pid;
         struct user *user;
         bool admin, blocked;
-        bool is_over; /* it is being closed */
+        bool is_over;  /* it is being closed */
+        bool has_left; /* nothing but its charges is there any more */
         uint32_t n_waiters;
         uint64_t unsent_bytes, input_bytes; /* both charged */
         uint32_t n_unsent_fds;              /* the same */

@@ -152,6 +152,15 @@ static void run_function(struct run *run)
         end_what_is_left(run);
 }
 
+/* Before the answer, for a close may wait for as long as the descriptor's sender likes: it is his task then
+ * that has not ended, and no other one waits behind it. */
+static void close_args(struct run *run)
+{
+        for (; run->n_fds > 0; run->n_fds--)
+                if (run->fds[run->n_fds - 1] >= 0)
+                        close(run->fds[run->n_fds - 1]);
+}
+
 /* The word must not end the same task's next attempt or chunk, which may come to this worker. */
 static void forget_cancel(struct run *run)
 {
@@ -164,6 +173,7 @@ static void forget_cancel(struct run *run)
 static int run_single(struct run *run)
 {
         run_function(run);
+        close_args(run);
         forget_cancel(run);
         return answer_send(run);
 }
@@ -198,6 +208,7 @@ static int run_chunk(struct run *run, uint64_t first, uint32_t n_items)
                 r = run_item(run, &items, first + i);
         if (r < 0)
                 return r;
+        close_args(run);
         run->failed = run->has_detail = false;
         answer_begin(run);
         pack_nil(&run->packer);
@@ -274,6 +285,7 @@ static int run_message(struct worker *worker, struct message *message, bool is_c
         if (!area_claim(worker->area, run.slot, run.id, run.began_ns))
                 return 0; /* taken back */
         r = is_chunk ? run_chunk(&run, first, n) : run_single(&run);
+        message->n_fds = run.n_fds;
         free(run.opened);
 
         /* Only if it is still ours: with the answer gangerd may have given the slot to the next task. */
