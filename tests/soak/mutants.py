@@ -214,7 +214,7 @@ STRUCTURE = [change_value, change_value, change_value, splice, reorder, other_de
 def mutate(chance, recordings):
     """The messages of a mutant: [(bytes, kinds)…]; where one may be split it is in several."""
     messages = list(chance.choice(recordings))
-    for _ in range(min(1 + int(chance.expovariate(0.7)), 6)):
+    for _ in range(min(1 + int(chance.expovariate(1.2)), 6)):
         if not messages:
             break
         if chance.random() < 0.6:

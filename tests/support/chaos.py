@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import struct
 import time
 
 from gangerd import children, name_of
@@ -13,6 +14,7 @@ from wire import Client
 
 TOLD_BOUND = 60  # seconds within which whoever waits must be told of the end
 AHEAD = -10  # nice of gangerd, as in its unit, and of the programs that measure: tasks keep both processors busy all the time
+MOST_TOLD = 500  # the last ones: what a child reports fits into its pipe
 MARK = f"GANGER_CHAOS_{os.getpid()}"
 ENDS = {"succeeded", "failed", "cancelled", "expired"}
 
@@ -54,6 +56,8 @@ class Ledger:
     it goes away from."""
 
     ACTIVITIES = {"calls": 6, "submits": 5, "map": 2, "vanish": 2}  # and how often
+    PAUSE = 0  # seconds between them, in the mean
+    DESCRIPTORS = False
 
     def __init__(self, path, seed, unheard=None):
         self.path = path
@@ -61,7 +65,7 @@ class Ledger:
         self.unheard = unheard or {}
         self.client = None
         self.count = collections.Counter()
-        self.told = []  # (clock, worker's pid) of each call whose worker was lost
+        self.told = collections.deque(maxlen=MOST_TOLD)  # (clock, worker's pid) of calls whose worker was lost
 
     def pick(self):
         names = list(KINDS)
@@ -138,7 +142,7 @@ class Ledger:
     def reconnect(self):
         if self.client:
             self.client.close()
-        self.client = Client(self.path, bound=TOLD_BOUND)
+        self.client = Client(self.path, descriptors=self.DESCRIPTORS, bound=TOLD_BOUND)
 
     def run(self, out, seconds):
         end = time.monotonic() + seconds
@@ -146,9 +150,38 @@ class Ledger:
         while time.monotonic() < end:
             activity, = self.random.choices(list(self.ACTIVITIES), list(self.ACTIVITIES.values()))
             getattr(self, activity)()
-            self.client.streams.clear()
+            for msgid in [msgid for msgid in self.client.streams if msgid not in self.client.open]:
+                del self.client.streams[msgid]
+            if self.PAUSE:
+                time.sleep(self.random.expovariate(1 / self.PAUSE))
         self.client.close()
-        json.dump({"count": self.count, "told": self.told}, out)
+        json.dump({"count": self.count, "told": list(self.told)}, out)
+
+
+LEAVING = ("message", "call", "map", "feed", "program", "answer")
+
+
+def leave(out, path, how, options=None):
+    """A client that is killed: in the middle of a message, a call, a map; with a large answer under way."""
+    options = options or {}
+    client = Client(path, bound=TOLD_BOUND)
+    if how == "message":
+        client.send_bytes(b"\x94\x00\x01\xa4call\x93\xa4echo\x91\xc6" + struct.pack(">I", 1 << 20) + bytes(1000))
+    elif how == "call":
+        client.start("call", "sleep", [60], options)
+    elif how == "map":
+        client.start("map", "sleep", [[0.01]] * 10000, options)
+        client.receive()
+    elif how == "feed":
+        client.start("map", "echo", [[1]], {**options, "feed": True, "window": 1})
+        client.receive()
+    elif how == "program":
+        client.start("call", "exec", [["yes"]], {**options, "stream": ["stdout"]})
+        client.receive()
+    else:
+        client.start("call", "echo", [bytes(8 << 20)], options)
+    print("under way", file=out)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def death_of(pid):
@@ -171,7 +204,8 @@ def harass(out, daemon, seed, seconds, spared=None):
     os.nice(AHEAD)
     chance = random.Random(seed)
     end = time.monotonic() + seconds
-    killed = []
+    killed = collections.deque(maxlen=2 * MOST_TOLD)
+    n_killed = 0
     zygote_at = time.monotonic() + 2
     reload_at = time.monotonic() + 1
     n_stopped = 0
@@ -195,6 +229,7 @@ def harass(out, daemon, seed, seconds, spared=None):
                 clock = time.monotonic()
                 os.kill(pid, signal.SIGKILL)
                 killed.append((clock, death_of(pid), pid))
+                n_killed += 1
             else:
                 os.kill(pid, signal.SIGSTOP)
                 n_stopped += 1
@@ -202,7 +237,7 @@ def harass(out, daemon, seed, seconds, spared=None):
                 os.kill(pid, signal.SIGCONT)
         except ProcessLookupError:
             pass
-    json.dump({"killed": killed, "stopped": n_stopped}, out)
+    json.dump({"killed": list(killed), "n_killed": n_killed, "stopped": n_stopped}, out)
 
 
 def marked():
@@ -220,8 +255,8 @@ def marked():
 
 def files(gangerd):
     """Where the daemon and what it starts could leave something."""
-    return {*(str(path) for path in gangerd.directory.iterdir()), *(name for name in os.listdir("/dev/shm") if "ganger" in name),
-            *(name for name in os.listdir("/tmp") if MARK in name)}
+    return {*(str(path) for path in gangerd.directory.iterdir()), *(name for name in os.listdir("/tmp") if MARK in name),
+            *(name for name in os.listdir("/dev/shm") if "ganger" in name and not name.startswith("ganger-fuzz-"))}  # a fuzzer's
 
 
 def count_of(ledgers):

@@ -66,7 +66,7 @@ class Chaos(unittest.TestCase):
             count = count_of(ledgers)
             print(f"{count['accepted']} accepted: {count['succeeded']} succeeded, {count['failed']} failed, {count['cancelled']} cancelled, "
                   f"{count['expired']} expired; {count['vanished']} calls of callers who went away; "
-                  f"{len(killer['killed'])} killed, {killer['stopped']} stopped")
+                  f"{killer['n_killed']} killed, {killer['stopped']} stopped")
             n_reloads = g.log().count("a new configuration is in force")
             print(f"{n_reloads} new configurations came into force")
             self.assertGreater(n_reloads, SECONDS // 10)
