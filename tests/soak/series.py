@@ -10,6 +10,7 @@ from gangerd import children, name_of
 KIB, MIB = 1 << 10, 1 << 20
 MOST_POINTS = 600  # of a fit: it looks at every pair
 FIT_LEAST = 30  # points below which a slope says nothing
+SLOWER_TIMES = 1.5  # a call in the last third, of one in the first
 
 
 def memory_of(pid):
@@ -64,22 +65,25 @@ def more(share, at_least):
     return lambda first: first + max(share * first, at_least)
 
 
-def verdicts(rows, latency_times):
-    """Of all figures. How fast the machine itself was counts: where the bare round trip beside became slower, a call may too."""
+def verdicts(rows, roughly=False):
+    """Of all figures; roughly: only what is wrong by far is wrong, for a run that is too short for more. How fast the machine itself was
+    counts: where the bare round trip beside became slower, a call may too."""
     def points(name):
         return [(row["t"], row[name]) for row in rows if row[name] is not None]
+
+    def bound(share, at_least):
+        return more(1, 8 * at_least) if roughly else more(share, at_least)
     judged = [Verdict(*its) for its in (
-        ("gangerd RSS, MiB", points("rss"), more(0.1, 2 * MIB), MIB),
-        ("gangerd PSS, MiB", points("pss"), more(0.1, 2 * MIB), MIB),
-        ("descriptors", points("descriptors"), more(0.1, 8)),
-        ("threads", points("threads"), more(0, 1)),
-        ("zygotes' PSS, MiB", points("zygotes_pss"), more(0.2, 2 * MIB), MIB),
-        ("workers' PSS, MiB", points("workers_pss"), more(0.2, 4 * MIB), MIB))]
-    for quantile in ("p50", "p99"):
+        ("gangerd RSS, MiB", points("rss"), bound(0.1, 2 * MIB), MIB),
+        ("gangerd PSS, MiB", points("pss"), bound(0.1, 2 * MIB), MIB),
+        ("descriptors", points("descriptors"), bound(0.1, 8)),
+        ("threads", points("threads"), bound(0, 1)),
+        ("zygotes' PSS, MiB", points("zygotes_pss"), bound(0.2, 2 * MIB), MIB),
+        ("workers' PSS, MiB", points("workers_pss"), bound(0.2, 4 * MIB), MIB))]
+    for quantile, times in (("p50", 10 if roughly else SLOWER_TIMES), ("p99", float("inf") if roughly else SLOWER_TIMES)):
         floor = Verdict(f"bare round trip {quantile}, ms", points(f"floor_{quantile}"), lambda _: float("inf"), 1e-3)
         slower = max(1.0, floor.last / floor.first)
-        call = Verdict(f"call {quantile}, ms", points(quantile), lambda first, by=latency_times * slower: first * by, 1e-3, fitted=False)
-        judged += [call, floor]
+        judged += [Verdict(f"call {quantile}, ms", points(quantile), lambda first, by=times * slower: first * by, 1e-3, fitted=False), floor]
     return judged
 
 

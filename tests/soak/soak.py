@@ -19,11 +19,11 @@ import series  # noqa: E402
 from chaos import AHEAD, ENDS, TOLD_BOUND, check_accounts, count_of, files, harass, marked, say_latencies  # noqa: E402
 from mutants import Fuzzer  # noqa: E402
 from users import ANN, BOB, CAT, UserChild, open_to_all  # noqa: E402
-from wire import TooLate  # noqa: E402
+from wire import Closed, TooLate  # noqa: E402
 
 RUDE = 60004  # the user of the fuzzers
 POOLS = {"default": 4, "untold": 2, "fuzzed": 2, "measured": 1}
-SHORT = 120  # seconds below which only what would be wrong by far is wrong
+SHORT = 180  # seconds below which only what is wrong by far is wrong
 MEMORY_BACK = 16 << 20  # in the end, of what there was in the beginning
 
 
@@ -162,7 +162,7 @@ def soak(seconds, output, seed):
         finally:
             for child in at_work.values():
                 child.kill()
-        judged = series.verdicts([row for row in rows if row["t"] >= seconds / 4], 1.5 if seconds >= SHORT else 10)
+        judged = series.verdicts([row for row in rows if row["t"] >= seconds / 4], roughly=seconds < SHORT)
         print(series.table(judged), flush=True)
         output.mkdir(parents=True, exist_ok=True)
         series.write_csv(output / "soak.csv", rows)
@@ -181,8 +181,8 @@ def main():
     output = pathlib.Path(sys.argv[2] if len(sys.argv) == 3 else "build/soak")
     try:
         not_flat = soak(60 * float(sys.argv[1]), output, int(os.environ.get("GANGER_SEED") or time.time()))
-    except AssertionError as error:
-        sys.exit(f"soak: FAILED: {error}"[:3000])
+    except (AssertionError, Closed, TooLate) as error:
+        sys.exit(f"soak: FAILED: {type(error).__name__}: {error}"[:3000])
     if not_flat and not sanitized():
         sys.exit(f"soak: not flat: {', '.join(not_flat)}")
     print("soak: all is as it was")
