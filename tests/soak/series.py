@@ -5,11 +5,12 @@ import os
 import statistics
 import subprocess
 
-from gangerd import children, name_of
+from gangerd import children, name_of, scheduled_seconds
 
 KIB, MIB = 1 << 10, 1 << 20
+LOW_WINDOW = 15  # seconds
 MOST_POINTS = 600  # of a fit: it looks at every pair
-FIT_LEAST = 30  # points below which a slope says nothing
+FIT_LEAST = 20  # points below which a slope says nothing
 SLOWER_TIMES = 1.5  # a call in the last third, of one in the first
 
 
@@ -29,7 +30,8 @@ def sample(pid, status):
     zygotes = [memory_of(child)[1] for child, name in its.items() if name.startswith("ganger: zygote")]
     workers = [memory_of(child)[1] for child, name in its.items() if name.startswith("ganger: worker")]
     rss, pss = memory_of(pid)
-    return {"rss": rss, "pss": pss, "descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": len(os.listdir(f"/proc/{pid}/task")),
+    ran, waited = scheduled_seconds(pid)
+    return {"ran": ran, "waited": waited, "rss": rss, "pss": pss, "descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": len(os.listdir(f"/proc/{pid}/task")),
             "zygotes": len(zygotes), "zygotes_pss": sum(zygotes), "workers": len(workers), "workers_pss": sum(workers),
             "connections": status["connections"], "unended": sum(p["running"] + p["queued"]["ready"] + p["queued"]["delayed"] for p in status["pools"]),
             **{key: status["totals"][key] for key in ("submitted", "succeeded", "failed", "cancelled", "expired", "workers_lost")}}
@@ -40,6 +42,12 @@ def theil_sen(points):
     points = points[::len(points) // MOST_POINTS + 1]
     slopes = [(y - x_y) / (x - x_x) for i, (x_x, x_y) in enumerate(points) for x, y in points[i + 1:] if x > x_x]
     return statistics.median(slopes) if slopes else 0.0
+
+
+def lows(points):
+    """The least of each window. What users have under way comes and goes by megabytes; what is lost is in the lows too."""
+    n = max(1, min(LOW_WINDOW, len(points) // 6))
+    return [(points[i][0], min(y for _, y in points[i:i + n])) for i in range(0, len(points) - n + 1, n)]
 
 
 class Verdict:
@@ -74,8 +82,10 @@ def verdicts(rows, roughly=False):
     def bound(share, at_least):
         return more(1, 8 * at_least) if roughly else more(share, at_least)
     judged = [Verdict(*its) for its in (
-        ("gangerd RSS, MiB", points("rss"), bound(0.1, 2 * MIB), MIB),
-        ("gangerd PSS, MiB", points("pss"), bound(0.1, 2 * MIB), MIB),
+        ("gangerd RSS, MiB", points("rss"), bound(0.5, 8 * MIB), MIB),
+        ("its lows, MiB", lows(points("rss")), bound(0.1, 2 * MIB), MIB),
+        ("gangerd PSS, MiB", points("pss"), bound(0.5, 8 * MIB), MIB),
+        ("its lows, MiB", lows(points("pss")), bound(0.1, 2 * MIB), MIB),
         ("descriptors", points("descriptors"), bound(0.1, 8)),
         ("threads", points("threads"), bound(0, 1)),
         ("zygotes' PSS, MiB", points("zygotes_pss"), bound(0.2, 2 * MIB), MIB),

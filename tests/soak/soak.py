@@ -30,7 +30,7 @@ MEMORY_BACK = 16 << 20  # in the end, of what there was in the beginning
 def gangerd():
     """Small quotas, so that what they bound has come to its bound when the warm-up is over."""
     polite = f"{os.geteuid()} {ANN} {BOB} {CAT}"
-    its = {"default": f"allow_users = {polite}", "untold": f"allow_users = {polite}", "measured": f"allow_users = {polite}",
+    its = {"default": f"allow_users = {polite}", "untold": f"allow_users = {polite}", "measured": f"allow_users = {polite}\nnice = {AHEAD}",
            "fuzzed": f"allow_users = {RUDE}\ntimeout = 1 s"}
     pools = "\n".join(f"[pool {name}]\nworkers = {n}\nmodules = digest\nkill_grace = 200 ms\nexec = {'no' if name == 'fuzzed' else 'yes'}\n{its[name]}"
                       for name, n in POOLS.items() if name != "default")
@@ -164,6 +164,8 @@ def soak(seconds, output, seed):
                 child.kill()
         judged = series.verdicts([row for row in rows if row["t"] >= seconds / 4], roughly=seconds < SHORT)
         print(series.table(judged), flush=True)
+        ran, waited = (rows[-1][name] / rows[-1]["t"] for name in ("ran", "waited"))
+        print(f"gangerd ran {100 * ran:.0f} % of the time, and waited for a processor {100 * waited:.0f} %")
         output.mkdir(parents=True, exist_ok=True)
         series.write_csv(output / "soak.csv", rows)
         series.plot(output, rows)

@@ -47,7 +47,7 @@ class Series(unittest.TestCase):
         self.assertEqual(not_flat(rss=lambda t, was: was * (1 - t / 2 / SECONDS), p50=lambda t, was: was * (1 - t / 2 / SECONDS)), [])
 
     def test_leak_of_8_kib_a_second(self):
-        self.assertEqual(not_flat(rss=lambda t, was: was + t * 8192), ["gangerd RSS, MiB"])
+        self.assertEqual(not_flat(rss=lambda t, was: was + t * 8192), ["its lows, MiB"])
 
     def test_leak_of_descriptors(self):
         self.assertEqual(not_flat(descriptors=lambda t, was: was + t // 30), ["descriptors"])
@@ -65,7 +65,7 @@ class Series(unittest.TestCase):
     def test_short_run_finds_what_is_wrong_by_far(self):
         self.assertEqual([its.name for its in verdicts(rows(rss=growing, p50=growing)[:60], roughly=True) if not its.flat], [])
         tenfold = verdicts([{**row, "rss": row["rss"] * (1 + row["t"]), "p50": 0.0003 * (1 + row["t"])} for row in rows()[8:68]], roughly=True)
-        self.assertEqual([its.name for its in tenfold if not its.flat], ["gangerd RSS, MiB"])
+        self.assertEqual([its.name for its in tenfold if not its.flat], ["gangerd RSS, MiB", "its lows, MiB"])
 
 
 if __name__ == "__main__":
