@@ -23,6 +23,7 @@ PATIENCE = 1.0  # and seconds after which it is left in any case
 CLOSED_BOUND = 20  # seconds within which who was told of a protocol_error is closed
 ALIVE_BOUND = 60
 TIDY_EACH = 100  # mutants
+MOST_DESCRIPTORS = 253  # that the kernel sends at once
 INTERESTING = bytes([0, 1, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xC0, 0xC1, 0xC4, 0xC6, 0xC7, 0xC9, 0xCF, 0xD3, 0xD9, 0xDB, 0xDD, 0xDF, 0xFF])
 VALUES = [None, True, 0, 1, -1, 2**31, 2**32, 2**53, 2**63, 2**64 - 1, -2**63, 0.001, -0.5, 1e300, float("nan"), float("inf"), "", "k" * 300, "a\0b",
           "default", "echo", "exec", b"", b"\xff" * 40, [], [[]], [1, 2, 3], {}, {"timeout": 0.01}, {"k": {"k": []}}, descriptor(0, 1000),
@@ -204,7 +205,7 @@ def reorder(chance, messages, others):
 def other_descriptors(chance, messages, _):
     i = chance.randrange(len(messages))
     data, kinds = messages[i]
-    n = chance.choice((0, 1, 1, 2, len(kinds), len(kinds), 16, 17, 253))
+    n = chance.choice((0, 1, 1, 2, len(kinds), len(kinds), 16, 17, MOST_DESCRIPTORS))
     messages[i] = data, [chance.choice(list(DESCRIPTORS)) for _ in range(n)]
 
 
@@ -227,7 +228,7 @@ def mutate(chance, recordings):
         messages[i] = bytes(data), kinds
     if chance.random() < 0.3:
         messages = [part for data, kinds in messages for part in split(chance, data, kinds)]
-    return [(data, kinds) for data, kinds in messages if data]
+    return [(data, kinds[:MOST_DESCRIPTORS]) for data, kinds in messages if data]
 
 
 def split(chance, data, kinds):
