@@ -14,6 +14,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gangerd import (GANGERD, MODULES, TEST_MODULES, Child, Flat, Gangerd, configuration, environment, eventually,  # noqa: E402
                      main, sanitized)
+from chaos import LEAVING, leave  # noqa: E402
 from wire import Closed, Refused, pack  # noqa: E402
 
 MIB = 1 << 20
@@ -161,30 +162,10 @@ class BadInput(unittest.TestCase):
 
     def test_clients_that_leave(self):
         """In the middle of a message, a call, a map; with a large answer under way; killed."""
-        def leave(out, gangerd, how):
-            client = gangerd.connect()
-            if how == "message":
-                client.send_bytes(CALL + b"\x91\xc6" + struct.pack(">I", MIB) + bytes(1000))
-            elif how == "call":
-                client.start("call", "sleep", [60], {})
-            elif how == "map":
-                client.start("map", "sleep", [[0.01]] * 10000, {})
-                client.receive()
-            elif how == "feed":
-                client.start("map", "echo", [[1]], {"feed": True, "window": 1})
-                client.receive()
-            elif how == "program":
-                client.start("call", "exec", [["yes"]], {"stream": ["stdout"]})
-                client.receive()
-            else:
-                client.start("call", "echo", [bytes(8 * MIB)], {})
-            print("under way", file=out)
-            os.kill(os.getpid(), 9)
-
         with Gangerd() as g, g.connect() as other:
             bystander = other.start("call", "sleep", [0.5], {})
-            for how in ("message", "call", "map", "feed", "program", "answer"):
-                child = Child(leave, g, how)
+            for how in LEAVING:
+                child = Child(leave, g.socket, how)
                 self.assertEqual(child.end(), (-9, "under way\n"))
                 self.assertEqual(other.call("echo", how), how)
             self.assertIsNone(other.finish(bystander))

@@ -12,33 +12,12 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gangerd import CLI, Gangerd, eventually, main  # noqa: E402
+from memfds import ALL, GROW, SEAL, SHRINK, WRITE, content, memfd, result_of  # noqa: E402
 from wire import Closed, Refused, descriptor  # noqa: E402
 
 MIB = 1 << 20
 LARGE = 256 << 10
 POOL = {"modules": "probe nest", "exec": "yes"}
-SHRINK, GROW, WRITE, SEAL = fcntl.F_SEAL_SHRINK, fcntl.F_SEAL_GROW, fcntl.F_SEAL_WRITE, fcntl.F_SEAL_SEAL
-ALL = SHRINK | GROW | WRITE | SEAL
-
-
-def memfd(data, seals=ALL):
-    fd = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(fd, len(data))
-    os.pwrite(fd, data, 0)
-    if seals:
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-    return fd
-
-
-def content(fd, size):
-    """Of a received value: what it holds, once it is sure that it is sealed and of that size."""
-    try:
-        assert fcntl.fcntl(fd, fcntl.F_GET_SEALS) & ALL == ALL
-        assert os.fstat(fd).st_size == size, (os.fstat(fd).st_size, size)
-        with mmap.mmap(fd, size, prot=mmap.PROT_READ) as mapped:
-            return bytes(mapped)
-    finally:
-        os.close(fd)
 
 
 def turned(data):
@@ -51,15 +30,7 @@ class LargeValues(unittest.TestCase):
         fd = memfd(data)
         msgid = client.start("call", function, [descriptor(0, len(data))], options, fds=[fd])
         os.close(fd)
-        return self.result(client, msgid)
-
-    @staticmethod
-    def result(client, msgid):
-        value = client.finish(msgid)
-        if msgid not in client.fds:
-            return value
-        fd, = client.fds.pop(msgid)
-        return content(fd, int.from_bytes(value.data[1:], "big"))
+        return result_of(client, msgid)
 
     def test_both_ways(self):
         """64 MiB, through a function that touches all, and through one that hands on what it got"""
@@ -121,7 +92,7 @@ class LargeValues(unittest.TestCase):
         with Gangerd(pool=POOL) as g, g.connect(descriptors=True) as client, g.connect() as plain:
             task = client.submit("probe.big", MIB)
             for _ in range(2):
-                self.assertEqual(self.result(client, client.start("result", task, {"keep": True})), b"x" * MIB)
+                self.assertEqual(result_of(client, client.start("result", task, {"keep": True})), b"x" * MIB)
                 self.assertEqual(plain.ask("result", task, {"keep": True}), b"x" * MIB)
             self.assertEqual(client.ask("task", task)["result_size"] >= MIB, True)
             self.assertEqual(plain.ask("result", task), b"x" * MIB)
@@ -138,7 +109,7 @@ class LargeValues(unittest.TestCase):
             os.close(fd)
             for pid in [worker["pid"] for worker in client.ask("status")["workers"] if worker["pid"]]:
                 os.kill(pid, signal.SIGKILL)
-            result = self.result(client, msgid)
+            result = result_of(client, msgid)
             self.assertEqual((result[:64], len(result)), turned(data))
             self.assertEqual(client.ask("result", task)["status"], 0)
 
@@ -200,9 +171,9 @@ class LargeValues(unittest.TestCase):
             self.assertEqual((refused.exception.code, refused.exception.error["what"]), ("quota_exceeded", "user_memory"))
             client.ask("cancel", [holding])
             client.ask("wait", tasks, {})
-            self.assertEqual(self.result(client, client.start("result", tasks[0])), data)
+            self.assertEqual(result_of(client, client.start("result", tasks[0])), data)
             task = client.ask("submit", "echo", [descriptor(0, len(data))], {}, fds=[fds[2]])
-            self.assertEqual(self.result(client, client.start("result", task)), data)
+            self.assertEqual(result_of(client, client.start("result", task)), data)
             for fd in fds:
                 os.close(fd)
 
@@ -232,7 +203,7 @@ class LargeValues(unittest.TestCase):
             print(f"with nothing read: {done} of 12 results of 64 MiB made")
             self.assertLess(done, 12)
             for msgid in msgids:
-                self.assertEqual(len(self.result(client, msgid)), 64 * MIB)
+                self.assertEqual(len(result_of(client, msgid)), 64 * MIB)
 
     def test_command_line(self):
         """Nobody at a shell sees how it came"""
