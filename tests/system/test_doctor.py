@@ -22,6 +22,7 @@ OWN = os.geteuid()
 SMALL = {"max_connections": 100, "memory_limit": "64M", "user_memory": "64M"}, {"nesting_limit": 2}  # it fits into any machine
 NOT_INSTALLED = "LoadState=not-found\n"
 USER_DAEMON, GROUP_DAEMON, NOGROUP = 1, 1, 65534  # Debian's own, in /etc/passwd
+ALONE = 60010  # whose processes are counted: no other test runs any of his
 
 
 class Doctor(unittest.TestCase):
@@ -321,7 +322,7 @@ class Limits(Doctor):
     def test_processes(self):
         def low():
             resource.setrlimit(resource.RLIMIT_NPROC, (100, 100))
-        with open_to_all(Gangerd(uid=DAEMON, prepare=low)) as g:
+        with open_to_all(Gangerd(uid=ALONE, prepare=low)) as g:
             its = ("--gangerd", g.programs()[0])  # which that user can run
             self.told(self.of(g, *its, status=0), "processes", "warning", f"RLIMIT_NPROC of gangerd (pid {g.pid}) is 100", "ulimit -Su")
             config = self.write(configuration(pool={"workers": 200}))

@@ -64,10 +64,10 @@ class Many(unittest.TestCase):
                 began = time.monotonic()
                 self.turn(client, other, MANY)
                 took = time.monotonic() - began
-            after = eventually(lambda: (now := self.measure(g)) and now[1] <= before[1] and now, 30)
+            # Others live on this machine, too, and come and go.
+            after = eventually(lambda: (now := self.measure(g)) and now[1] <= before[1] and now[0] < before[0] + 1000 and now, 30)
             print(f"{MANY} objects in {took:.1f} s; of the machine's files, the daemon's descriptors, its resident KiB: {before} -> {after}", flush=True)
             self.assertLessEqual(after[1], before[1])  # fewer: a connection of before was not closed yet when it was counted
-            self.assertLess(after[0] - before[0], MANY // 100)  # others live on this machine, too
             if not sanitized():
                 self.assertLess(after[2] - before[2], (8 << 10) * MANY // 100000)
             with g.connect() as client:
