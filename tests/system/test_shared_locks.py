@@ -11,9 +11,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gangerd import Child, Gangerd, eventually, main  # noqa: E402
 from wire import Client  # noqa: E402
 
-LONG = bool(os.environ.get("GANGER_TEST_LONG"))
-ROUNDS = 50 if LONG else 20  # of each kind; of owners that are tasks or stopped, of all kinds together
-FEW = 10 if LONG else 5  # of those that cost more than half a second each
+ROUNDS = 50 if os.environ.get("GANGER_TEST_LONG") else 20  # of each kind; of owners that are tasks or stopped, of all kinds together
+FEW = 10  # of those that cost more than half a second each
 BOUND = 0.1  # ten times what is wanted; one round in ten may be later: the machine stands still now and then
 STALL = 5  # that long it does not
 TIMEOUT = 0.03
