@@ -91,12 +91,13 @@ void cli_on_reply(void *userdata, int r, struct ganger_reply *reply);
  * cancel what is waited for; NULL: there is nothing to cancel, and the wait is over. Then the daemon has some
  * seconds to give a sign that it knows. The next signal ends the wait at once. prepare (may be NULL) is
  * called before each poll and says what else to poll for reading, or -1. Returns 0, the signal that ended it
- * (> 0), or -errno when the connection is lost. */
+ * (> 0), -errno when the connection is lost, or -ETIMEDOUT. */
 struct cli_wait {
         void (*on_signal)(struct cli *, void *userdata);
         int (*prepare)(struct cli *, void *userdata);
         void *userdata;
         const char *left; /* what becomes of it where the daemon gives none; NULL: it is cancelled */
+        int64_t until_ms; /* clock_ms() at which it is given up with -ETIMEDOUT; 0: never */
         int signal;       /* the first one that came; 0 */
         /* After it: */
         struct cli_request sign; /* of a ping behind the cancel */
@@ -114,6 +115,9 @@ extern void (*cli_before_sudden_end)(void);
 /* A request without streams: start, wait. Returns r as ganger_call() does; *ret is to be freed. Format as in
  * ganger.h. */
 int cli_request(struct cli *, struct ganger_reply **ret, const char *method, const char *format, ...);
+/* The same; -ETIMEDOUT after so many seconds (< 0: never). The daemon is not told: it goes on. */
+int cli_request_within(struct cli *, struct ganger_reply **ret, double seconds, const char *method,
+                       const char *format, ...);
 
 /* What is said and returned for an answer that is an error (r > 0). */
 int cli_refused(const struct cli *, int r, const struct ganger_reply *);

@@ -252,17 +252,26 @@ static bool awaits_sign(const struct cli_wait *wait)
         return wait->signal != 0 && !wait->sign.done;
 }
 
-/* How long to poll at most; < 0: without end. */
-static int64_t poll_timeout_ms(const struct cli *cli, const struct cli_wait *wait)
+/* The shorter one of a timeout (< 0: none) and the time that is left. */
+static int64_t until(int64_t timeout_ms, int64_t at_ms)
 {
-        int64_t timeout_ms = ganger_timeout_ms(cli->g), left_ms;
+        int64_t left_ms = at_ms - clock_ms();
 
-        if (!awaits_sign(wait))
-                return timeout_ms;
-        left_ms = wait->patient_until_ms - clock_ms();
         if (left_ms < 0)
                 left_ms = 0;
         return timeout_ms < 0 || left_ms < timeout_ms ? left_ms : timeout_ms;
+}
+
+/* How long to poll at most; < 0: without end. */
+static int64_t poll_timeout_ms(const struct cli *cli, const struct cli_wait *wait)
+{
+        int64_t timeout_ms = ganger_timeout_ms(cli->g);
+
+        if (awaits_sign(wait))
+                timeout_ms = until(timeout_ms, wait->patient_until_ms);
+        if (wait->until_ms > 0)
+                timeout_ms = until(timeout_ms, wait->until_ms);
+        return timeout_ms;
 }
 
 int cli_poll(struct pollfd *p, size_t n, int64_t timeout_ms)
@@ -334,7 +343,9 @@ static int wait_turn(struct cli *cli, struct cli_wait *wait, const bool *done, i
         r = ganger_dispatch(cli->g);
         if (r > 0)
                 wait->patient_until_ms = clock_ms() + ANSWER_PATIENCE_MS; /* it is at work, and comes to it */
-        return r < 0 && !*done ? r : 0;
+        if (*done)
+                return 0;
+        return r < 0 ? r : wait->until_ms > 0 && clock_ms() >= wait->until_ms ? -ETIMEDOUT : 0;
 }
 
 int cli_wait(struct cli *cli, const bool *done, struct cli_wait *wait)
@@ -370,25 +381,47 @@ void cli_request_deinit(struct cli_request *request)
         request->reply = ganger_reply_free(request->reply);
 }
 
-int cli_request(struct cli *cli, struct ganger_reply **ret, const char *method, const char *format, ...)
+static int ask(struct cli *cli, struct ganger_reply **ret, struct cli_wait *wait, const char *method,
+               const char *format, va_list ap)
 {
         struct cli_request request = {0};
-        struct cli_wait wait = {0};
-        va_list ap;
-
-        va_start(ap, format);
         int r = request_start(cli->g, &request.msgid, method, NULL, cli_on_reply, &request, format, ap);
-        va_end(ap);
+
         if (r == 0)
-                r = cli_wait(cli, &request.done, &wait);
+                r = cli_wait(cli, &request.done, wait);
         if (r > 0)
                 exit(EXIT_SIGNAL + r);
+        if (r == -ETIMEDOUT && !request.done)
+                request_forget(cli->g, request.msgid);
         if (r < 0) {
                 cli_request_deinit(&request);
                 return r;
         }
         *ret = request.reply;
         return request.r;
+}
+
+int cli_request(struct cli *cli, struct ganger_reply **ret, const char *method, const char *format, ...)
+{
+        struct cli_wait wait = {0};
+        va_list ap;
+
+        va_start(ap, format);
+        int r = ask(cli, ret, &wait, method, format, ap);
+        va_end(ap);
+        return r;
+}
+
+int cli_request_within(struct cli *cli, struct ganger_reply **ret, double seconds, const char *method,
+                       const char *format, ...)
+{
+        struct cli_wait wait = {.until_ms = seconds < 0 ? 0 : clock_ms() + (int64_t)(seconds * 1000)};
+        va_list ap;
+
+        va_start(ap, format);
+        int r = ask(cli, ret, &wait, method, format, ap);
+        va_end(ap);
+        return r;
 }
 
 int cli_refused(const struct cli *cli, int r, const struct ganger_reply *reply)
