@@ -104,6 +104,8 @@ struct cli_wait {
         int64_t patient_until_ms;
 };
 int cli_wait(struct cli *, const bool *done, struct cli_wait *);
+/* From now on signals are taken by cli_wait(): there is a connection. */
+void cli_signals_begin(void);
 /* The signal that came since the last wait, which then is taken; 0. For who waits for something else. */
 int cli_signal_seen(void);
 /* Polls as poll(2) does (timeout_ms < 0: without end); a signal of those, before or meanwhile, ends it. 0 or
