@@ -52,8 +52,8 @@ extern const struct verb verbs[];
 
 /* Connects, or says why not and ends the program with EXIT_GANGER. */
 void cli_connect(struct cli *);
-/* Connects, for who goes on without: 0 or -errno. */
-int cli_open(struct cli *);
+/* Connects, for who goes on without: 0 or -errno. It does not block: -EAGAIN if the daemon is too busy. */
+int cli_try_connect(struct cli *);
 
 /* Says what is wrong with the command line, how to see what is right, and returns EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct cli *, const char *format, ...);

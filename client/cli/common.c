@@ -153,15 +153,19 @@ static enum search_scope scope_of(const struct cli *cli)
         return cli->user_only ? SEARCH_USER : cli->system_only ? SEARCH_SYSTEM : SEARCH_USUAL;
 }
 
-int cli_open(struct cli *cli)
+int cli_try_connect(struct cli *cli)
 {
-        return cli->socket ? ganger_open(&cli->g, cli->socket) : connection_open(&cli->g, scope_of(cli));
+        char path[LIMIT_SOCKET_PATH_BYTES + 1];
+        int fd, r;
+
+        r = cli->socket ? search_try_path(cli->socket, &fd) : search_try(scope_of(cli), path, &fd);
+        return r < 0 ? r : connection_new(fd, &cli->g);
 }
 
 void cli_connect(struct cli *cli)
 {
         char paths[SEARCH_CANDIDATES][LIMIT_SOCKET_PATH_BYTES + 1];
-        int r = cli_open(cli);
+        int r = cli->socket ? ganger_open(&cli->g, cli->socket) : connection_open(&cli->g, scope_of(cli));
 
         if (r >= 0) {
                 cli_signals_begin();
