@@ -63,26 +63,6 @@ int search_candidates(enum search_scope scope, char (*ret)[LIMIT_SOCKET_PATH_BYT
         return search_put(ret, n, SYSTEM_DIRECTORY, SOCKET_NAME);
 }
 
-int search_connect(enum search_scope scope, char *ret_path, int *ret_fd)
-{
-        char paths[SEARCH_CANDIDATES][LIMIT_SOCKET_PATH_BYTES + 1];
-        int reason = -ENOENT;
-        int n = search_candidates(scope, paths);
-
-        if (n < 0)
-                return n;
-        for (int i = 0; i < n; i++) {
-                int r = search_connect_path(paths[i], ret_fd);
-                if (r == 0) {
-                        memcpy(ret_path, paths[i], strlen(paths[i]) + 1);
-                        return 0;
-                }
-                if (reason == -ENOENT)
-                        reason = r;
-        }
-        return reason;
-}
-
 /* A Unix socket's connect never is in progress: it succeeds, fails, or says EAGAIN for a full queue, which no
  * poll() announces the end of. */
 static int connect_patiently(int fd, const struct sockaddr_un *address, int64_t patience_ms)
@@ -135,4 +115,34 @@ int search_connect_path(const char *path, int *ret_fd)
 int search_try_path(const char *path, int *ret_fd)
 {
         return connect_path(path, 0, ret_fd);
+}
+
+static int connect_first(enum search_scope scope, int64_t patience_ms, char *ret_path, int *ret_fd)
+{
+        char paths[SEARCH_CANDIDATES][LIMIT_SOCKET_PATH_BYTES + 1];
+        int reason = -ENOENT;
+        int n = search_candidates(scope, paths);
+
+        if (n < 0)
+                return n;
+        for (int i = 0; i < n && reason != -EAGAIN; i++) { /* -EAGAIN: somebody does listen there */
+                int r = connect_path(paths[i], patience_ms, ret_fd);
+                if (r == 0) {
+                        memcpy(ret_path, paths[i], strlen(paths[i]) + 1);
+                        return 0;
+                }
+                if (reason == -ENOENT || r == -EAGAIN)
+                        reason = r;
+        }
+        return reason;
+}
+
+int search_connect(enum search_scope scope, char *ret_path, int *ret_fd)
+{
+        return connect_first(scope, CONNECT_PATIENCE_MS, ret_path, ret_fd);
+}
+
+int search_try(enum search_scope scope, char *ret_path, int *ret_fd)
+{
+        return connect_first(scope, 0, ret_path, ret_fd);
 }

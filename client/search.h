@@ -29,7 +29,8 @@ int search_connect(enum search_scope, char *ret_path, int *ret_fd);
 /* Connects to this path. While the daemon's queue of connections is full it tries again, for at most a few
  * seconds (then -EAGAIN). */
 int search_connect_path(const char *path, int *ret_fd);
-/* The same, but it tries once. */
+/* The same, but they try once: they do not block. */
+int search_try(enum search_scope, char *ret_path, int *ret_fd);
 int search_try_path(const char *path, int *ret_fd);
 
 #endif

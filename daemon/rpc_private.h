@@ -74,6 +74,15 @@ void rpc_pack_refusal(struct packer *, const struct daemon *, int r);
 
 /* -- rpc_task.c -- */
 
+#define RPC_ARGS_TOO_LARGE "the arguments are larger than a worker takes"
+/* Whether all descriptors of the message are its arguments', and what they should be; how much lies in
+ * memfds. False: the connection is ended. */
+bool rpc_check_args_fds(struct rpc_call *, const struct rpc_param *, uint64_t *ret_sealed_bytes);
+/* Of an array. */
+uint32_t rpc_n_elements(const struct rpc_param *);
+
+/* -- rpc_feed.c -- */
+
 /* The notification is wrong, and has no answer of its own: the open map that it is about ends so. message
  * NULL: by the refusal r. */
 void rpc_end_map(struct rpc_call *, enum error_code, const char *message, int r);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Methods that bring work: call, submit, map, and feed and more for a map that is open. */
+/* Methods that bring work: call, submit, map. What is said of a map that is open comes to rpc_feed.c. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -191,12 +191,7 @@ static int make_spec(struct rpc_call *call, const struct option_value *options, 
 
 /* -- arguments -- */
 
-static const char args_too_large[] = "the arguments are larger than a worker takes";
-
-/* Whether all descriptors of the message are its arguments', and what they should be; how much lies in
- * memfds. False: the connection is ended. */
-static bool check_descriptors(struct rpc_call *call, const struct rpc_param *param,
-                              uint64_t *ret_sealed_bytes)
+bool rpc_check_args_fds(struct rpc_call *call, const struct rpc_param *param, uint64_t *ret_sealed_bytes)
 {
         const char *why = "a descriptor that is not among the arguments";
 
@@ -219,15 +214,15 @@ static int take_args(struct rpc_call *call, uint32_t i, bool are_items, struct c
         uint64_t bad = 0, sealed_bytes;
         int r;
 
-        if (!check_descriptors(call, param, &sealed_bytes))
+        if (!rpc_check_args_fds(call, param, &sealed_bytes))
                 return -EBADMSG;
         if (param->size_bytes > LIMIT_ARGS_BYTES) {
-                rpc_error(call, ERROR_TOO_LARGE, "%s: %zu bytes, of %u", args_too_large, param->size_bytes,
+                rpc_error(call, ERROR_TOO_LARGE, RPC_ARGS_TOO_LARGE ": %zu bytes, of %u", param->size_bytes,
                           LIMIT_ARGS_BYTES);
                 return -EMSGSIZE;
         }
         if (sealed_bytes > LIMIT_SEALED_BYTES) {
-                rpc_error(call, ERROR_TOO_LARGE, "%s: %llu bytes in memfds, of %llu", args_too_large,
+                rpc_error(call, ERROR_TOO_LARGE, RPC_ARGS_TOO_LARGE ": %llu bytes in memfds, of %llu",
                           (unsigned long long)sealed_bytes, (unsigned long long)LIMIT_SEALED_BYTES);
                 return -EMSGSIZE;
         }
@@ -346,7 +341,7 @@ void rpc_on_SUBMIT(struct rpc_call *call)
 
 /* -- map -- */
 
-static uint32_t n_elements(const struct rpc_param *param)
+uint32_t rpc_n_elements(const struct rpc_param *param)
 {
         struct reader reader = reader_over(param->data, param->size_bytes);
         uint32_t n = 0;
@@ -366,7 +361,7 @@ void rpc_on_MAP(struct rpc_call *call)
         if (!options || make_spec(call, options, &texts, &spec) < 0 || take_args(call, 1, true, &spec) < 0)
                 return;
         const struct core_map_spec map = {
-                .n_items = n_elements(&call->params[1]),
+                .n_items = rpc_n_elements(&call->params[1]),
                 .chunk = (uint32_t)options[TASK_OPTION_CHUNK].count,
                 .limit = (uint32_t)options[TASK_OPTION_LIMIT].count,
                 .window = (uint32_t)options[TASK_OPTION_WINDOW].count,
@@ -380,113 +375,4 @@ void rpc_on_MAP(struct rpc_call *call)
                 rpc_refuse(call, r);
                 payload_drop(call->daemon->payloads, spec.args);
         }
-}
-
-/* The open map that a notification is about; false: it has ended while that was on its way, or never was. */
-static bool find_map(const struct rpc_call *call, struct core_request *ret)
-{
-        struct reader reader = rpc_param(call, 0);
-        uint64_t msgid;
-
-        if (reader_uint(&reader, &msgid) < 0 || msgid > UINT32_MAX)
-                return false;
-        *ret = (struct core_request){.connection = call->connection->index, .msgid = (uint32_t)msgid};
-        return core_map_is_open(call->daemon->core, *ret);
-}
-
-/* A feed that is wrong has no answer of its own: its map ends, with the feed's error. */
-static void end_map(struct rpc_call *call, struct core_request request, enum error_code code,
-                    const char *message, int r)
-{
-        struct daemon *daemon = call->daemon;
-        struct buffer error = BUFFER_INIT;
-        struct packer packer;
-
-        pack_begin(&packer, &error);
-        if (message)
-                encode_error(&packer, code, message, NULL);
-        else
-                rpc_pack_refusal(&packer, daemon, r);
-        if (pack_end(&packer) == 0)
-                backend_overrule(daemon, request, buffer_at(&error), buffer_size(&error));
-        buffer_deinit(&error);
-        core_cancel_request(daemon->core, request, daemon->now);
-}
-
-void rpc_end_map(struct rpc_call *call, enum error_code code, const char *message, int r)
-{
-        struct core_request request;
-
-        if (call->params[0].data && find_map(call, &request))
-                end_map(call, request, code, message, r);
-}
-
-static int feed_items(struct rpc_call *call, struct core_request request, bool last, uint64_t sealed_bytes)
-{
-        struct daemon *daemon = call->daemon;
-        uint32_t n = n_elements(&call->params[1]);
-        struct core_spec spec = {.args = PAYLOAD_NONE};
-        uint64_t bad;
-
-        if (n > 0) {
-                const struct rpc_param *param = &call->params[1];
-                if (param->size_bytes > LIMIT_ARGS_BYTES || sealed_bytes > LIMIT_SEALED_BYTES) {
-                        end_map(call, request, ERROR_TOO_LARGE, args_too_large, 0);
-                        return -EMSGSIZE;
-                }
-                int r = payload_new_items(daemon->payloads, param->data, param->size_bytes, call->fds,
-                                          call->n_fds, &spec.args, &bad);
-                if (r == -EINVAL)
-                        end_map(call, request, ERROR_INVALID_PARAMS,
-                                "an element of a feed's arguments is no array: the arguments of one call", 0);
-                else if (r < 0)
-                        end_map(call, request, ERROR_NONE, NULL, r);
-                if (r < 0)
-                        return r;
-                payload_set_rights(daemon->payloads, spec.args, call->connection->rights);
-                spec.n_descriptors = call->n_fds;
-                spec.args_size_bytes = payload_cost_bytes(param->size_bytes, call->n_fds) + sealed_bytes;
-                call->n_fds = 0;
-        }
-        int r = core_feed(daemon->core, request, spec.args, spec.args_size_bytes, n, spec.n_descriptors, last,
-                          daemon->now);
-        if (r != 0 && spec.args != PAYLOAD_NONE)
-                payload_drop(daemon->payloads, spec.args);
-        if (r != 0 && r != CORE_NOT_OPEN)
-                end_map(call, request, ERROR_NONE, NULL, r);
-        return 0;
-}
-
-void rpc_on_FEED(struct rpc_call *call)
-{
-        struct core_request request;
-        struct reader reader = rpc_param(call, 2);
-        uint64_t sealed_bytes;
-        bool last = false;
-
-        if (!find_map(call, &request))
-                return;
-        if (call->params[2].data && reader_bool(&reader, &last) < 0) {
-                end_map(call, request, ERROR_INVALID_PARAMS, "`last` of feed must be true or false", 0);
-                return;
-        }
-        if (check_descriptors(call, &call->params[1], &sealed_bytes))
-                feed_items(call, request, last, sealed_bytes);
-}
-
-void rpc_on_MORE(struct rpc_call *call)
-{
-        struct core_request request;
-        struct reader reader = rpc_param(call, 1);
-        uint64_t n = 0;
-
-        if (!find_map(call, &request))
-                return;
-        reader_uint(&reader, &n);
-        int r = core_more(call->daemon->core, request, n, call->daemon->now);
-        if (r == CORE_MISUSE)
-                end_map(call, request, ERROR_INVALID_PARAMS,
-                        "more confirms items that were delivered, of a map that was begun with the option "
-                        "window",
-                        0);
 }

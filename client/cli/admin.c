@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The verbs of admins: pool, reload, log-level. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,11 @@ static int pool_resume(struct cli *cli, int argc, char **argv)
         return one_pool(cli, argc, argv, "pool.resume");
 }
 
+static int bad_timeout(const struct cli *cli, const char *text)
+{
+        return cli_usage_error(cli, "--timeout takes a time like 10s, not '%s'", text);
+}
+
 static int pool_drain(struct cli *cli, int argc, char **argv)
 {
         static const struct option options[] = {{"timeout", required_argument, NULL, 't'},
@@ -77,7 +83,7 @@ static int pool_drain(struct cli *cli, int argc, char **argv)
                         return cli_bad_option(cli);
                 timeout = optarg;
                 if (!cli_seconds(timeout, &seconds))
-                        return cli_usage_error(cli, "--timeout takes a time like 10s, not '%s'", timeout);
+                        return bad_timeout(cli, timeout);
         }
         if (argc != optind + 1)
                 return cli_usage_error(cli, "drain takes the name of one pool");
@@ -89,17 +95,27 @@ static int pool_drain(struct cli *cli, int argc, char **argv)
         return finish(cli, r, reply);
 }
 
+struct reload_line {
+        bool wait;
+        double timeout; /* < 0: none */
+};
+
 /* -1: go on; else the exit status. */
-static int wait_option(struct cli *cli, int argc, char **argv, bool *ret_wait)
+static int reload_line(struct cli *cli, int argc, char **argv, struct reload_line *ret)
 {
-        static const struct option options[] = {{"wait", no_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
+        static const struct option options[] = {{"wait", no_argument, NULL, 'w'},
+                                                {"timeout", required_argument, NULL, 't'},
+                                                {NULL, 0, NULL, 0}};
         int c;
 
-        *ret_wait = false;
-        while ((c = getopt_long(argc, argv, "w", options, NULL)) != -1) {
+        *ret = (struct reload_line){.timeout = -1};
+        while ((c = getopt_long(argc, argv, "wt:", options, NULL)) != -1) {
                 if (c == '?')
                         return cli_bad_option(cli);
-                *ret_wait = true;
+                if (c == 'w')
+                        ret->wait = true;
+                else if (!cli_seconds(optarg, &ret->timeout))
+                        return bad_timeout(cli, optarg);
         }
         return -1;
 }
@@ -112,6 +128,10 @@ static bool is_not_in_force(int r)
 
 static int finish_reload(const struct cli *cli, int r, struct ganger_reply *reply)
 {
+        if (r == -ETIMEDOUT) {
+                cli_say("the time is over; the reload goes on, `ganger status` shows how far it is");
+                return EXIT_TIME;
+        }
         int status = finish(cli, r, reply);
         return is_not_in_force(r) ? EXIT_NOT_SUCCEEDED : status;
 }
@@ -119,15 +139,16 @@ static int finish_reload(const struct cli *cli, int r, struct ganger_reply *repl
 static int pool_reload(struct cli *cli, int argc, char **argv)
 {
         struct ganger_reply *reply = NULL;
-        bool wait;
-        int status = wait_option(cli, argc, argv, &wait);
+        struct reload_line line;
+        int status = reload_line(cli, argc, argv, &line);
 
         if (status >= 0)
                 return status;
         if (argc != optind + 1)
                 return cli_usage_error(cli, "reload takes the name of one pool");
         cli_connect(cli);
-        int r = cli_request(cli, &reply, "pool.reload", "[s{sb}]", argv[optind], "wait", (int)wait);
+        int r = cli_request_within(cli, &reply, line.timeout, "pool.reload", "[s{sb}]", argv[optind], "wait",
+                                   (int)line.wait);
         return finish_reload(cli, r, reply);
 }
 
@@ -164,8 +185,8 @@ static void print_pools(const struct ganger_reply *reply)
 int verb_reload(struct cli *cli, int argc, char **argv)
 {
         struct ganger_reply *reply = NULL;
-        bool wait;
-        int status = wait_option(cli, argc, argv, &wait);
+        struct reload_line line;
+        int status = reload_line(cli, argc, argv, &line);
 
         if (status >= 0)
                 return status;
@@ -173,7 +194,7 @@ int verb_reload(struct cli *cli, int argc, char **argv)
                 return cli_usage_error(cli, "takes no arguments, not '%s'; `ganger pool reload` takes a pool",
                                        argv[optind]);
         cli_connect(cli);
-        int r = cli_request(cli, &reply, "reload", "[{sb}]", "wait", (int)wait);
+        int r = cli_request_within(cli, &reply, line.timeout, "reload", "[{sb}]", "wait", (int)line.wait);
         if (r != 0 || cli->json)
                 return finish_reload(cli, r, reply);
         print_pools(reply);

@@ -52,8 +52,8 @@ extern const struct verb verbs[];
 
 /* Connects, or says why not and ends the program with EXIT_GANGER. */
 void cli_connect(struct cli *);
-/* Connects, for who goes on without: 0 or -errno. */
-int cli_open(struct cli *);
+/* Connects, for who goes on without: 0 or -errno. It does not block: -EAGAIN if the daemon is too busy. */
+int cli_try_connect(struct cli *);
 
 /* Says what is wrong with the command line, how to see what is right, and returns EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int cli_usage_error(const struct cli *, const char *format, ...);
@@ -91,18 +91,21 @@ void cli_on_reply(void *userdata, int r, struct ganger_reply *reply);
  * cancel what is waited for; NULL: there is nothing to cancel, and the wait is over. Then the daemon has some
  * seconds to give a sign that it knows. The next signal ends the wait at once. prepare (may be NULL) is
  * called before each poll and says what else to poll for reading, or -1. Returns 0, the signal that ended it
- * (> 0), or -errno when the connection is lost. */
+ * (> 0), -errno when the connection is lost, or -ETIMEDOUT. */
 struct cli_wait {
         void (*on_signal)(struct cli *, void *userdata);
         int (*prepare)(struct cli *, void *userdata);
         void *userdata;
         const char *left; /* what becomes of it where the daemon gives none; NULL: it is cancelled */
+        int64_t until_ms; /* clock_ms() at which it is given up with -ETIMEDOUT; 0: never */
         int signal;       /* the first one that came; 0 */
         /* After it: */
         struct cli_request sign; /* of a ping behind the cancel */
         int64_t patient_until_ms;
 };
 int cli_wait(struct cli *, const bool *done, struct cli_wait *);
+/* From now on signals are taken by cli_wait(): there is a connection. */
+void cli_signals_begin(void);
 /* The signal that came since the last wait, which then is taken; 0. For who waits for something else. */
 int cli_signal_seen(void);
 /* Polls as poll(2) does (timeout_ms < 0: without end); a signal of those, before or meanwhile, ends it. 0 or
@@ -114,6 +117,9 @@ extern void (*cli_before_sudden_end)(void);
 /* A request without streams: start, wait. Returns r as ganger_call() does; *ret is to be freed. Format as in
  * ganger.h. */
 int cli_request(struct cli *, struct ganger_reply **ret, const char *method, const char *format, ...);
+/* The same; -ETIMEDOUT after so many seconds (< 0: never). The daemon is not told: it goes on. */
+int cli_request_within(struct cli *, struct ganger_reply **ret, double seconds, const char *method,
+                       const char *format, ...);
 
 /* What is said and returned for an answer that is an error (r > 0). */
 int cli_refused(const struct cli *, int r, const struct ganger_reply *);

@@ -164,23 +164,26 @@ const struct verb verbs[] = {
         {.name = "functions", .arguments = "", .summary = "list what can be called", .run = verb_functions},
         {.name = "ping", .arguments = "", .summary = "ask whether the daemon is there", .run = verb_ping},
         {.name = "pool",
-         .arguments = "scale POOL N | pause POOL | resume POOL | drain [-t TIME] POOL | reload [-w] POOL",
+         .arguments = "scale POOL N | pause POOL | resume POOL | drain [-t TIME] POOL | reload [-w] [-t "
+                      "TIME] POOL",
          .summary = "change how many workers a pool has, or whether anything begins there (for admins)",
          .run = verb_pool,
          .help = "scale: N workers from now on, until the configuration is read again; with 0 tasks wait\n"
                  "pause: nothing further begins; what runs goes on. resume ends it\n"
                  "drain: pause, and wait until nothing runs any more; the pool stays paused\n"
-                 "  -t, --timeout TIME    wait no longer than that (exit status 124)\n"
                  "reload: load its modules anew; its workers are replaced as they finish\n"
-                 "  -w, --wait            until the last old one is gone\n"},
+                 "  -w, --wait            until the last old one is gone\n"
+                 "Of drain and reload:\n"
+                 "  -t, --timeout TIME    wait no longer than that (exit status 124); it goes on\n"},
         {.name = "reload",
-         .arguments = "[-w]",
+         .arguments = "[-w] [-t TIME]",
          .summary = "have the daemon read its configuration again, and print its pools (for admins)",
          .run = verb_reload,
          .help = "It comes into force whole or not at all; exit status 1 if it cannot. Workers are replaced "
                  "as they\n"
                  "finish; nothing queued or running is lost.\n"
-                 "  -w, --wait            until the last old one is gone\n"},
+                 "  -w, --wait            until the last old one is gone\n"
+                 "  -t, --timeout TIME    wait no longer than that (exit status 124); the reload goes on\n"},
         {.name = "log-level",
          .arguments = "[error | warning | info | debug]",
          .summary = "set what the daemon logs, and print what it was before (for admins)",

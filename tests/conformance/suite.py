@@ -4,7 +4,6 @@
 A case is a function of a Trial. Only the Trial's compare() and refused() count as exercising a method or an error code, and only
 when what came was in full what was wanted.
 """
-import contextlib
 import os
 import pathlib
 import re
@@ -14,6 +13,7 @@ import time
 import traceback
 
 from expect import mismatch, refusal
+from identity import seen_as
 from wire import Client, Refused
 
 CASE_BOUND = 90  # seconds
@@ -36,20 +36,6 @@ def case(function):
     """Registers a case under its function's name."""
     CASES.append(function)
     return function
-
-
-@contextlib.contextmanager
-def seen_as(uid, gid, groups):
-    own = os.getgroups()
-    os.setgroups(list(groups))
-    os.setegid(gid)
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(own)
 
 
 class Trial:
@@ -76,7 +62,7 @@ class Trial:
         """A connection of another user, for the server sees who connects."""
         if os.geteuid() != 0:
             raise Skipped("only root can be another user")
-        with seen_as(uid, uid if gid is None else gid, groups):
+        with seen_as(uid, groups, gid):
             try:
                 return self.connect(role, **options)
             except PermissionError as error:

@@ -16,7 +16,7 @@ import time
 
 from chaos import AHEAD, ENDS, LEAVING, TOLD_BOUND, Ledger, leave
 from gangerd import CLI, Child, environment, sums_hold
-from memfds import memfd, result_of
+from beside import finish, memfd
 from wire import Client, Refused, TooLate, descriptor, eventually
 
 UNTOLD = {"pool": "untold"}
@@ -105,7 +105,7 @@ class LargeValues(Ledger):
         msgid = self.client.start("call", "echo", [value], {}, fds=fds)
         self.count["accepted"] += 1
         try:
-            assert result_of(self.client, msgid) == data, "another value came back"
+            assert finish(self.client, msgid) == data, "another value came back"
             error = None
         except Refused as refused:
             error = refused.error

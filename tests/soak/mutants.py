@@ -15,7 +15,7 @@ import time
 
 import msgpack
 
-from memfds import memfd
+from beside import memfd
 from wire import Client, Refused, descriptor
 
 QUIET = 0.03  # seconds after which a connection from which nothing came is left

@@ -1,30 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Other real users, for tests that run as root: uids that nobody needs to have made."""
-import contextlib
 import os
 import signal
 import unittest
 
 from gangerd import Child, libc, PR_SET_PDEATHSIG
+from identity import seen_as
 
 DAEMON, ANN, BOB, CAT = 60000, 60001, 60002, 60003
 
 needs_root = unittest.skipUnless(os.geteuid() == 0, "only root can be other users")
-
-
-@contextlib.contextmanager
-def seen_as(uid, groups=()):
-    """The kernel takes this process for that user: it is whom a peer sees that is connected to meanwhile."""
-    own = os.getgroups()
-    os.setgroups(list(groups))
-    os.setegid(uid)
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(own)
 
 
 def connect_as(gangerd, uid, groups=(), **options):

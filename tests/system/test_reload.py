@@ -201,6 +201,23 @@ class Reload(unittest.TestCase):
             self.assertEqual(g.ganger("reload", "--wait").stdout, b"default\n")
             self.assertEqual(client.ask("task", client.submit("echo", 1))["timeout"], 78.0)
 
+    def test_wait_of_the_command_line_is_bounded(self):
+        """--timeout: exit status 124 at its time, and the reload goes on; what is in force in time is as without"""
+        with Gangerd() as g, g.connect() as client:
+            running = client.submit("sleep", 60)
+            eventually(lambda: client.ask("task", running)["state"] == "running")
+            for verb in (["reload"], ["pool", "reload", "default"]):
+                began = time.monotonic()
+                late = g.ganger(*verb, "--wait", "--timeout", "300ms")
+                self.assertEqual(late.returncode, 124, late)
+                self.assertGreaterEqual(time.monotonic() - began, 0.3)
+                self.assertIn(b"goes on", late.stderr)
+                self.assertEqual(client.ask("task", running)["state"], "running")
+            self.assertEqual(g.ganger("reload", "-t", "20").stdout, b"default\n")
+            self.assertEqual(g.ganger("reload", "-w", "-t", "soon").returncode, 2)
+            client.ask("cancel", running)
+            self.assertEqual(g.ganger("reload", "-w", "-t", "20s").stdout, b"default\n")
+
     def test_what_can_change(self):
         """Workers, limits, environment, settings, who may, the log; new pools and their order"""
         more = "[pool second]\nworkers = 1\nenv = COLOUR=red\ndirectory = /tmp\nnice = 5\n[module probe]\nstart_at = 40\n"

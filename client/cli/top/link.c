@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/cli/top/link.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -102,9 +103,10 @@ bool top_link_turn(struct top_link *link, int64_t now_ms)
         if (link->is_asking || now_ms < link->next_ms)
                 return is_new;
         if (!link->cli->g) {
-                int r = cli_open(link->cli);
+                int r = cli_try_connect(link->cli);
                 if (r < 0) {
-                        snprintf(link->why, sizeof link->why, "%s", strerror(-r));
+                        snprintf(link->why, sizeof link->why, "%s",
+                                 r == -EAGAIN ? "too many wait to be let in" : strerror(-r));
                         link->next_ms = now_ms + RETRY_MS;
                         return is_new;
                 }

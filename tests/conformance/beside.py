@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Values beside the message: sealed memfds as PROTOCOL.md wants them, and what lies in those that come."""
+"""Values beside the message (kind 0): what they hold, in a sealed memfd whose descriptor rides with it."""
 import fcntl
 import mmap
 import os
+
+from wire import descriptors_in
 
 SHRINK, GROW, WRITE, SEAL = fcntl.F_SEAL_SHRINK, fcntl.F_SEAL_GROW, fcntl.F_SEAL_WRITE, fcntl.F_SEAL_SEAL
 ALL = SHRINK | GROW | WRITE | SEAL
@@ -18,7 +20,7 @@ def memfd(data, seals=ALL):
 
 
 def content(fd, size):
-    """Of a received value: what it holds, once it is sure that it is sealed and of that size."""
+    """Of a received value: what it holds, once it is sure that it is sealed and of that size. Closes it."""
     try:
         assert fcntl.fcntl(fd, fcntl.F_GET_SEALS) & ALL == ALL
         assert os.fstat(fd).st_size == size, (os.fstat(fd).st_size, size)
@@ -28,10 +30,11 @@ def content(fd, size):
         os.close(fd)
 
 
-def result_of(client, msgid):
-    """The answer's result, wherever it lies; an error is raised."""
+def finish(client, msgid):
+    """The answer to a request, a bin wherever its bytes came."""
     value = client.finish(msgid)
-    if msgid not in client.fds:
+    if not descriptors_in(value):
         return value
     fd, = client.fds.pop(msgid)
+    assert value.data[0] == 0, value
     return content(fd, int.from_bytes(value.data[1:], "big"))
