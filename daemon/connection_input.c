@@ -26,7 +26,6 @@
 #define READ_MOST_BYTES (256u << 10)
 #define READS_A_TURN    16
 #define MESSAGES_A_TURN 256
-#define FREE_BYTES      READ_BYTES /* of an unfinished message, whatever the user's account says */
 
 static void charge(struct connection *c, uint64_t held_bytes)
 {
@@ -163,7 +162,7 @@ static void hold(struct connection *c)
         }
         if (!c->skipping) {
                 charge(c, held);
-                c->skipping = held > c->charged_input && held > FREE_BYTES;
+                c->skipping = held > c->charged_input && held > LIMIT_FREE_BYTES;
                 if (c->skipping) {
                         c->skip_quota = core_refused_quota(daemon->core);
                         c->skip_answer = request_head(c, &c->skip_msgid);
