@@ -27,7 +27,7 @@ KEYS = {  # of [daemon]: least, most
 POOL_KEYS = {"queue_limit": (1, 10**9), "nesting_limit": (0, 4096), "workers": (1, 4096), "max_tasks": (1, 10**9), "memory_limit": (16 << 20, 10**15),
              "max_rss": (1 << 20, 10**15)}
 UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
-CODES = {"invalid_params", "quota_exceeded", "too_large", "unknown_task", "unknown_object", "not_ready", "key_conflict", "task_failed", "out_of_memory",
+CODES = {"invalid_params", "quota_exceeded", "too_large", "unknown_task", "unknown_object", "not_ready", "key_conflict", "task_failed", "out_of_memory", "not_permitted",
          "queue_full"}
 
 
