@@ -120,7 +120,7 @@ void backend_answer_record(void *ctx, struct core_request request, const struct 
         pack_error_response(&packer, request.msgid);
         encode_failure(&packer, daemon, failed);
         pack_nil(&packer);
-        connection_message_end(connection, &packer);
+        rpc_end_view(daemon, connection, &packer, request.msgid);
 }
 
 void backend_answer_states(void *ctx, struct core_request request, const uint64_t *ids,
@@ -140,7 +140,7 @@ void backend_answer_states(void *ctx, struct core_request request, const uint64_
                 pack_uint(&packer, ids[i]);
                 pack_str(&packer, encode_state(states[i]));
         }
-        connection_message_end(connection, &packer);
+        rpc_end_view(daemon, connection, &packer, request.msgid);
 }
 
 void backend_answer_map(void *ctx, struct core_request request, const struct core_map_sum *sum)

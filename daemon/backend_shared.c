@@ -111,7 +111,10 @@ void backend_answer_shared(void *ctx, struct core_request request, const struct 
                 pack_changes(&packer, daemon, &answer->changes);
                 break;
         }
-        rpc_end_answer(daemon, connection, &packer, request.msgid);
+        if (answer->kind == ANSWER_ITEMS)
+                rpc_end_answer(daemon, connection, &packer, request.msgid);
+        else
+                rpc_end_view(daemon, connection, &packer, request.msgid);
 }
 
 static bool has_group(const gid_t *groups, uint32_t n, gid_t gid)

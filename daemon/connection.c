@@ -20,6 +20,7 @@
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "proto/errors.h"
+#include "proto/limits.h"
 #include "proto/pack.h"
 
 #define SPARE_BYTES (256u << 10) /* of an output buffer that is kept for the next one */
@@ -86,6 +87,17 @@ int connection_admit_descriptor(struct connection *c)
         return tell_fds(c, c->unsent_fds + 1);
 }
 
+/* What grows by much within a turn is told at once, or all that is admitted in it would be by what there was
+ * before. */
+static void tell_much(struct connection *c)
+{
+        if (c->channel != NULL || !c->announced ||
+            output_size(&c->output) < c->told_output + LIMIT_FREE_BYTES)
+                return;
+        c->told_output = output_size(&c->output);
+        core_connection_output(c->owner->daemon->core, c->index, c->told_output);
+}
+
 void connection_break(struct connection *c)
 {
         c->broken = true;
@@ -104,6 +116,7 @@ int connection_message_end_with(struct connection *c, struct packer *p, const in
                 c->broken = true; /* not closed here: the core may be in the middle of something */
         if (c->broken || c->channel == NULL)
                 connection_flush_later(c);
+        tell_much(c);
         return r;
 }
 

@@ -26,7 +26,7 @@
 #define READ_MOST_BYTES (256u << 10)
 #define READS_A_TURN    16
 #define MESSAGES_A_TURN 256
-#define FREE_BYTES      READ_BYTES /* of an unfinished message, whatever the user's account says */
+#define SHARE_OF_A_TURN (CORE_SECOND / 200) /* of one user, over all of his connections */
 
 static void charge(struct connection *c, uint64_t held_bytes)
 {
@@ -163,7 +163,7 @@ static void hold(struct connection *c)
         }
         if (!c->skipping) {
                 charge(c, held);
-                c->skipping = held > c->charged_input && held > FREE_BYTES;
+                c->skipping = held > c->charged_input && held > LIMIT_FREE_BYTES;
                 if (c->skipping) {
                         c->skip_quota = core_refused_quota(daemon->core);
                         c->skip_answer = request_head(c, &c->skip_msgid);
@@ -179,15 +179,46 @@ static void hold(struct connection *c)
         }
 }
 
+static struct turn_share *share_of(const struct connection *c)
+{
+        struct turn_share *share = &c->owner->shares[c->uid % TURN_SHARES];
+
+        if (share->turn != c->owner->turn)
+                *share = (struct turn_share){.turn = c->owner->turn};
+        return share;
+}
+
+/* Then others are served first: what a request costs has no other bound, and he may ask by many connections.
+ */
+static bool has_had_its_share(const struct connection *c)
+{
+        return share_of(c)->spent >= SHARE_OF_A_TURN;
+}
+
+static void go_on_next_turn(struct connection *c)
+{
+        connection_flush_later(c); /* it goes on from there */
+        c->unread = true;
+}
+
+static void deliver_in_share(struct connection *c)
+{
+        struct daemon *daemon = c->owner->daemon;
+        int64_t before = daemon->now;
+
+        deliver(c);
+        daemon_update_now(daemon);
+        share_of(c)->spent += daemon->now - before;
+}
+
 /* Whole messages go up, until one is not whole or it is enough for this turn. */
 static void process(struct connection *c)
 {
         for (unsigned n = 0; may_go_on(c); n++) {
                 int r = SCAN_MORE;
 
-                if (n == MESSAGES_A_TURN) {
-                        connection_flush_later(c); /* it goes on from there */
-                        c->unread = true;
+                if (n == MESSAGES_A_TURN || has_had_its_share(c)) {
+                        go_on_next_turn(c);
                         return;
                 }
                 if (buffer_size(&c->input) > 0)
@@ -201,7 +232,7 @@ static void process(struct connection *c)
                         connection_protocol_error(c, scan_message(r));
                         return;
                 }
-                deliver(c);
+                deliver_in_share(c);
         }
         c->unread = !c->closing && !c->closed && buffer_size(&c->input) > 0;
         if (!c->closed)
@@ -339,7 +370,9 @@ void connection_on_readable(int fd, short events, void *arg)
         daemon_update_now(c->owner->daemon);
         if (c->closing || c->closed)
                 return;
-        if (c->unread) {
+        if (has_had_its_share(c)) {
+                go_on_next_turn(c);
+        } else if (c->unread) {
                 process(c);
         } else {
                 for (unsigned n = 0; n < READS_A_TURN && read_once(c); n++)

@@ -11,6 +11,13 @@
 
 TAILQ_HEAD(connection_list, connection);
 
+/* How long a user's requests have kept the loop in this turn. Users whose ids fall together share it. */
+#define TURN_SHARES 256
+struct turn_share {
+        uint64_t turn; /* which it was */
+        int64_t spent;
+};
+
 struct connections {
         struct daemon *daemon;
         const struct connection_callbacks *callbacks;
@@ -22,8 +29,10 @@ struct connections {
         struct connection **by_index;
         uint32_t n_indices, n, n_tasks; /* n_tasks: of the n, those of tasks */
         int64_t next_expiry;            /* no deadline lies before it; CORE_NEVER: none at all */
-        struct buffer spare;            /* an input buffer for whoever needs one next */
-        struct buffer spare_output;     /* the same for what is to be sent */
+        uint64_t turn;                  /* the loop's, counted */
+        struct turn_share shares[TURN_SHARES];
+        struct buffer spare;        /* an input buffer for whoever needs one next */
+        struct buffer spare_output; /* the same for what is to be sent */
 };
 
 /* A new one with the lowest free index, in the list of the open ones. 0 or -ENOMEM. */

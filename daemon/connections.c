@@ -223,6 +223,7 @@ void connections_sweep(struct connections *cs)
 {
         struct connection *c;
 
+        cs->turn++;
         while ((c = TAILQ_FIRST(&cs->graveyard)) != NULL) {
                 assert(c->closed && cs->by_index[c->index] == c);
                 TAILQ_REMOVE(&cs->graveyard, c, link);

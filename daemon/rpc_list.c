@@ -103,7 +103,7 @@ void rpc_on_LIST_POP(struct rpc_call *call)
         if (r != 0)
                 rpc_refuse(call, r);
         else if (taking.wanted)
-                rpc_reply_end(call, &taking.packer);
+                rpc_end_answer(call->daemon, call->connection, &taking.packer, call->msgid);
 }
 
 /* -- places -- */

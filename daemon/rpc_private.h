@@ -63,9 +63,12 @@ static inline struct reader rpc_param(const struct rpc_call *call, uint32_t i)
 
 /* Begins the answer: its result is to be packed next. False: nobody wants one. */
 bool rpc_reply_begin(struct rpc_call *, struct packer *);
-void rpc_reply_end(struct rpc_call *, struct packer *);
+void rpc_reply_end(struct rpc_call *, struct packer *); /* as rpc_end_view() */
 /* The end of any answer; one that is larger than a message may be is too_large instead. */
 void rpc_end_answer(const struct daemon *, struct connection *, struct packer *, uint32_t msgid);
+/* The same of one that can be asked for again: without room for it in the user's memory it is quota_exceeded.
+ */
+void rpc_end_view(const struct daemon *, struct connection *, struct packer *, uint32_t msgid);
 void rpc_error(struct rpc_call *, enum error_code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 /* The one place where refusals of the core become wire errors. r: an enum core_refusal, or -errno. */

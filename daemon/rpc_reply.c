@@ -27,26 +27,46 @@ bool rpc_reply_begin(struct rpc_call *call, struct packer *packer)
         return true;
 }
 
+static void refuse_instead(const struct daemon *daemon, struct connection *connection, struct packer *packer,
+                           uint32_t msgid, int r)
+{
+        buffer_truncate(&connection_output(connection)->bytes, packer->start);
+        connection_message_begin(connection, packer);
+        pack_error_response(packer, msgid);
+        rpc_pack_refusal(packer, daemon, r);
+        pack_nil(packer);
+}
+
+static size_t answer_size(struct connection *connection, const struct packer *packer)
+{
+        return buffer_size(&connection_output(connection)->bytes) - packer->start;
+}
+
 void rpc_reply_end(struct rpc_call *call, struct packer *packer)
 {
-        rpc_end_answer(call->daemon, call->connection, packer, call->msgid);
+        rpc_end_view(call->daemon, call->connection, packer, call->msgid);
+}
+
+void rpc_end_view(const struct daemon *daemon, struct connection *connection, struct packer *packer,
+                  uint32_t msgid)
+{
+        int r = core_connection_admit_output(daemon->core, connection->index,
+                                             answer_size(connection, packer));
+
+        if (r != 0)
+                refuse_instead(daemon, connection, packer, msgid, r);
+        rpc_end_answer(daemon, connection, packer, msgid);
 }
 
 void rpc_end_answer(const struct daemon *daemon, struct connection *connection, struct packer *packer,
                     uint32_t msgid)
 {
-        struct buffer *bytes = &connection_output(connection)->bytes;
         uint64_t most = daemon->config->max_message_bytes;
 
         if (connection->channel && most > LIMIT_MESSAGE_BYTES) /* a task's end takes no more */
                 most = LIMIT_MESSAGE_BYTES;
-        if (buffer_size(bytes) - packer->start > most) {
-                buffer_truncate(bytes, packer->start);
-                connection_message_begin(connection, packer);
-                pack_error_response(packer, msgid);
-                rpc_pack_refusal(packer, daemon, CORE_TOO_LARGE);
-                pack_nil(packer);
-        }
+        if (answer_size(connection, packer) > most)
+                refuse_instead(daemon, connection, packer, msgid, CORE_TOO_LARGE);
         connection_message_end(connection, packer);
 }
 

@@ -17,6 +17,8 @@
 #define LIMIT_DESCRIPTORS         16          /* that ride with one message */
 #define LIMIT_LARGE_BYTES         (256u << 10) /* of a bin: from here on it goes beside the message, in a memfd */
 #define LIMIT_SEALED_BYTES        (UINT64_C(1) << 30) /* in memfds, of one message */
+#define LIMIT_FREE_BYTES                                                                                     \
+        (16u << 10) /* of a connection's input, of its unread output, whatever its user holds */
 #define LIMIT_RECV_DESCRIPTORS    253 /* the kernel's SCM_MAX_FD: room for what a rude peer sends */
 #define LIMIT_NAME_BYTES          255 /* functions, pools, labels' units of naming */
 #define LIMIT_LABEL_BYTES         1024

@@ -90,6 +90,11 @@ bool user_is_over(const struct user *user)
         return user->used[ACCOUNT_BYTES] > user->core->config.user_memory_bytes;
 }
 
+bool user_is_behind(const struct user *user)
+{
+        return user->unsent_bytes > user->core->config.user_memory_bytes;
+}
+
 void user_park(struct user *user, struct task *task)
 {
         assert(task->place == PLACE_NONE);

@@ -21,6 +21,7 @@ struct user {
         struct table_link by_uid;
         struct core *core;
         uint64_t used[N_ACCOUNTS];
+        uint64_t unsent_bytes; /* of the bytes: what waits in his connections */
         LIST_HEAD(, turn) turns;
         TAILQ_HEAD(, task) parked; /* ready, but their results would be more than he may hold */
         TAILQ_ENTRY(user) link;    /* core.parked_users, while some are parked */
@@ -36,6 +37,8 @@ void user_release(struct user *, enum account_kind, uint64_t amount);
 /* Whether he holds more bytes than he may: by results, for what he asks is refused before. Then nothing of
  * his begins whose result would be kept. */
 bool user_is_over(const struct user *);
+/* Whether that is so by what he does not read alone: then not even a call begins. */
+bool user_is_behind(const struct user *);
 void user_park(struct user *, struct task *);
 void user_unpark(struct user *, struct task *);
 /* A parked task, no map, goes back to its place in the queue. */

@@ -215,7 +215,7 @@ static void check_parked(const struct core *core, struct tally *tally)
                 assert(!TAILQ_EMPTY(&user->parked));
                 TAILQ_FOREACH (task, &user->parked, link) {
                         assert(task->user == user && task->place == PLACE_PARKED);
-                        assert(task->map ? task->map->ordered : !task->is_call);
+                        assert(!task->map || task->map->ordered);
                         tally->n_parked--;
                 }
         }

@@ -375,6 +375,9 @@ void core_connection_leave(struct core *, uint32_t connection, int64_t now);
 int core_connection_open_task(struct core *, uint32_t connection, uint32_t worker, int64_t now);
 /* How many bytes wait in the connection's output now (the daemon says so when it has flushed or appended). */
 void core_connection_output(struct core *, uint32_t connection, uint64_t unsent_bytes);
+/* Whether there is room for a further answer of that size: 0, or CORE_QUOTA; a small one has it always, and a
+ * task, which must read. Asked for what can be asked for again; nothing else is refused. */
+int core_connection_admit_output(const struct core *, uint32_t connection, uint64_t size_bytes);
 /* How many descriptors of answers wait there: fewer, or more where the user may have them (CORE_QUOTA). */
 int core_connection_descriptors(struct core *, uint32_t connection, uint32_t n);
 /* Whether it is above its mark: then nothing is read from it. */

@@ -5,6 +5,7 @@
  * tasks that may not begin while its output is above the mark. All bytes that wait in it are its user's.
  */
 #include "daemon/core/core_private.h"
+#include "proto/limits.h"
 
 struct peer *peer_at(const struct core *core, uint32_t connection)
 {
@@ -136,6 +137,29 @@ bool peer_gives_up(const struct peer *peer)
         return peer->is_over || (peer->run && peer->run->state == RUN_STOPPING);
 }
 
+static uint64_t recharge(struct user *user, uint64_t before, uint64_t after)
+{
+        if (after > before)
+                user_charge(user, ACCOUNT_BYTES, after - before);
+        else
+                user_release(user, ACCOUNT_BYTES, before - after);
+        return after;
+}
+
+static void set_unsent(struct peer *peer, uint64_t unsent_bytes)
+{
+        peer->user->unsent_bytes += unsent_bytes - peer->unsent_bytes;
+        peer->unsent_bytes = recharge(peer->user, peer->unsent_bytes, unsent_bytes);
+}
+
+/* Beyond it nothing more is read from the peer. Who holds too much has little room in each connection,
+ * however many he has. */
+static uint64_t mark(const struct peer *peer)
+{
+        uint64_t limit = peer->core->config.output_limit_bytes;
+        return limit > LIMIT_FREE_BYTES && user_is_over(peer->user) ? LIMIT_FREE_BYTES : limit;
+}
+
 static void leave(struct peer *peer)
 {
         struct task_extra *extra;
@@ -158,7 +182,7 @@ void peer_close(struct peer *peer)
 {
         if (!peer->has_left)
                 leave(peer);
-        user_release(peer->user, ACCOUNT_BYTES, peer->unsent_bytes);
+        set_unsent(peer, 0);
         user_release(peer->user, ACCOUNT_DESCRIPTORS, peer->n_unsent_fds);
         user_unref(peer->user);
         peer->core->peers[peer->index] = NULL;
@@ -182,28 +206,27 @@ void core_connection_close(struct core *core, uint32_t connection, int64_t now)
         peer_close(peer);
 }
 
-static uint64_t recharge(struct user *user, uint64_t before, uint64_t after)
-{
-        if (after > before)
-                user_charge(user, ACCOUNT_BYTES, after - before);
-        else
-                user_release(user, ACCOUNT_BYTES, before - after);
-        return after;
-}
-
 void core_connection_output(struct core *core, uint32_t connection, uint64_t unsent_bytes)
 {
         struct peer *peer = peer_at(core, connection);
         assert(peer);
-        peer->unsent_bytes = recharge(peer->user, peer->unsent_bytes, unsent_bytes);
+        set_unsent(peer, unsent_bytes);
         if (peer->has_left)
                 return;
         bool was_blocked = peer->blocked;
-        peer->blocked = unsent_bytes > core->config.output_limit_bytes;
+        peer->blocked = unsent_bytes > mark(peer);
         if (was_blocked && !peer->blocked) {
                 release_held(peer);
                 streams_resume(peer);
         }
+}
+
+int core_connection_admit_output(const struct core *core, uint32_t connection, uint64_t size_bytes)
+{
+        struct peer *peer = peer_at(core, connection);
+        assert(peer);
+        return size_bytes > LIMIT_FREE_BYTES && !peer->run ? user_admit(peer->user, ACCOUNT_BYTES, size_bytes)
+                                                           : 0;
 }
 
 int core_connection_descriptors(struct core *core, uint32_t connection, uint32_t n)

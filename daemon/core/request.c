@@ -50,7 +50,7 @@ static int call_joins(struct core *core, struct core_request request, struct tas
         }
         key_join(core, task, spec);
         if (task->settled)
-                task_answer(core, task, request);
+                task_answer(core, task, request, false);
         return 0;
 }
 
@@ -117,8 +117,8 @@ int core_result(struct core *core, struct core_request request, uint64_t id, int
         if (!task)
                 return answer_from_history(core, peer, request, id);
         if (task->settled) {
-                bool has_it = task_answer(core, task, request);
-                if (has_it && !keep && !task_key(task))
+                bool is_last = !keep && !task_key(task);
+                if (task_answer(core, task, request, is_last) && is_last)
                         task_forget(core, task);
                 return 0;
         }
@@ -182,7 +182,7 @@ int core_attach(struct core *core, struct core_request request, uint64_t id, uns
         if (streams && tail_bytes && task->has_tail)
                 core->ops.stream_tail(core->ctx, request, id, streams, tail_bytes);
         if (task->settled)
-                task_answer(core, task, request);
+                task_answer(core, task, request, false);
         return 0;
 }
 

@@ -24,13 +24,14 @@ static bool is_held(const struct task *task)
         return false;
 }
 
-/* Whether it waits until its user holds less, for its result may have to be kept. Of a further attempt he may
- * hold what its last one wrote, and for the sake of a task that waits for it what that one wrote, or an
- * ordered map behind that one: it would wait for itself. */
+/* Whether it waits until its user holds less, for its result may have to be kept, a call's where nothing is
+ * read. Of a further attempt he may hold what its last one wrote, and for the sake of a task that waits for
+ * it what that one wrote, or an ordered map behind that one: it would wait for itself. */
 static bool is_too_much(const struct task *task)
 {
-        return !task->is_call && !task->map && task->attempt == task_first_attempt(task) &&
-               user_is_over(task->user) && !task_is_watched_by_task(task);
+        return !task->map && task->attempt == task_first_attempt(task) &&
+               (task->is_call ? user_is_behind(task->user) : user_is_over(task->user)) &&
+               !task_is_watched_by_task(task);
 }
 
 static void hold(struct task *task)

@@ -125,13 +125,16 @@ void waiter_refuse(struct core *core, struct waiter *waiter, enum core_refusal r
                 core->ops.answer_refusal(core->ctx, request, refusal);
 }
 
-bool task_answer(struct core *core, struct task *task, struct core_request request)
+bool task_answer(struct core *core, struct task *task, struct core_request request, bool is_last)
 {
         struct core_record record;
         if (task->map) {
                 map_answer(core, task, request);
         } else if (task->result_lost) {
                 core->ops.answer_refusal(core->ctx, request, CORE_OUT_OF_MEMORY);
+        } else if (task->state == TASK_SUCCEEDED && !is_last &&
+                   core_connection_admit_output(core, request.connection, task->result_size_bytes)) {
+                core->ops.answer_refusal(core->ctx, request, CORE_QUOTA);
         } else if (task->state == TASK_SUCCEEDED) {
                 return core->ops.answer_result(core->ctx, request, task_id(task), task->result);
         } else {
@@ -146,6 +149,7 @@ void waiter_answer(struct core *core, struct waiter *waiter, struct task *task)
         struct core_request request = waiter_request(waiter);
         bool is_caller = waiter->kind == WAITER_CALL;
         bool takes = waiter->kind == WAITER_RESULT && !waiter->keep && !task_key(task);
+        bool is_own_call = waiter->kind == WAITER_CALL && !task_key(task);
         if (waiter->kind == WAITER_MAP)
                 task->map->waiter = NULL;
         if (takes && task->taken) {
@@ -153,7 +157,7 @@ void waiter_answer(struct core *core, struct waiter *waiter, struct task *task)
                 return;
         }
         waiter_free(core, waiter);
-        if (task_answer(core, task, request))
+        if (task_answer(core, task, request, takes || is_own_call))
                 task->taken |= takes;
         else if (is_caller)
                 task->is_call = false; /* kept from now on, as if it had been submitted */

@@ -75,9 +75,9 @@ void waiter_watch(struct waiter *, struct watch *, struct task *, size_t index);
 /* Answers from the ended task and ends the request. */
 void waiter_answer(struct core *, struct waiter *, struct task *);
 void waiter_refuse(struct core *, struct waiter *, enum core_refusal);
-/* Answers a request that is no waiter (any more) from the ended task. False: its result is larger than the
- * client can take, which he was told. */
-bool task_answer(struct core *, struct task *, struct core_request);
+/* Answers a request that is no waiter (any more) from the ended task; `is_last`: nobody else gets the result,
+ * so it is not refused for want of room. False: it is larger than the client can take, which he was told. */
+bool task_answer(struct core *, struct task *, struct core_request, bool is_last);
 /* It is given up, and is nobody's task's call: it ends as its kind does that. */
 void waiter_give_up(struct core *, struct waiter *);
 /* It waits for what will not come, for the daemon ends. */

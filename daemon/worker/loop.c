@@ -5,10 +5,12 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -221,6 +223,25 @@ static int run_chunk(struct run *run, uint64_t first, uint32_t n_items)
         return answer_send(run);
 }
 
+/* A close of it never waits: what is in a memfd or a pipe is ours alone to free. */
+static bool is_closed_at_once(int fd)
+{
+        return fcntl(fd, F_GET_SEALS) >= 0 || fcntl(fd, F_GETPIPE_SZ) >= 0;
+}
+
+/* The task was taken back, so gangerd knows of nothing that we do: if a close of its descriptors hung nobody
+ * would notice, and others' tasks would wait behind it. Then it is our end that closes them, which gangerd is
+ * shown before. */
+static void drop_taken_back(struct worker *worker, struct message *message)
+{
+        for (uint32_t i = 0; i < message->n_fds; i++)
+                worker->leaving |= !is_closed_at_once(message->fds[i]);
+        if (!worker->leaving)
+                return;
+        message->n_fds = 0;
+        shutdown(worker->inbox.fd, SHUT_RDWR);
+}
+
 /* What both messages begin with, up to the arguments. */
 static int run_parse(struct run *run, struct reader *params)
 {
@@ -282,8 +303,10 @@ static int run_message(struct worker *worker, struct message *message, bool is_c
         slot = &worker->area->slots[run.slot];
         atomic_store_explicit(&slot->index, first, memory_order_relaxed);
         run.began_ns = run.called_ns = run.ended_ns = now_ns();
-        if (!area_claim(worker->area, run.slot, run.id, run.began_ns))
-                return 0; /* taken back */
+        if (!area_claim(worker->area, run.slot, run.id, run.began_ns)) {
+                drop_taken_back(worker, message);
+                return 0;
+        }
         r = is_chunk ? run_chunk(&run, first, n) : run_single(&run);
         message->n_fds = run.n_fds;
         free(run.opened);

@@ -2,19 +2,22 @@
 """What must hold whatever a hostile user does: another user is served meanwhile, and afterwards the daemon's memory and descriptors
 are as before and its log has not been flooded."""
 import contextlib
+import functools
 import json
 import os
 import resource
 import select
 import time
+import unittest
 
-from gangerd import Gangerd, eventually, kinds_of_descriptors, sanitized
+from gangerd import Gangerd, kinds_of_descriptors, sanitized
 from users import ANN, BOB, UserChild, connect_as, open_to_all
 
 MIB = 1 << 20
 P99 = 0.02  # seconds of a call beside a hostile user, on a busy machine; a test fails beyond ten times it
 PAUSE = 0.002  # seconds between two calls of the other user
 CALLS = 20  # of the other user at least
+SETTLES = 0.05  # seconds
 TRIMMED = 5  # seconds until unused memory is given back
 MEMORY = 8 * MIB  # that the daemon may have kept afterwards: what malloc does not give back
 LOG_LINES = 60  # some causes, each with its share of an interval or two
@@ -31,24 +34,40 @@ def many_descriptors():
     return hard
 
 
-def call_on(out, gangerd, stop):
-    took = []
-    with gangerd.connect(bound=30) as client:
+@functools.cache
+def control():
+    """A gangerd that nobody is hostile to: how long the same call takes there, on the same machine at the same time."""
+    gangerd = open_to_all(Gangerd({"socket_mode": "0666"}))
+    gangerd.__enter__()
+    unittest.addModuleCleanup(gangerd.__exit__, None, None, None)
+    return gangerd
+
+
+def p99_of(took):
+    took.sort()
+    return took[len(took) * 99 // 100]
+
+
+def call_on(out, gangerd, peaceful, stop):
+    took = {gangerd: [], peaceful: []}
+    with gangerd.connect(bound=30) as client, peaceful.connect(bound=30) as other:
+        clients = {gangerd: client, peaceful: other}
         client.call("echo", 0)
         out.write("served\n")
-        while len(took) < CALLS or not select.select([stop], [], [], PAUSE)[0]:
-            began = time.monotonic()
-            assert client.call("echo", len(took)) == len(took)
-            took.append(time.monotonic() - began)
-    took.sort()
-    json.dump({"n": len(took), "p50": took[len(took) // 2], "p99": took[len(took) * 99 // 100], "max": took[-1]}, out)
+        while len(took[gangerd]) < CALLS or not select.select([stop], [], [], PAUSE)[0]:
+            for where, client in clients.items():
+                began = time.monotonic()
+                assert client.call("echo", "x") == "x"
+                took[where].append(time.monotonic() - began)
+    json.dump({"n": len(took[gangerd]), "p99": p99_of(took[gangerd]), "max": took[gangerd][-1], "elsewhere": p99_of(took[peaceful])}, out)
 
 
 @contextlib.contextmanager
 def bystander(gangerd, p99=P99):
     """Another user's calls, one after another, by a program of his own, as long as the block lasts."""
+    peaceful = control()
     reader, writer = os.pipe()
-    child = UserChild(BOB, call_on, gangerd, reader)
+    child = UserChild(BOB, call_on, gangerd, peaceful, reader)
     try:
         assert child.pipe.readline() == "served\n"
         yield
@@ -60,9 +79,9 @@ def bystander(gangerd, p99=P99):
         os.close(writer)
     assert status == 0, "the other user was not served"
     took = json.loads(said)
-    print(f"another user's {took['n']} calls meanwhile: p50 {1e3 * took['p50']:.2f} ms, p99 {1e3 * took['p99']:.1f} ms, "
-          f"longest {1e3 * took['max']:.1f} ms")
-    assert took["p99"] < 10 * p99, f"another user's p99 was {took['p99']:.3f} s, more than ten times {p99} s"
+    print(f"another user's {took['n']} calls meanwhile: p99 {1e3 * took['p99']:.1f} ms, longest {1e3 * took['max']:.1f} ms; "
+          f"p99 at a gangerd without the hostile one {1e3 * took['elsewhere']:.1f} ms")
+    assert took["p99"] < 10 * max(p99, took["elsewhere"]), f"another user's p99 was {took['p99']:.3f} s, more than ten times what it may be"
 
 
 def state(gangerd):
@@ -73,11 +92,22 @@ def state(gangerd):
     return {kind: kinds[kind] for kind in sorted(kinds)}, n
 
 
+def settled(gangerd):
+    """Its state when that has not changed for a while."""
+    now = state(gangerd)
+    for _ in range(200):
+        time.sleep(SETTLES)
+        before, now = now, state(gangerd)
+        if before == now and now[1] == 1:
+            return now
+    raise AssertionError(f"it never settled: {now}")
+
+
 @contextlib.contextmanager
 def unharmed(gangerd, memory=MEMORY, log_lines=LOG_LINES, p99=P99):
     """The block is what hostile users do."""
     gangerd.all_idle()
-    before = eventually(lambda: (now := state(gangerd))[1] == 1 and now)
+    before = settled(gangerd)
     rss, lines = gangerd.rss(), gangerd.log().count("\n")
     with bystander(gangerd, p99):
         yield

@@ -199,6 +199,21 @@ class Descriptors(unittest.TestCase):
             self.assertEqual(g.status()["totals"]["workers_lost"], 0)
         os.close(fd)
 
+    def test_cancelled_before_it_begins(self):
+        """A worker that finds a file of a task that was taken back goes, for its close might wait; that makes no pool degraded."""
+        with for_all(pool={"workers": 3}) as g, unharmed(g, log_lines=300), hostile(g, descriptors=True) as client, open("/etc/hostname", "rb") as file:
+            end, n = time.monotonic() + 2, 0
+            while time.monotonic() < end:
+                id = client.ask("submit", "sleep", [60, descriptor()], {}, fds=[file.fileno()])
+                pause = time.monotonic() + n % 40 * 5e-6
+                while time.monotonic() < pause:
+                    pass
+                client.ask("cancel", id)
+                n += 1
+            status = g.status()
+            print(f"{n} submitted and cancelled, {status['totals']['workers_lost']} workers went")
+            self.assertFalse(status["pools"][0]["degraded"])
+
     def test_the_connection_itself(self):
         """Sent over itself it never ends, for its own other end is kept in it; it is his, and goes with its message or task."""
         with for_all({"message_timeout": "500 ms"}) as g, unharmed(g):

@@ -17,7 +17,8 @@ from users import ANN, BOB, UserChild, connect_as, needs_root, open_to_all  # no
 from wire import Closed, descriptor, pack  # noqa: E402
 
 STUCK_BOUND = 30  # seconds until a worker that nothing can kill is given up
-WORKERS = 3
+WORKERS = 4
+RACE = 2  # seconds that it is tried
 HELD = 0.5  # seconds that others are watched while something hangs
 
 
@@ -96,36 +97,49 @@ class Fuse(unittest.TestCase):
                 print(f"{n} descriptors more in gangerd, of some 2 * 100 that he may make it hold")
                 self.assertLessEqual(n, 2 * 100 + 2 * 16)
 
-    def test_worker_that_reads_it(self):
-        """It hangs, cannot be killed, and is replaced; others' tasks go to others meanwhile."""
-        def read(_, fd, gangerd):
+    def test_workers_that_hang(self):
+        """In reading it, in closing it: nothing can kill them, they are replaced, and others' tasks go to others meanwhile. A function that
+        did nothing with it has ended, but its task has not: no other one waits behind the close."""
+        def use(_, fd, gangerd):
             client = gangerd.connect(descriptors=True)
-            client.start("call", "digest.sha256", [descriptor()], {"timeout": 0.3}, fds=[fd])
+            for function in "digest.sha256", "probe.fds", "probe.fds":
+                client.start("call", function, [descriptor()], {"timeout": 0.3}, fds=[fd])
             globals()["kept"] = client, fd
 
-        self.hangs(read)
-
-    def test_worker_that_closes_it(self):
-        """A function that did nothing with it has ended, but its task has not: no other one waits behind the close."""
-        def close(_, fd, gangerd):
-            client = gangerd.connect(descriptors=True)
-            for _ in range(2):
-                client.start("call", "probe.fds", [descriptor()], {"timeout": 0.3}, fds=[fd])
-            globals()["kept"] = client, fd
-
-        self.hangs(close, FLUSH)
-
-    def hangs(self, function, opcode=None):
         with for_all(pool={"workers": WORKERS, "kill_grace": 0.1, "modules": "digest probe"}) as g, SilentFile() as file, \
-                unharmed(g):
-            with held_open(file, function, g):
-                eventually(lambda: file.asked(opcode))
-                began = time.monotonic()
-                with g.connect() as client:
-                    eventually(lambda: "stuck" in states(client), STUCK_BOUND)
-                    eventually(lambda: states(client).count("idle") == WORKERS and client.ask("status")["pools"][0]["running"] == 0,
-                               STUCK_BOUND)
-                print(f"{WORKERS} idle workers again {time.monotonic() - began:.1f} s after one hung")
+                unharmed(g), held_open(file, use, g):
+            eventually(lambda: file.asked(FLUSH))
+            self.replaced(g, 3)
+
+    def replaced(self, gangerd, n_stuck):
+        began = time.monotonic()
+        with gangerd.connect() as client:
+            eventually(lambda: states(client).count("stuck") >= n_stuck, STUCK_BOUND)
+            eventually(lambda: states(client).count("idle") == WORKERS and client.ask("status")["pools"][0]["running"] == 0, STUCK_BOUND)
+            print(f"{states(client).count('stuck')} workers are stuck, {WORKERS} idle ones there again after {time.monotonic() - began:.1f} s")
+
+    def test_cancelled_before_it_begins(self):
+        """Just when it was sent to a worker, which finds that it was taken back and has nothing to do but to close it"""
+        def race(_, fd, gangerd):
+            client = gangerd.connect(descriptors=True)
+            end = time.monotonic() + RACE
+            n = 0
+            while time.monotonic() < end and not file.asked(FLUSH):
+                msgid = client.start("submit", "sleep", [60, descriptor()], {}, fds=[fd])
+                id = client.finish(msgid)
+                pause = time.monotonic() + n % 40 * 5e-6
+                while time.monotonic() < pause:
+                    pass
+                client.ask("cancel", id)
+                n += 1
+            globals()["kept"] = client, fd
+
+        with for_all(pool={"workers": WORKERS, "kill_grace": 0.1}) as g, SilentFile() as file, unharmed(g), held_open(file, race, g):
+            print("the race was met" if file.asked(FLUSH) else "the race was not met")
+            with g.connect(bound=STUCK_BOUND) as client:
+                for _ in range(20):
+                    ids = [client.submit("echo", 1) for _ in range(2 * WORKERS)]
+                    self.assertEqual([client.ask("result", id, {}) for id in ids], [1] * len(ids))
 
     def test_pipes_of_others(self):
         """gangerd's copies of another user's descriptors are closed all the same: who reads his pipe finds its end."""

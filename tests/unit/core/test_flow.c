@@ -74,6 +74,87 @@ static void test_held_task_can_be_cancelled(void **state)
         end(r);
 }
 
+#define MEMORY 50000 /* of a user who reads little */
+#define UNREAD 60000
+
+/* Alice's connections 1 and 2; of the second one so much is unread. */
+static struct recorder *begin_behind(uint64_t unread_bytes)
+{
+        struct core_config config = ordinary;
+        config.user_memory_bytes = MEMORY;
+        config.output_limit_bytes = LIMIT_FREE_BYTES + 1000;
+        struct recorder *r = begin_with(&config, &ordinary_pool);
+        turn(r, 0);
+        for (uint32_t i = 0; i < ordinary_pool.workers; i++)
+                hello(r, i);
+        forget(r);
+        client(r, 1, ALICE);
+        client(r, 2, ALICE);
+        core_connection_output(r->core, 2, unread_bytes);
+        core_check(r->core);
+        return r;
+}
+
+static void test_calls_of_who_is_behind_do_not_begin(void **state)
+{
+        struct recorder *r = begin_behind(0);
+        call(r, 1, 1);
+        core_connection_output(r->core, 2, UNREAD);
+        turn(r, 0);
+        expect(r, "note user_over\n");
+        core_connection_output(r->core, 2, 0);
+        turn(r, 0);
+        expect(r, "send 0:0 #1\n");
+        end(r);
+}
+
+static void test_who_is_behind_has_a_lower_mark(void **state)
+{
+        struct recorder *r = begin_behind(0);
+        core_connection_output(r->core, 1, LIMIT_FREE_BYTES + 1);
+        assert_false(core_connection_blocked(r->core, 1));
+        core_connection_output(r->core, 2, UNREAD);
+        core_connection_output(r->core, 1, LIMIT_FREE_BYTES + 2);
+        assert_true(core_connection_blocked(r->core, 1));
+        core_connection_output(r->core, 1, LIMIT_FREE_BYTES);
+        assert_false(core_connection_blocked(r->core, 1));
+        end(r);
+}
+
+static void test_large_answers_need_room(void **state)
+{
+        struct recorder *r = begin_behind(MEMORY - LIMIT_FREE_BYTES - 1);
+        assert_int_equal(core_connection_admit_output(r->core, 1, LIMIT_FREE_BYTES + 1), 0);
+        assert_int_equal(core_connection_admit_output(r->core, 1, LIMIT_FREE_BYTES + 2), CORE_QUOTA);
+        core_connection_output(r->core, 2, UNREAD);
+        assert_int_equal(core_connection_admit_output(r->core, 1, LIMIT_FREE_BYTES), 0);
+        assert_int_equal(core_connection_admit_output(r->core, 1, LIMIT_FREE_BYTES + 1), CORE_QUOTA);
+        end(r);
+}
+
+static void test_who_has_left_is_charged_until_he_is_gone(void **state)
+{
+        struct recorder *r = begin_behind(0);
+        struct core_account account;
+        call(r, 2, 1);
+        core_connection_output(r->core, 2, UNREAD);
+        core_connection_leave(r->core, 2, r->now);
+        core_check(r->core);
+        core_connection_output(r->core, 2, UNREAD - 1);
+        core_account(r->core, ALICE, &account);
+        assert_int_equal(account.connections, 2);
+        assert_int_equal(account.bytes, UNREAD - 1);
+        assert_int_equal(account.tasks, 0);
+        assert_false(core_connection_blocked(r->core, 2));
+        core_connection_close(r->core, 2, r->now);
+        core_check(r->core);
+        core_account(r->core, ALICE, &account);
+        assert_int_equal(account.connections, 1);
+        assert_int_equal(account.bytes, 0);
+        forget(r);
+        end(r);
+}
+
 static int stream(struct recorder *r, uint32_t bytes)
 {
         int result = core_worker_stream(r->core, 0, 1, STDOUT, bytes, r->now);
@@ -349,6 +430,10 @@ int main(void)
                 cmocka_unit_test(test_calls_of_the_blocked_do_not_begin),
                 cmocka_unit_test(test_map_of_the_blocked_begins_no_chunk),
                 cmocka_unit_test(test_held_task_can_be_cancelled),
+                cmocka_unit_test(test_calls_of_who_is_behind_do_not_begin),
+                cmocka_unit_test(test_who_is_behind_has_a_lower_mark),
+                cmocka_unit_test(test_large_answers_need_room),
+                cmocka_unit_test(test_who_has_left_is_charged_until_he_is_gone),
                 cmocka_unit_test(test_credit_comes_in_grains),
                 cmocka_unit_test(test_no_credit_while_blocked),
                 cmocka_unit_test(test_credit_is_granted_when_the_blocked_one_is_gone),
