@@ -37,7 +37,8 @@ def gangerd():
            "fuzzed": f"allow_users = {RUDE}\ntimeout = 1 s"}
     pools = "\n".join(f"[pool {name}]\nworkers = {n}\nmodules = digest\nkill_grace = 200 ms\nexec = {'no' if name == 'fuzzed' else 'yes'}\n{its[name]}"
                       for name, n in POOLS.items() if name != "default")
-    daemon = {"socket_mode": "0666", "history": 500, "user_memory": "64M", "user_objects": 200, "user_descriptors": 256}
+    daemon = {"socket_mode": "0666", "history": 500, "user_memory": "64M", "user_objects": 200, "user_descriptors": 256,
+              "message_timeout": "60 s"}  # a loaded machine takes seconds to let a client say 8 MiB
     pool = {"workers": POOLS["default"], "exec": "yes", "kill_grace": "200 ms", "modules": "digest", "allow_users": polite}
     return Gangerd(daemon, pool, more=pools, prepare=lambda: os.nice(AHEAD))
 
