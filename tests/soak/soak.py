@@ -181,6 +181,7 @@ def soak(seconds, output, seed):
         series.write_csv(output / "soak.csv", rows)
         series.plot(output, rows)
         check_sums(reports, g.all_idle())
+        assert "the worker broke the protocol" not in g.log(), "a worker was taken for a bad one: it is in the log"
         check_left(g, watcher, before)
         return [its.name for its in judged if not its.flat]
 
