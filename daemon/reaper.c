@@ -23,6 +23,8 @@
 #include "proto/limits.h"
 #include "proto/process_tree.h"
 
+#define FLAG_EXITING 0x4 /* PF_EXITING of <linux/sched.h>, as in /proc/PID/stat */
+
 static struct worker *by_pid(const struct workers *workers, pid_t pid)
 {
         struct worker *worker;
@@ -203,6 +205,18 @@ uint64_t worker_rss_now(struct workers *workers, uint32_t index)
         if (second)
                 pages = strtoull(second, NULL, 10);
         return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+bool process_is_ending(pid_t pid)
+{
+        char text[1024];
+        unsigned flags;
+
+        if (!read_proc(pid, "stat", text, sizeof(text)))
+                return false;
+        const char *behind_name = strrchr(text, ')');
+        return behind_name && sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+               (flags & FLAG_EXITING) != 0;
 }
 
 static bool process_cpu(pid_t pid, double *ret_s)

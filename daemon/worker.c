@@ -28,6 +28,8 @@
 #include "proto/process_tree.h"
 
 #define HUNG_GRACE_US 100000 /* between the end of its channel and its own */
+#define HUNG_GRACES_MOST                                                                                     \
+        20 /* of one that the kernel is about to end: it may wait for a processor to end on */
 
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
@@ -134,14 +136,20 @@ static void hung(struct worker *worker, int value)
 {
         const struct timeval grace = {.tv_usec = HUNG_GRACE_US};
         worker->life = LIFE_HUNG;
+        worker->n_graces = 1;
         event_add(&worker->hung_timer, &grace);
 }
 
 void worker_on_hung_timer(evutil_socket_t fd, short what, void *userdata)
 {
         struct worker *worker = userdata;
+        const struct timeval grace = {.tv_usec = HUNG_GRACE_US};
         daemon_update_now(worker->owner->daemon);
-        if (!worker->doomed)
+        if (worker->doomed)
+                return;
+        if (process_is_ending(worker->pid) && worker->n_graces++ < HUNG_GRACES_MOST)
+                event_add(&worker->hung_timer, &grace);
+        else
                 worker_bad(worker, "it closed its channel and lives on");
 }
 

@@ -71,6 +71,8 @@ bool worker_usage(struct workers *, uint32_t index, struct worker_usage *ret);
 /* The resident memory of a worker's process at this moment, in bytes; 0: not known, or it is gone. Cheap
  * enough to be asked after every task; keeps a descriptor for each worker that was asked about. */
 uint64_t worker_rss_now(struct workers *, uint32_t index);
+/* Whether the kernel is about to end it, or has, and nobody has reaped it. */
+bool process_is_ending(pid_t);
 /* The resident memory of a process. */
 bool process_rss(pid_t, uint64_t *ret_bytes);
 

@@ -74,6 +74,7 @@ struct worker {
         int64_t lone_since;
         int64_t born;
         struct event hung_timer;
+        unsigned n_graces; /* how often that was set since its channel ended */
         struct worker_end end;
         uint64_t max_rss_bytes;
         struct worker_usage usage;

@@ -31,16 +31,18 @@ def sample(pid, status):
     workers = [memory_of(child)[1] for child, name in its.items() if name.startswith("ganger: worker")]
     rss, pss = memory_of(pid)
     ran, waited = scheduled_seconds(pid)
-    return {"ran": ran, "waited": waited, "rss": rss, "pss": pss, "descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": len(os.listdir(f"/proc/{pid}/task")),
+    return {"ran": ran, "waited": waited, "rss": rss, "pss": pss,
+            "descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": len(os.listdir(f"/proc/{pid}/task")),
             "zygotes": len(zygotes), "zygotes_pss": sum(zygotes), "workers": len(workers), "workers_pss": sum(workers),
-            "connections": status["connections"], "unended": sum(p["running"] + p["queued"]["ready"] + p["queued"]["delayed"] for p in status["pools"]),
+            "connections": status["connections"],
+            "unended": sum(p["running"] + p["queued"]["ready"] + p["queued"]["delayed"] for p in status["pools"]),
             **{key: status["totals"][key] for key in ("submitted", "succeeded", "failed", "cancelled", "expired", "workers_lost")}}
 
 
 def theil_sen(points):
     """The median of the slopes between all pairs: half of the points but a few may be anything."""
     points = points[::len(points) // MOST_POINTS + 1]
-    slopes = [(y - x_y) / (x - x_x) for i, (x_x, x_y) in enumerate(points) for x, y in points[i + 1:] if x > x_x]
+    slopes = [(later_y - y) / (later_x - x) for i, (x, y) in enumerate(points) for later_x, later_y in points[i + 1:] if later_x > x]
     return statistics.median(slopes) if slopes else 0.0
 
 
@@ -65,7 +67,8 @@ class Verdict:
         self.flat = self.last <= self.bound and self.first + self.rise <= self.bound
 
     def row(self):
-        return [self.name, *(f"{value / self.unit:.2f}" for value in (self.first, self.last, self.slope * 3600, self.bound)), "flat" if self.flat else "NOT FLAT"]
+        figures = (self.first, self.last, self.slope * 3600, self.bound)
+        return [self.name, *(f"{value / self.unit:.2f}" for value in figures), "flat" if self.flat else "NOT FLAT"]
 
 
 def more(share, at_least):
@@ -100,7 +103,7 @@ def verdicts(rows, roughly=False):
 def table(judged):
     rows = [["", "first third", "last third", "an hour", "at most", ""], *(its.row() for its in judged)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(text.ljust(width) if i == 0 else text.rjust(width) for i, (text, width) in enumerate(zip(row, widths))) for row in rows)
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:]))]) for row in rows)
 
 
 def write_csv(path, rows):

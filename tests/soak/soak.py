@@ -5,6 +5,7 @@ Beside the users of crowd.py and those of the chaos test there are rude ones (mu
 reloads. Each second it is measured what the daemon takes. In the end a table says whether memory, descriptors and latency were flat after
 the warm-up, every task that was asked for was accounted for once, and nothing is left; so does the exit status. The series goes to
 OUTPUT/soak.csv and soak.png. GANGER_SEED repeats the choices (not the moments)."""
+import contextlib
 import json
 import os
 import pathlib
@@ -24,6 +25,8 @@ from wire import Closed, TooLate  # noqa: E402
 RUDE = 60004  # the user of the fuzzers
 POOLS = {"default": 4, "untold": 2, "fuzzed": 2, "measured": 1}
 SHORT = 180  # seconds below which only what is wrong by far is wrong
+NOT_MEASURED = [None] * 4
+LEFT_BOUND = 20  # seconds after which nothing may be left
 MEMORY_BACK = 16 << 20  # in the end, of what there was in the beginning
 
 
@@ -34,7 +37,8 @@ def gangerd():
            "fuzzed": f"allow_users = {RUDE}\ntimeout = 1 s"}
     pools = "\n".join(f"[pool {name}]\nworkers = {n}\nmodules = digest\nkill_grace = 200 ms\nexec = {'no' if name == 'fuzzed' else 'yes'}\n{its[name]}"
                       for name, n in POOLS.items() if name != "default")
-    daemon = {"socket_mode": "0666", "history": 500, "user_memory": "64M", "user_objects": 200, "user_descriptors": 256, "message_timeout": "3 s"}
+    daemon = {"socket_mode": "0666", "history": 500, "user_memory": "64M", "user_objects": 200, "user_descriptors": 256,
+              "message_timeout": "60 s"}  # a loaded machine takes seconds to let a client say 8 MiB
     pool = {"workers": POOLS["default"], "exec": "yes", "kill_grace": "200 ms", "modules": "digest", "allow_users": polite}
     return Gangerd(daemon, pool, more=pools, prepare=lambda: os.nice(AHEAD))
 
@@ -58,35 +62,47 @@ def begin(g, seed, seconds):
 
 
 class Latencies:
-    """The lines of the process that measures, as they come."""
+    """The lines of the process that measures, as they come; the last one is its report."""
 
     def __init__(self, child):
         self.pipe = child.pipe.fileno()
         os.set_blocking(self.pipe, False)
         self.rest = ""
-        self.last = [None] * 4
+        self.last = NOT_MEASURED
+        self.report = None
 
     def read(self):
         try:
             while data := os.read(self.pipe, 1 << 16):
                 *lines, self.rest = (self.rest + data.decode()).split("\n")
                 for line in map(json.loads, lines):
-                    self.last = line if isinstance(line, list) else self.last
-                    self.report = line
+                    if isinstance(line, list):
+                        self.last = line
+                    else:
+                        self.report = line
         except BlockingIOError:
             pass
-        last, self.last = self.last, [None] * 4
+
+    def take(self):
+        """Those of the last second, once."""
+        self.read()
+        last, self.last = self.last, NOT_MEASURED
         return dict(zip(("p50", "p99", "floor_p50", "floor_p99"), last))
 
+    def end(self):
+        def come():
+            self.read()
+            return self.report
+        return eventually(come, TOLD_BOUND)
 
-def watch(g, at_work, watcher, seconds):
-    """A row each second, as long as nobody failed; and the report of the process that measures."""
-    latencies = Latencies(at_work["measure"])
+
+def watch(g, at_work, latencies, watcher, seconds):
+    """A row each second, as long as nobody failed."""
     rows, started = [], time.monotonic()
     while (now := time.monotonic() - started) < seconds:
         status = watcher.ask("status")
         assert sums_hold(status), f"the sums do not hold: {status}"
-        rows.append({"t": now, **series.sample(g.pid, status), **latencies.read()})
+        rows.append({"t": now, **series.sample(g.pid, status), **latencies.take()})
         failed = [name for name, child in at_work.items() if child.has_failed()]
         assert not failed, f"failed: {', '.join(failed)} (after {now:.0f} s)"
         if len(rows) % 60 == 0:
@@ -94,27 +110,23 @@ def watch(g, at_work, watcher, seconds):
             print(f"{now / 60:.0f} min: RSS {last['rss'] >> 10} KiB, {last['descriptors']} descriptors, {last['submitted']} submitted, "
                   f"{last['workers_lost']} workers lost", flush=True)
         time.sleep(max(0, started + len(rows) - time.monotonic()))
-    return rows, latencies
+    return rows
 
 
 def finish(at_work, latencies):
     """The reports of all, by name."""
-    reports = {}
+    reports = {"measure": latencies.end()}
     for name, child in at_work.items():
-        if name == "measure":
-            eventually(lambda: (latencies.read(), getattr(latencies, "report", None) and isinstance(latencies.report, dict))[1], TOLD_BOUND)
-            text = json.dumps(latencies.report)
-            status, _ = child.end(TOLD_BOUND)
-        else:
-            status, text = child.end(3 * TOLD_BOUND)
+        status, text = child.end(3 * TOLD_BOUND)
         assert status == 0, f"{name} ended with {status}"
-        reports[name] = json.loads(text)
+        if name not in reports:
+            reports[name] = json.loads(text)
     return reports
 
 
 def check_sums(reports, status):
     """Every task that somebody heard of is in the daemon's sums, once; in each pool those of them who use it."""
-    count = count_of([report for name, report in reports.items() if "count" in report and name != "measure" and not name.startswith("Fuzzer")])
+    count = count_of([report for report in reports.values() if "told" in report])
     pools = {pool["name"]: pool["totals"] for pool in status["pools"]}
     check_accounts(count, pools["default"])
     check_accounts(reports["measure"]["count"], pools["measured"])
@@ -122,31 +134,29 @@ def check_sums(reports, status):
     print(f"{count['accepted']} accepted: {', '.join(f'{count[end]} {end}' for end in sorted(ENDS))}, each as the daemon counts it; "
           f"{pools['untold']['submitted']} of those who went away or ran programs; {reports['measure']['count']['accepted']} measured; "
           f"{rude['mutants']} mutants, {rude['refused']} of them closed for a protocol_error, {pools['fuzzed']['submitted']} tasks of theirs")
-    print(f"{count['leavers']} clients killed, {count['programs']} programs of the command line, {count['items']} queue items leased, {count['events']} events; "
-          f"{reports['killer']['n_killed']} workers killed, {reports['killer']['stopped']} stopped")
+    print(f"{count['leavers']} clients killed, {count['programs']} programs of the command line, {count['items']} queue items leased, "
+          f"{count['events']} events; {reports['killer']['n_killed']} workers killed, {reports['killer']['stopped']} stopped")
     say_latencies(reports["killer"], [report for report in reports.values() if "told" in report])
 
 
 def check_left(g, watcher, before):
-    """That nothing is left: programs, processes, connections, descriptors, objects, files, memory."""
+    """That nothing is left."""
     descriptors, level, file_names = before
-    seen = None
-    try:
-        for look, expected in ((marked, []), (lambda: len(children(g.pid)), sum(POOLS.values()) + len(POOLS)),
-                               (lambda: watcher.ask("status")["connections"], 1), (lambda: watcher.ask("shared.list"), []),
-                               (lambda: kinds_of_descriptors(g.pid), descriptors), (lambda: files(g), file_names)):
-            def as_expected():
-                nonlocal seen
-                seen = look()
-                return seen == expected
-            eventually(as_expected, 20)
-        seen = "memory"
-        if not sanitized():
-            eventually(lambda: g.rss() - level < MEMORY_BACK)
-    except TooLate:
-        raise AssertionError(f"is left: {seen}, in the beginning {expected if seen != 'memory' else level}") from None
-    finally:
-        print(f"the daemon's memory: {level >> 10} KiB before the first client, {g.rss() >> 10} KiB after the last one")
+    looks = {
+        "programs": (marked, []),
+        "processes": (lambda: len(children(g.pid)), sum(POOLS.values()) + len(POOLS)),
+        "connections": (lambda: watcher.ask("status")["connections"], 1),
+        "objects": (lambda: watcher.ask("shared.list"), []),
+        "descriptors": (lambda: kinds_of_descriptors(g.pid), descriptors),
+        "files": (lambda: files(g), file_names),
+        "memory beyond what it may keep": (lambda: sanitized() or g.rss() - level < MEMORY_BACK, True),
+    }
+    for what, (look, expected) in looks.items():
+        with contextlib.suppress(TooLate):
+            eventually(lambda: look() == expected, LEFT_BOUND)
+            continue
+        raise AssertionError(f"{what} are left: {look()}, where there was {expected}")
+    print(f"the daemon's memory: {level >> 10} KiB before the first client, {g.rss() >> 10} KiB after the last one")
 
 
 def soak(seconds, output, seed):
@@ -157,7 +167,8 @@ def soak(seconds, output, seed):
         before = kinds_of_descriptors(g.pid), g.rss(), files(g)
         at_work = begin(g, seed, seconds)
         try:
-            rows, latencies = watch(g, at_work, watcher, seconds)
+            latencies = Latencies(at_work["measure"])
+            rows = watch(g, at_work, latencies, watcher, seconds)
             reports = finish(at_work, latencies)
         finally:
             for child in at_work.values():
@@ -170,6 +181,7 @@ def soak(seconds, output, seed):
         series.write_csv(output / "soak.csv", rows)
         series.plot(output, rows)
         check_sums(reports, g.all_idle())
+        assert "the worker broke the protocol" not in g.log(), "a worker was taken for a bad one: it is in the log"
         check_left(g, watcher, before)
         return [its.name for its in judged if not its.flat]
 

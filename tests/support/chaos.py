@@ -10,7 +10,7 @@ import struct
 import time
 
 from gangerd import children, name_of
-from wire import Client
+from wire import Client, Closed
 
 TOLD_BOUND = 60  # seconds within which whoever waits must be told of the end
 AHEAD = -10  # nice of gangerd, as in its unit, and of the programs that measure: tasks keep both processors busy all the time
@@ -179,7 +179,11 @@ def leave(out, path, how, options=None):
         client.start("call", "exec", [["yes"]], {**options, "stream": ["stdout"]})
         client.receive()
     else:
-        client.start("call", "echo", [bytes(8 << 20)], options)
+        begun = time.monotonic()
+        try:
+            client.start("call", "echo", [bytes(8 << 20)], options)
+        except Closed as error:
+            raise Closed(f"closed after {time.monotonic() - begun:.1f} s of sending, and told {client.end_of_file()}") from error
     print("under way", file=out)
     os.kill(os.getpid(), signal.SIGKILL)
 

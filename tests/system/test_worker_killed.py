@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A worker is killed from outside in the middle of a task: its caller is told at once, all others get their results, and a new
 worker is there."""
+import ctypes
 import os
 import pathlib
 import signal
@@ -11,10 +12,12 @@ import unittest
 
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
 sys.path.insert(0, str(SUPPORT))
-from gangerd import Gangerd, eventually, main  # noqa: E402
+from gangerd import Gangerd, eventually, libc, main  # noqa: E402
 from wire import TooLate  # noqa: E402
 
 KILLS = 120 if os.environ.get("GANGER_TEST_LONG") else 60
+UNREAPED = 0.5  # seconds; without knowing better gangerd waits a tenth of a second for the end
+PTRACE_SEIZE = 0x4206
 BEGUN = 0.005  # seconds after which a task has begun, if its worker got a processor
 TOLD_WITHIN = 0.010  # the promise; the test fails beyond ten times it, in the median
 
@@ -102,6 +105,24 @@ class WorkerKilled(unittest.TestCase):
             status = g.all_idle()
             self.assertFalse(pids & {worker["pid"] for worker in status["workers"]})
             self.assertEqual(status["totals"]["failed"], 0)
+
+    def test_worker_that_takes_long_to_die(self):
+        """Its channel is over long before it can be reaped: here because its tracer has not looked, else because the machine is busy.
+        It is what killed it that counts."""
+        with Gangerd() as g, g.connect() as caller, g.connect() as watcher:
+            caller.call("echo", 1)
+            msgid = caller.start("call", "sleep", [60], {})
+            pid = eventually(lambda: [worker["pid"] for worker in watcher.ask("status")["workers"] if worker["function"] == "sleep"])[0]
+            if libc.ptrace(PTRACE_SEIZE, pid, None, None) != 0:
+                raise OSError(ctypes.get_errno(), "PTRACE_SEIZE")
+            os.kill(pid, signal.SIGKILL)
+            with self.assertRaises(TooLate):
+                caller.outcome(msgid, UNREAPED)
+            os.waitpid(pid, 0)
+            error, _ = caller.outcome(msgid)
+            self.assertEqual((error["code"], error["ended_by"], error["signal"], error["worker_pid"]), ("worker_lost", "outside", 9, pid))
+            self.assertNotIn("broke the protocol", g.log())
+            g.all_idle()
 
     def test_newborn_that_is_dead_before_it_is_known(self):
         """The SIGCHLD came when nobody could tell whose; the report of the zygote comes later."""
