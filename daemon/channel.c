@@ -321,11 +321,11 @@ void channel_flush(struct channel *channel)
         if (channel->lost)
                 return;
         int r = output_flush(&channel->output, channel->fd);
-        if (r > 0)
-                event_add(&channel->write_event, NULL);
-        else if (r == 0)
+        if (r > 0 && event_add(&channel->write_event, NULL) < 0)
+                r = -ENOMEM;
+        if (r == 0)
                 buffer_trim(&channel->output.bytes, READ_BYTES);
-        else
+        else if (r < 0)
                 cannot_write(channel, -r);
         if (channel->callbacks->on_flushed)
                 channel->callbacks->on_flushed(channel);

@@ -183,14 +183,16 @@ void connection_close(struct connection *c)
         daemon_turn_again(cs->daemon);
 }
 
-static void set_event(struct event *event, bool wanted)
+/* False: it cannot be waited for. */
+static bool set_event(struct event *event, bool wanted)
 {
         bool pending = event_pending(event, EV_READ | EV_WRITE, NULL) != 0;
 
         if (wanted && !pending)
-                event_add(event, NULL);
-        else if (!wanted && pending)
+                return event_add(event, NULL) == 0;
+        if (!wanted && pending)
                 event_del(event);
+        return true;
 }
 
 /* A half-closed peer's hang-up shows as an edge of the write event, which is edge-triggered from then on: as
@@ -202,8 +204,9 @@ void connection_update_events(struct connection *c)
         if (c->closed)
                 return;
         blocked = !c->closing && core_connection_blocked(c->owner->daemon->core, c->index);
-        set_event(&c->read_event, !c->closing && !c->half_closed && !c->unread && !blocked);
-        set_event(&c->write_event, c->half_closed || output_waiting(&c->output) > 0);
+        if (!set_event(&c->read_event, !c->closing && !c->half_closed && !c->unread && !blocked) ||
+            !set_event(&c->write_event, c->half_closed || output_waiting(&c->output) > 0))
+                connection_break(c); /* nothing of it would be noticed any more */
 }
 
 static bool hung_up(const struct connection *c)
@@ -294,7 +297,8 @@ static void flush_one(struct connection *c)
         }
         if (c->broken) {
                 log_limited(&limit, LOG_LEVEL_ERROR, &(struct log_fields){.uid = &c->uid},
-                            "closing the connection of pid %ld: no memory for an answer", (long)c->pid);
+                            "closing the connection of pid %ld: no memory for an answer, or to wait for it",
+                            (long)c->pid);
                 connection_close(c);
                 return;
         }

@@ -78,8 +78,8 @@ static void listener_on_exhaustion(void *userdata)
 
         if (l->exhaustion.resting)
                 event_del(&l->accept_event);
-        else
-                event_add(&l->accept_event, NULL);
+        else if (event_add(&l->accept_event, NULL) < 0)
+                exhaustion_begins(&l->exhaustion, ENOMEM); /* once more after the pause */
 }
 
 void listener_wake(struct listener *l)
@@ -141,11 +141,11 @@ struct listener *listener_free(struct listener *l)
         return NULL;
 }
 
-void listener_start(struct listener *l)
+int listener_start(struct listener *l)
 {
         assert(!l->started);
         l->started = true;
-        event_add(&l->accept_event, NULL);
+        return event_add(&l->accept_event, NULL) < 0 ? -ENOMEM : 0;
 }
 
 int listener_is_shared(const struct listener *l, uid_t own, bool *ret)

@@ -275,7 +275,7 @@ static int begin_loop(struct daemon *d)
 
 int daemon_begin(struct daemon *d, const struct start_options *options)
 {
-        int status;
+        int status, r;
 
         d->config = options->config;
         d->options = options;
@@ -297,8 +297,9 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
         if (status == 0) {
                 log_info("gangerd " GANGER_VERSION " (pid %ld) listens on %s", (long)getpid(),
                          listener_address(d->listener));
-                listener_start(d->listener);
+                r = listener_start(d->listener);
                 metrics_http_start(d->metrics_http);
+                status = r == 0 ? 0 : failed("waiting for callers", -r);
         }
         return status;
 }
