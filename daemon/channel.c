@@ -14,7 +14,8 @@
 
 #define READ_BYTES      RING_BYTES /* what is in a ring has room, too */
 #define READ_MOST_BYTES (1u << 20) /* of a value that is known to be long */
-#define RECORDS_A_READ  64         /* announcements of a ring that are followed in one read */
+#define CANNOT_RECEIVE  "the kernel cannot receive what it sends"
+#define RECORDS_A_READ  64 /* announcements of a ring that are followed in one read */
 
 static void on_readable(evutil_socket_t fd, short what, void *userdata)
 {
@@ -77,6 +78,14 @@ static void bad(struct channel *channel, const char *why)
 {
         stop_reading(channel);
         channel->callbacks->on_bad(channel, why);
+}
+
+void channel_fail(struct channel *channel, const char *why)
+{
+        if (channel->ended)
+                return;
+        channel->blameless = true;
+        bad(channel, why);
 }
 
 static void end(struct channel *channel)
@@ -167,7 +176,7 @@ static bool make_room(struct channel *channel)
 
         if (buffer_reserve(&channel->input, room) == 0)
                 return true;
-        bad(channel, "there is no memory for what it sends");
+        channel_fail(channel, "there is no memory for what it sends");
         return false;
 }
 
@@ -187,6 +196,10 @@ static enum received receive(struct channel *channel, size_t most_bytes, size_t 
                 return NOTHING;
         if (r == RECEIVE_TRUNCATED) {
                 bad(channel, "it sent descriptors");
+                return NOTHING;
+        }
+        if (r < 0 && r != -ECONNRESET) {
+                channel_fail(channel, CANNOT_RECEIVE);
                 return NOTHING;
         }
         if (r < 0 || *ret == 0)
@@ -235,12 +248,15 @@ static bool receive_last(struct channel *channel)
 {
         uint8_t byte;
         ssize_t n = recv(channel->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+        int error = n < 0 ? errno : 0;
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (error == EAGAIN || error == EINTR)
                 return false;
         if (receive_ring(channel))
                 return true;
-        if (n <= 0 && !channel->ended)
+        if (error != 0 && error != ECONNRESET)
+                channel_fail(channel, CANNOT_RECEIVE);
+        else if (n <= 0 && !channel->ended)
                 end(channel);
         else if (channel->ring.owed_bytes == 0 && !channel->ended)
                 bad(channel, "it sends what its ring does not announce");
@@ -307,7 +323,7 @@ static void cannot_write(struct channel *channel, int error)
         channel->lost = true;
         if (error == EPIPE || error == ECONNRESET || channel->ended)
                 return;
-        bad(channel, "the kernel cannot send what it is to get");
+        channel_fail(channel, "the kernel cannot send what it is to get");
         daemon_turn_again(channel->daemon);
 }
 

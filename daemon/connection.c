@@ -292,7 +292,7 @@ static void flush_one(struct connection *c)
         uint64_t before = output_waiting(&c->output), left;
 
         if (c->channel != NULL) {
-                c->channel->callbacks->on_bad(c->channel, "there is no memory for an answer to it");
+                channel_fail(c->channel, "there is no memory for an answer to it");
                 return;
         }
         if (c->broken) {

@@ -54,10 +54,14 @@ void worker_bad(struct worker *worker, const char *why)
         if (worker->bad)
                 return;
         worker->bad = true;
-        log_with(LOG_LEVEL_ERROR,
-                 LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker),
-                            .message_id = MESSAGE_WORKER_BAD),
-                 "the worker broke the protocol and is killed: %s", why);
+        if (worker->channel.blameless)
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker)),
+                         "the worker is killed, by no fault of its own: %s", why);
+        else
+                log_with(LOG_LEVEL_ERROR,
+                         LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker),
+                                    .message_id = MESSAGE_WORKER_BAD),
+                         "the worker broke the protocol and is killed: %s", why);
         worker_doom(worker);
         core_worker_bad(daemon->core, worker->index, daemon->now);
 }

@@ -57,7 +57,7 @@ struct worker {
         enum worker_life life;
         bool doomed;  /* SIGKILL was sent, or is as soon as the process is known; nothing is sent any more */
         bool mourned; /* its obituary is written */
-        bool bad;     /* it broke the protocol, and that was logged */
+        bool bad;     /* it cannot go on, and why was logged */
         uint64_t spawn_id;
         pid_t pid; /* 0: not known */
         int pidfd; /* -1: not open */
@@ -112,7 +112,7 @@ struct worker *worker_at(const struct workers *, uint32_t index);
 void worker_on(struct worker *, enum worker_event, int value);
 /* The name of its pool. */
 const char *worker_pool_name(const struct worker *);
-/* It broke the protocol: one log line, and its life. */
+/* It broke the protocol, or (channel.blameless) cannot be dealt with: one log line, and its life. */
 void worker_bad(struct worker *, const char *why);
 /* SIGKILL, now or as soon as there is a process. */
 void worker_doom(struct worker *);

@@ -1,192 +1,217 @@
 # SPDX-License-Identifier: MIT
-"""System calls of gangerd fail, put in by strace: of each kind the n-th one, with each error that the kernel could give. Whatever
-fails, gangerd neither crashes nor hangs nor loses a task that it accepted; each client gets its answer, a clear error, or the end of
-its connection; and when it is over, everything is as before. (Allocations that fail: tests/fuzz/fault_allocations.c.)"""
+"""System calls of a running gangerd, its zygote and its workers fail: of each kind the n-th one, or all from then on, with each error
+that the kernel could give. Meanwhile clients connect, call, submit, pass descriptors and large values, share memory and reload, and a
+worker is killed. Whatever fails, nobody crashes or hangs: when it is over every request has its answer, a clear error or the end of its
+connection, no accepted task is lost, and descriptors, memory and accounts are as before. (Starting and stopping:
+test_faults_start.py; allocations: tests/fuzz/fault_allocations.c.)"""
+import collections
+import contextlib
+import fcntl
 import os
-import select
-import shutil
 import signal
-import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import Gangerd, eventually, main, sanitized, sums_hold  # noqa: E402
-from wire import Closed, Refused, descriptor  # noqa: E402
+from gangerd import Flat, Gangerd, children, eventually, kinds_of_descriptors, main, sanitized, sums_hold  # noqa: E402
+from faults import BOUND, IS_THERE, LONG, Requests, Strace, connected  # noqa: E402
+from wire import TooLate, descriptor  # noqa: E402
 
-LONG = os.environ.get("GANGER_TEST_LONG") == "1"
-FAULTS = {
-    "accept4": ("EMFILE", "ENOMEM", "EINTR", "EAGAIN"),
+DAEMON = {
+    "accept4": ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EINTR", "EAGAIN"),
     "recvmsg": ("EINTR", "EAGAIN", "ENOMEM"),
-    "sendmsg,sendto": ("EINTR", "EAGAIN", "ENOMEM"),
-    "socketpair": ("EMFILE", "ENOMEM"),
-    "memfd_create": ("EMFILE", "ENOMEM"),
+    "recvfrom": ("EINTR", "EAGAIN", "ENOMEM"),
+    "sendmsg": ("EINTR", "EAGAIN", "ENOMEM", "ENOBUFS", "ETOOMANYREFS"),
+    "sendto": ("EINTR", "EAGAIN", "ENOMEM", "ENOBUFS"),
+    "socketpair": ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"),
+    "memfd_create": ("EMFILE", "ENFILE", "ENOMEM"),
+    "fallocate": ("ENOSPC", "ENOMEM", "EINTR"),
     "mmap": ("ENOMEM",),
     "clone,clone3": ("EAGAIN", "ENOMEM"),
-    "epoll_ctl": ("ENOMEM",),
+    "epoll_ctl": ("ENOMEM", "ENOSPC"),
+    "openat": ("EMFILE", "ENFILE", "ENOMEM"),
+    "fcntl": ("EMFILE", "ENOMEM"),
+    "pidfd_open": ("EMFILE", "ENFILE", "ENOMEM"),
+    "pread64": ("EINTR", "ENOMEM"),
 }
-# Which one fails, as strace counts them: the n-th; with + every so many from there. Not every second or third one: that can be one
-# in each caller's connecting, and nobody would get in.
-WHEN = [str(n) for n in range(1, 16)] + ["2+7", "3+11"] if LONG else ["1", "2", "2+7"]
-BOUND = 15
+# Of the zygote and the workers.
+FAMILY = {
+    "recvmsg": ("EINTR", "EAGAIN", "ENOMEM"),
+    "sendmsg": ("EINTR", "ENOMEM", "ENOBUFS"),
+    "sendto": ("EINTR", "ENOMEM", "ENOBUFS"),
+    "memfd_create": ("EMFILE", "ENFILE", "ENOMEM"),
+    "mmap": ("ENOMEM",),
+    "clone,clone3": ("EAGAIN", "ENOMEM"),
+    "openat": ("EMFILE", "ENFILE", "ENOMEM"),
+    "fcntl": ("EMFILE", "ENOMEM"),
+    "dup3,dup2": ("EMFILE", "EBUSY"),
+    "pipe2": ("EMFILE", "ENFILE"),
+    "socketpair": ("EMFILE", "ENOMEM"),
+}
+# A zygote that cannot be started, or a file that cannot be read, is what a reload fails of.
+ALSO = {("reload", "invalid_params")}
+LARGE = 256 << 10
+ONLY = os.environ.get("GANGER_TEST_FAULT")
+UNDER_FAULT = 0.4  # seconds that requests have under a fault which is there to stay
+MEMORY_MOST = 8 << 20
+# What a request may come to beside its answer.
+CODES = {"answered", "dropped", "out_of_memory", "worker_lost", "task_failed"}
 
 
-class Strace:
-    """with Strace(pid, calls, error, when): the calls of that process fail."""
-
-    def __init__(self, pid, calls, error, when):
-        self.command = ["strace", "-p", str(pid), "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={when}"]
-
-    def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        if not select.select([self.process.stderr], [], [], BOUND)[0] or b"attached" not in os.read(self.process.stderr.fileno(), 4096):
-            self.end()
-            raise AssertionError("strace did not attach")
-        return self
-
-    def end(self):
-        self.process.terminate()
-        try:
-            self.process.wait(BOUND)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stderr.close()
-
-    def __exit__(self, *_):
-        self.end()
+def whens(n, error):
+    """Which of the calls fail: in the long run each, else a sample that differs from line to line. (That a call is interrupted for
+    ever is nothing that a kernel does.)"""
+    always = [] if error == "EINTR" else ["1+", "4+"]
+    if LONG:
+        return [str(i) for i in range(1, 21)] + ["2+7", "3+11"] + always
+    return [str(n % 5 + 1)] + (always[n % 2:n % 2 + 1] if n % 3 == 0 else [])
 
 
-class Caller:
-    """A client that connects again when it was dropped, and counts how its requests came out."""
-
-    def __init__(self, g):
-        self.g = g
-        self.client = None
-        self.outcomes = {}
-
-    def count(self, outcome):
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
-
-    def connected(self):
-        for _ in range(50):
-            if self.client is not None:
-                return self.client
-            try:
-                self.client = self.g.connect(descriptors=True, bound=BOUND)
-            except (Closed, Refused, ConnectionError):
-                self.count("turned away")
-        raise AssertionError("no connection was taken in 50 attempts")
-
-    def close(self):
-        if self.client is not None:
-            self.client.close()
-        self.client = None
-
-    def ask(self, method, *params, fds=()):
-        """What it came to: a result, or None. A wait without an answer is the TooLate of the client."""
-        client = self.connected()
-        try:
-            result = client.ask(method, *params, fds=fds)
-            for kept in client.fds.values():
-                for fd in kept:
-                    os.close(fd)
-            client.fds.clear()
-            self.count("answered")
-            return result
-        except Refused as refused:
-            self.count(refused.code)
-        except Closed:
-            self.count("dropped")
-            self.close()
-        return None
+def rounds(table):
+    """GANGER_TEST_FAULT="mmap ENOMEM 3": only that one."""
+    if ONLY:
+        return [ONLY.split()] if ONLY.split()[0] in table else []
+    lines = [(calls, error) for calls, errors in table.items() for error in errors]
+    return [(calls, error, when) for n, (calls, error) in enumerate(lines) for when in whens(n, error)]
 
 
-def running_on(client, task):
-    """The pid of the worker that runs it. (While it is only sent ahead it may yet go to another.)"""
-    def look():
-        record = client.ask("task", task)
-        return record["worker_pid"] if record["state"] == "running" else None
-    return eventually(look, BOUND)
+def memfd(data):
+    fd = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.pwrite(fd, data, 0)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL)
+    return fd
 
 
-def is_lost(client, task):
-    """Whether its worker's death has ended it. A worker that had not begun it yet dies without it: then the next one is killed, too."""
+def runs_on(client, task):
+    """The pid of the worker that has begun it; None: it waits. (While it is only sent ahead it may yet go to another.)"""
     record = client.ask("task", task)
-    if record["state"] == "running":
-        os.kill(record["worker_pid"], signal.SIGKILL)
-    return record["state"] == "failed"
+    return record["worker_pid"] if record["state"] == "running" else None
 
 
-def scenario(caller, name):
-    """Connect, call, submit, take the result, share memory, pass a descriptor, reload; gives what was accepted."""
-    accepted = []
-    for n in range(3):
-        caller.ask("call", "echo", [b"x" * 1000])
-        caller.ask("ping")
-        caller.close()
-    for n in range(4):
-        task = caller.ask("submit", "echo", [n])
-        accepted += [(n, task)] if task is not None else []
-    caller.ask("shared.open", name, {"kind": "array", "type": "u8", "length": 100000})
-    caller.ask("shared.unlink", name)
-    with open(os.devnull, "rb") as null:
-        caller.ask("call", "exec", [["cat"], {"stdin": descriptor()}], fds=[null.fileno()])
-    caller.ask("pool.scale", "default", 3)
-    caller.ask("pool.scale", "default", 2)
-    caller.ask("reload")
-    return accepted
+def has_ended(client, task):
+    """Its worker is killed if it has one by now: a worker that had not begun it dies without it."""
+    pid = runs_on(client, task)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return client.ask("task", task)["state"] in ("failed", "succeeded")
 
 
-@unittest.skipIf(shutil.which("strace") is None, "strace is not there (./dev setup --system)")
+@unittest.skipUnless(IS_THERE, "strace is not there (./dev setup --system)")
+@unittest.skipIf(os.geteuid() != 0, "only root may trace gangerd: it is not dumpable")
 class Faults(unittest.TestCase):
-    @unittest.skipIf(os.geteuid() != 0, "only root may trace gangerd: it is not dumpable")
-    def test_running(self):
-        total = {}
-        with Gangerd(daemon={"stop_timeout": 3}) as g:
-            for calls, errors in FAULTS.items():
-                if calls == "mmap" and sanitized():
-                    continue  # the sanitizer's own memory comes by it
-                for error in errors:
-                    for when in WHEN:
-                        with self.subTest(f"{calls} {error} {when}"):
-                            for outcome, n in self.once(g, calls, error, when).items():
-                                total[outcome] = total.get(outcome, 0) + n
-            self.assertTrue(sums_hold(g.all_idle()))
-        print("requests under failing system calls:", ", ".join(f"{n} {outcome}" for outcome, n in sorted(total.items())))
-        self.assertGreater(total["answered"], sum(n for outcome, n in total.items() if outcome != "answered"))
+    def test_of_gangerd(self):
+        self.all_of(DAEMON, lambda g: [g.pid])
 
-    def once(self, g, calls, error, when):
-        caller = Caller(g)
-        self.addCleanup(caller.close)
-        with g.connect(bound=BOUND) as client:
-            killed = client.submit("sleep", 60)
-            pid = running_on(client, killed)
+    def test_of_zygote_and_workers(self):
+        self.all_of(FAMILY, lambda g: children(g.pid))
+
+    def all_of(self, table, whose):
+        outcomes = collections.Counter()
+        pool = {"modules": "probe", "exec": "yes"}
+        with Gangerd(daemon={"stop_timeout": 3}, pool=pool) as g:
+            self.once(g, whose, None, outcomes)
+            before = kinds_of_descriptors(g.pid)
+            flat = Flat(g)
+            for calls, error, when in rounds(table):
+                if "mmap" in calls and sanitized():
+                    continue  # the sanitizer's own memory comes by it
+                with self.subTest(f"{calls} {error} {when}"):
+                    self.once(g, whose, (calls, error, when), outcomes)
+                    eventually(lambda: not kinds_of_descriptors(g.pid) - before, BOUND)
+            self.assertTrue(sums_hold(g.all_idle()))
+            if not sanitized():
+                self.assertLess(flat.grown(), MEMORY_MOST)
+        print("requests under failing system calls:", ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items())))
+
+    def once(self, g, whose, fault, outcomes):
+        n_logged = len(g.log())
+        strace = Strace(whose(g), *fault) if fault else None
+        calls, _, when = fault or ("", "", "")
+        requests = Requests()
+        clients = [g.connect(bound=BOUND), g.connect(descriptors=True, bound=BOUND)]
+        killed = clients[0].submit("sleep", 60)
+        pid = eventually(lambda: runs_on(clients[0], killed), BOUND)
         try:
-            with Strace(g.pid, calls, error, when):
-                accepted = scenario(caller, f"{calls}{error}{when}")
-                os.kill(pid, signal.SIGKILL)
-                caller.ask("wait", [killed], {"timeout": 2})
-                caller.ask("call", "echo", [1])
+            if strace is not None:
+                strace.__enter__()
+            clients += self.load(g, requests, clients, killed, pid)
+            requests.settle(UNDER_FAULT if when.endswith("+") else 1)
         except BaseException:
             g.show_log()
-            os.kill(pid, signal.SIGKILL)  # the next ones want its place
             raise
+        finally:
+            if strace is not None:
+                strace.end()
+        try:
+            self.after(g, requests, clients, killed)
+        except TooLate:
+            g.show_log()
+            print("open:", requests.names(), file=sys.stderr)
+            raise
+        finally:
+            for client in clients:
+                if client is not None:
+                    client.close()
+        outcomes.update(how for _, how, _ in requests.outcomes)
+        if not calls.startswith("fcntl"):  # no kernel refuses to say which seals there are
+            self.assertNotIn("broke the protocol", g.log()[n_logged:])
+        unknown = [(name, how) for name, how, _ in requests.outcomes if how not in CODES and (name, how) not in ALSO]
+        self.assertEqual(unknown, [])
+
+    def load(self, g, requests, clients, killed, pid):
+        """Everything at once; then a worker dies in the middle of its task. Gives the clients that came in meanwhile."""
+        plain, taking = clients
+        for n in range(4):
+            requests.send(plain, f"submit {n}", "submit", "echo", [n])
+        requests.send(plain, "wait", "wait", [killed], {"timeout": 1})
+        requests.send(plain, "call", "call", "echo", [b"x" * 1000])
+        requests.send(plain, "map", "map", "echo", [[n] for n in range(20)])
+        requests.send(plain, "large in place", "call", "probe.big", [LARGE])
+        requests.send(taking, "large beside", "call", "probe.big", [LARGE])
+        fd = memfd(b"y" * LARGE)
+        requests.send(taking, "large given", "call", "echo", [descriptor(0, LARGE)], fds=[fd])
+        os.close(fd)
+        with open(os.devnull, "rb") as null:
+            requests.send(taking, "run", "call", "exec", [["cat"], {"stdin": descriptor()}], fds=[null.fileno()])
+        requests.send(taking, "open", "shared.open", "array", {"kind": "array", "type": "u8", "length": 100000})
+        requests.send(plain, "scale", "pool.scale", "default", 3)
+        os.kill(pid, signal.SIGKILL)
+        late = [connected(g, bound=BOUND) for _ in range(2)]
+        for client in late:
+            requests.send(client, "late", "call", "echo", [1])
+        requests.send(plain, "status", "status")
+        requests.send(plain, "reload", "reload")
+        return late
+
+    def after(self, g, requests, clients, killed):
+        """The fault is over."""
         self.assertIsNone(g.process.poll(), "gangerd lives")
-        caller.close()
+        self.assertTrue(requests.settle(BOUND), f"without an answer: {requests.names()}")
         with g.connect(bound=BOUND) as client:
-            for n, task in accepted:
-                failed, result = client.outcome(client.start("result", task))
-                if failed is None:
-                    self.assertEqual(result, n)
-                else:  # its worker could not be heard, and was replaced
-                    self.assertEqual(failed["code"], "worker_lost")
-            eventually(lambda: is_lost(client, killed), BOUND)
+            for n in range(4):
+                for task in requests.results(f"submit {n}"):
+                    failed, result = client.outcome(client.start("result", task))
+                    if failed is None:
+                        self.assertEqual(result, n)
+                    else:  # its worker could not be heard, and was replaced
+                        self.assertEqual(failed["code"], "worker_lost")
+            eventually(lambda: has_ended(client, killed), BOUND)
             failed, _ = client.outcome(client.start("result", killed))
             self.assertEqual(failed["code"], "worker_lost")
+            for record in client.ask("tasks", {}):  # whose client was dropped before it knew them
+                client.outcome(client.start("result", record["id"]))
+            client.ask("pool.scale", "default", 2)
+            for record in client.ask("shared.list", {}):
+                client.ask("shared.unlink", record["name"])
             self.assertEqual(client.call("echo", 7), 7)
-        g.all_idle()
-        return caller.outcomes
+            client.ask("reload", {"wait": True})  # the next ones find workers that stay
+        for client in clients:
+            if client is not None:
+                client.close()
+        eventually(lambda: len(children(g.pid)) == 3, BOUND)  # the zygote, two workers
+        used = {key: its[0] for key, its in g.all_idle()["user"].items() if key != "user_connections"}
+        self.assertEqual(set(used.values()), {0}, used)
 
 
 main()
