@@ -36,12 +36,28 @@ const char *worker_pool_name(const struct worker *worker)
         return pools_name(worker->owner->daemon->pools, worker->pool);
 }
 
+static bool is_our_child(pid_t pid)
+{
+        siginfo_t info;
+        return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+int worker_signal(const struct worker *worker, int number)
+{
+        if (worker->pidfd >= 0)
+                return pidfd_send_signal(worker->pidfd, number, NULL, 0);
+        if (worker->pid > 0 && is_our_child(worker->pid)) /* not reaped: the number is still its own */
+                return kill(worker->pid, number);
+        errno = ESRCH;
+        return -1;
+}
+
 void worker_doom(struct worker *worker)
 {
         /* With all that its task started; what gets away comes to us as an orphan. */
-        if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGSTOP, NULL, 0) == 0)
+        if (worker_signal(worker, SIGSTOP) == 0)
                 process_tree_kill(worker->pid, NULL, NULL);
-        if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+        if (worker_signal(worker, SIGKILL) < 0 && errno != ESRCH)
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid), "cannot kill: %s",
                          strerror(errno));
         worker->doomed = true;
@@ -149,7 +165,8 @@ void worker_on_hung_timer(evutil_socket_t fd, short what, void *userdata)
                 worker_bad(worker, "it closed its channel and lives on");
 }
 
-/* The kernel named the process: from here on it can be killed and reaped. */
+/* The kernel named the process: from here on it can be killed and reaped. For want of a descriptor it goes
+ * without a pidfd. */
 static bool learn_pid(struct worker *worker, pid_t pid)
 {
         struct worker *other;
@@ -158,13 +175,14 @@ static bool learn_pid(struct worker *worker, pid_t pid)
         if (other || pid <= 0)
                 return false;
         worker->pidfd = pidfd_open(pid, 0);
-        if (worker->pidfd < 0)
+        if (worker->pidfd < 0 && (errno == ESRCH || errno == EINVAL))
                 return false;
         worker->pid = pid;
         HASH_ADD(hh, worker->owner->by_pid, pid, sizeof(worker->pid), worker);
         if (!HASH_ADDED(worker)) {
                 worker->pid = 0; /* it is nobody's, and ends as an orphan */
-                close(worker->pidfd);
+                if (worker->pidfd >= 0)
+                        close(worker->pidfd);
                 worker->pidfd = -1;
                 return false;
         }
@@ -217,15 +235,9 @@ static void shut(struct worker *worker, int value)
         worker->life = LIFE_SHUT;
 }
 
-static bool is_our_child(const struct worker *worker)
-{
-        siginfo_t info;
-        return waitid(P_PIDFD, (id_t)worker->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
 static void hello_first(struct worker *worker, int pid)
 {
-        if (learn_pid(worker, pid) && is_our_child(worker))
+        if (learn_pid(worker, pid) && is_our_child(pid))
                 worker->life = LIFE_UP;
         else
                 worker_bad(worker, "its hello comes from no child of this daemon");
@@ -237,6 +249,8 @@ static void hello(struct worker *worker, int pid)
                 worker->life = LIFE_UP;
         else
                 worker_bad(worker, "its hello comes from another process than was reported");
+        if (worker->doomed && worker->pidfd < 0)
+                worker_doom(worker); /* it may not have been our child yet */
 }
 
 static void hello_again(struct worker *worker, int pid)

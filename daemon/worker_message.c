@@ -312,7 +312,7 @@ static const char *on_hello(struct worker *worker, struct reader reader)
                 return "its hello claims slots that cannot be";
         worker_on(worker, EVENT_HELLO, worker->channel.sender);
         if (worker->bad)
-                return NULL;
+                return "its hello is not its own"; /* which was said: its channel is over */
         worker->shares_area = greeting.area;
         worker->takes_descriptors = greeting.descriptors;
         if (greeting.area && greeting.ring)

@@ -60,7 +60,7 @@ struct worker {
         bool bad;     /* it cannot go on, and why was logged */
         uint64_t spawn_id;
         pid_t pid; /* 0: not known */
-        int pidfd; /* -1: not open */
+        int pidfd; /* -1: not open, though pid may be known */
         int statm; /* /proc/PID/statm, once worker_rss_now() was asked; -1 */
         struct area *area;
         bool shares_area;       /* its hello said so */
@@ -114,6 +114,8 @@ void worker_on(struct worker *, enum worker_event, int value);
 const char *worker_pool_name(const struct worker *);
 /* It broke the protocol, or (channel.blameless) cannot be dealt with: one log line, and its life. */
 void worker_bad(struct worker *, const char *why);
+/* 0, or -1 and errno. */
+int worker_signal(const struct worker *, int number);
 /* SIGKILL, now or as soon as there is a process. */
 void worker_doom(struct worker *);
 /* Whether a process may exist whose pid nobody told us yet. */
