@@ -161,7 +161,8 @@ void worker_on_hung_timer(evutil_socket_t fd, short what, void *userdata)
 {
         struct worker *worker = userdata;
         daemon_update_now(worker->owner->daemon);
-        if (!worker->doomed)
+        workers_reap(worker->owner->daemon); /* gangerd itself may have stood still for that long */
+        if (worker->life == LIFE_HUNG && !worker->doomed)
                 worker_bad(worker, "it closed its channel and lives on");
 }
 
