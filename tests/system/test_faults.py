@@ -68,9 +68,9 @@ def whens(n, error):
 
 
 def rounds(table):
-    """GANGER_TEST_FAULT="mmap ENOMEM 3": only that one."""
+    """GANGER_TEST_FAULT="mmap ENOMEM 3; openat EMFILE 1+": only those."""
     if ONLY:
-        return [ONLY.split()] if ONLY.split()[0] in table else []
+        return [fault.split() for fault in ONLY.split("; ") if fault.split()[0] in table]
     lines = [(calls, error) for calls, errors in table.items() for error in errors]
     return [(calls, error, when) for n, (calls, error) in enumerate(lines) for when in whens(n, error)]
 
@@ -109,7 +109,7 @@ class Faults(unittest.TestCase):
     def all_of(self, table, whose):
         outcomes = collections.Counter()
         pool = {"modules": "probe", "exec": "yes"}
-        with Gangerd(daemon={"stop_timeout": 3}, pool=pool) as g:
+        with Gangerd(daemon={"stop_timeout": 3, "history": 100}, pool=pool) as g:
             self.once(g, whose, None, outcomes)
             before = kinds_of_descriptors(g.pid)
             flat = Flat(g)
@@ -199,7 +199,7 @@ class Faults(unittest.TestCase):
             eventually(lambda: has_ended(client, killed), BOUND)
             failed, _ = client.outcome(client.start("result", killed))
             self.assertEqual(failed["code"], "worker_lost")
-            for record in client.ask("tasks", {}):  # whose client was dropped before it knew them
+            for record in client.ask("tasks", {"limit": 1000}):  # whose client was dropped before it knew them
                 client.outcome(client.start("result", record["id"]))
             client.ask("pool.scale", "default", 2)
             for record in client.ask("shared.list", {}):
