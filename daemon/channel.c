@@ -14,7 +14,7 @@
 
 #define READ_BYTES      RING_BYTES /* what is in a ring has room, too */
 #define READ_MOST_BYTES (1u << 20) /* of a value that is known to be long */
-#define CANNOT_RECEIVE  "the kernel cannot receive what it sends"
+#define CANNOT_RECEIVE  "what it sends cannot be received"
 #define RECORDS_A_READ  64 /* announcements of a ring that are followed in one read */
 
 static void on_readable(evutil_socket_t fd, short what, void *userdata)
@@ -45,10 +45,9 @@ int channel_init(struct channel *channel, struct daemon *daemon, int fd, struct 
                     0 ||
             event_assign(&channel->write_event, daemon->base, fd, EV_WRITE, on_writable, channel) < 0)
                 return -EINVAL;
-        if (event_add(&channel->read_event, NULL) < 0)
-                return -ENOMEM;
-        channel->fd = fd;
-        return 0;
+        int r = daemon_event_add(&channel->read_event);
+        channel->fd = r == 0 ? fd : -1;
+        return r;
 }
 
 void channel_deinit(struct channel *channel)
@@ -80,11 +79,11 @@ static void bad(struct channel *channel, const char *why)
         channel->callbacks->on_bad(channel, why);
 }
 
-void channel_fail(struct channel *channel, const char *why)
+void channel_fail(struct channel *channel, const char *why, int error)
 {
         if (channel->ended)
                 return;
-        channel->blameless = true;
+        channel->error = error;
         bad(channel, why);
 }
 
@@ -176,7 +175,7 @@ static bool make_room(struct channel *channel)
 
         if (buffer_reserve(&channel->input, room) == 0)
                 return true;
-        channel_fail(channel, "there is no memory for what it sends");
+        channel_fail(channel, CANNOT_RECEIVE, ENOMEM);
         return false;
 }
 
@@ -199,7 +198,7 @@ static enum received receive(struct channel *channel, size_t most_bytes, size_t 
                 return NOTHING;
         }
         if (r < 0 && r != -ECONNRESET) {
-                channel_fail(channel, CANNOT_RECEIVE);
+                channel_fail(channel, CANNOT_RECEIVE, -r);
                 return NOTHING;
         }
         if (r < 0 || *ret == 0)
@@ -255,7 +254,7 @@ static bool receive_last(struct channel *channel)
         if (receive_ring(channel))
                 return true;
         if (error != 0 && error != ECONNRESET)
-                channel_fail(channel, CANNOT_RECEIVE);
+                channel_fail(channel, CANNOT_RECEIVE, error);
         else if (n <= 0 && !channel->ended)
                 end(channel);
         else if (channel->ring.owed_bytes == 0 && !channel->ended)
@@ -323,7 +322,7 @@ static void cannot_write(struct channel *channel, int error)
         channel->lost = true;
         if (error == EPIPE || error == ECONNRESET || channel->ended)
                 return;
-        channel_fail(channel, "the kernel cannot send what it is to get");
+        channel_fail(channel, "what it is to get cannot be sent", error);
         daemon_turn_again(channel->daemon);
 }
 
@@ -337,8 +336,8 @@ void channel_flush(struct channel *channel)
         if (channel->lost)
                 return;
         int r = output_flush(&channel->output, channel->fd);
-        if (r > 0 && event_add(&channel->write_event, NULL) < 0)
-                r = -ENOMEM;
+        if (r > 0)
+                r = daemon_event_add(&channel->write_event) < 0 ? -ENOMEM : r;
         if (r == 0)
                 buffer_trim(&channel->output.bytes, READ_BYTES);
         else if (r < 0)

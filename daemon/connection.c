@@ -292,7 +292,7 @@ static void flush_one(struct connection *c)
         uint64_t before = output_waiting(&c->output), left;
 
         if (c->channel != NULL) {
-                channel_fail(c->channel, "there is no memory for an answer to it");
+                channel_fail(c->channel, "an answer to it cannot be kept", ENOMEM);
                 return;
         }
         if (c->broken) {

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/daemon.h"
 #include "daemon/exhaustion.h"
 #include "proto/limits.h"
 
@@ -78,7 +79,7 @@ static void listener_on_exhaustion(void *userdata)
 
         if (l->exhaustion.resting)
                 event_del(&l->accept_event);
-        else if (event_add(&l->accept_event, NULL) < 0)
+        else if (daemon_event_add(&l->accept_event) < 0)
                 exhaustion_begins(&l->exhaustion, ENOMEM); /* once more after the pause */
 }
 
@@ -145,7 +146,7 @@ int listener_start(struct listener *l)
 {
         assert(!l->started);
         l->started = true;
-        return event_add(&l->accept_event, NULL) < 0 ? -ENOMEM : 0;
+        return daemon_event_add(&l->accept_event);
 }
 
 int listener_is_shared(const struct listener *l, uid_t own, bool *ret)

@@ -70,9 +70,10 @@ void worker_bad(struct worker *worker, const char *why)
         if (worker->bad)
                 return;
         worker->bad = true;
-        if (worker->channel.blameless)
+        if (worker->channel.error > 0)
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker)),
-                         "the worker is killed, by no fault of its own: %s", why);
+                         "the worker is killed, by no fault of its own: %s: %s", why,
+                         strerror(worker->channel.error));
         else
                 log_with(LOG_LEVEL_ERROR,
                          LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker),

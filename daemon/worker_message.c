@@ -45,10 +45,8 @@ static int uint32_next(struct reader *reader, uint32_t *ret)
 
 static const char *verdict(struct worker *worker, int r)
 {
-        worker->channel.blameless = r < 0;
-        return r > 0   ? "it speaks of what it was not given"
-               : r < 0 ? "there is no memory for what it says"
-                       : NULL;
+        worker->channel.error = r < 0 ? -r : 0;
+        return r > 0 ? "it speaks of what it was not given" : r < 0 ? "what it says cannot be kept" : NULL;
 }
 
 /* One whole value without descriptors becomes what is at hand (PAYLOAD_CURRENT). */
@@ -361,8 +359,8 @@ static const char *on_request(struct worker *worker, const struct envelope *enve
                 if (r == CORE_NOT_OPEN)
                         return "it asks for something and runs no task";
                 if (r != 0) {
-                        worker->channel.blameless = true;
-                        return "there is no memory for what it asks";
+                        worker->channel.error = -r;
+                        return "what it asks cannot be kept";
                 }
                 c->rights = rights_ref(rights_of(worker, c->task));
                 c->takes_descriptors = worker->takes_descriptors;

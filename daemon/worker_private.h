@@ -112,7 +112,7 @@ struct worker *worker_at(const struct workers *, uint32_t index);
 void worker_on(struct worker *, enum worker_event, int value);
 /* The name of its pool. */
 const char *worker_pool_name(const struct worker *);
-/* It broke the protocol, or (channel.blameless) cannot be dealt with: one log line, and its life. */
+/* It broke the protocol, or (channel.error) cannot be dealt with: one log line, and its life. */
 void worker_bad(struct worker *, const char *why);
 /* 0, or -1 and errno. */
 int worker_signal(const struct worker *, int number);
