@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/closer.h"
@@ -286,6 +287,17 @@ static void give_output_back(struct connection *c)
         buffer_trim(bytes, 0);
 }
 
+void connection_lost(struct connection *c, int error)
+{
+        static struct log_limit limit;
+
+        if (error != EPIPE && error != ECONNRESET) /* that the peer is gone is no news */
+                log_limited(&limit, LOG_LEVEL_ERROR, &(struct log_fields){.uid = &c->uid},
+                            "closing the connection of pid %ld, which does not work any more: %s",
+                            (long)c->pid, strerror(error));
+        connection_close(c);
+}
+
 static void flush_one(struct connection *c)
 {
         static struct log_limit limit;
@@ -302,8 +314,9 @@ static void flush_one(struct connection *c)
                 connection_close(c);
                 return;
         }
-        if (before > 0 && output_flush(&c->output, c->fd) < 0) {
-                connection_close(c); /* the peer is gone: no news */
+        int r = before > 0 ? output_flush(&c->output, c->fd) : 0;
+        if (r < 0) {
+                connection_lost(c, -r);
                 return;
         }
         left = output_waiting(&c->output);

@@ -6,16 +6,18 @@ connection, no accepted task is lost, and descriptors, memory and accounts are a
 test_faults_start.py; allocations: tests/fuzz/fault_allocations.c.)"""
 import collections
 import contextlib
+import errno
 import fcntl
 import os
 import signal
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import Flat, Gangerd, children, eventually, kinds_of_descriptors, main, sanitized, sums_hold  # noqa: E402
-from faults import BOUND, IS_THERE, LONG, Requests, Strace, connected  # noqa: E402
-from wire import TooLate, descriptor  # noqa: E402
+from gangerd import CLI, Flat, Gangerd, children, environment, eventually, kinds_of_descriptors, main, sanitized, sums_hold  # noqa: E402
+from faults import BOUND, IS_THERE, LONG, Requests, Strace, connected, injection  # noqa: E402
+from wire import Closed, TooLate, descriptor  # noqa: E402
 
 DAEMON = {
     "accept4": ("EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EINTR", "EAGAIN"),
@@ -50,6 +52,15 @@ FAMILY = {
 }
 # A zygote that cannot be started, or a file that cannot be read, is what a reload fails of.
 ALSO = {("reload", "invalid_params")}
+# Of the command line and the library.
+CLIENT = {
+    "socket": ("EMFILE", "ENFILE", "ENOMEM"),
+    "connect": ("EINTR", "EAGAIN", "ENOMEM"),
+    "sendmsg,sendto": ("EINTR", "EAGAIN", "ENOMEM", "ENOBUFS"),
+    "recvmsg,recvfrom": ("EINTR", "EAGAIN", "ENOMEM"),
+    "poll,ppoll": ("EINTR", "ENOMEM"),
+}
+CANNOT = 125  # ganger's own status
 LARGE = 256 << 10
 ONLY = os.environ.get("GANGER_TEST_FAULT")
 UNDER_FAULT = 0.4  # seconds that requests have under a fault which is there to stay
@@ -105,6 +116,43 @@ class Faults(unittest.TestCase):
 
     def test_of_zygote_and_workers(self):
         self.all_of(FAMILY, lambda g: children(g.pid))
+
+    def test_what_the_log_says(self):
+        """What really happened, and not what is usual."""
+        with Gangerd() as g, g.connect() as client:
+            g.all_idle()
+            with Strace([g.pid], "accept4", "ENOMEM", "1"):
+                eventually(lambda: self.turned_away(g), BOUND)
+            eventually(lambda: "no memory is left for new connections" in g.log(), BOUND)
+            with Strace([g.pid], "sendto", "ENOBUFS", "1"), self.assertRaises(Closed):
+                client.ask("ping")
+            eventually(lambda: "does not work any more: No buffer space available" in g.log(), BOUND)
+
+    @staticmethod
+    def turned_away(g):
+        client = connected(g, descriptors=True, bound=BOUND)
+        if client is not None:
+            client.close()
+        return client is None
+
+    def test_of_the_client(self):
+        """ganger does what it is asked, or says in one line what failed."""
+        outcomes = collections.Counter()
+        with Gangerd(pool={"modules": "probe", "exec": "yes"}) as g:
+            for calls, error, when in rounds(CLIENT):
+                for verb in (["call", "probe.big", str(LARGE)], ["run", "cat", os.devnull]):
+                    if "+" in when and error == "EAGAIN":
+                        continue  # it waits until the kernel takes something
+                    with self.subTest(f"{calls} {error} {when} {verb[0]}"):
+                        command = ["strace", "-qq", "-o", "/dev/null", *injection(calls, error, when), CLI, "--socket", g.socket, *verb]
+                        ran = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                             timeout=60, check=False)
+                        outcomes["failed" if ran.returncode else "done"] += 1
+                        self.assertIn(ran.returncode, (0, CANNOT), ran.stderr)
+                        said = [line for line in ran.stderr.decode().splitlines() if os.strerror(getattr(errno, error)) in line]
+                        self.assertEqual(len(said), ran.returncode != 0, ran.stderr)
+            g.all_idle()
+        print("ganger with a system call failing:", dict(outcomes))
 
     def all_of(self, table, whose):
         outcomes = collections.Counter()
