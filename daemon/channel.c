@@ -67,7 +67,7 @@ void channel_deinit(struct channel *channel)
         output_deinit(&channel->output);
 }
 
-static void stop_reading(struct channel *channel)
+void channel_stop(struct channel *channel)
 {
         channel->ended = true;
         event_del(&channel->read_event);
@@ -75,7 +75,7 @@ static void stop_reading(struct channel *channel)
 
 static void bad(struct channel *channel, const char *why)
 {
-        stop_reading(channel);
+        channel_stop(channel);
         channel->callbacks->on_bad(channel, why);
 }
 
@@ -89,7 +89,7 @@ void channel_fail(struct channel *channel, const char *why, int error)
 
 static void end(struct channel *channel)
 {
-        stop_reading(channel);
+        channel_stop(channel);
         channel->lost = true;
         event_del(&channel->write_event);
         channel->callbacks->on_end(channel);

@@ -64,6 +64,8 @@ struct daemon;
 /* Takes the non-blocking socket over on success. */
 int channel_init(struct channel *, struct daemon *, int fd, struct channel_list *flush,
                  const struct channel_callbacks *);
+/* Nothing more is read, nor is anything news. */
+void channel_stop(struct channel *);
 /* It cannot go on, by no fault of the peer's: nothing more is read, and on_bad tells why. */
 void channel_fail(struct channel *, const char *why, int error);
 /* Closes it; may be called again. */

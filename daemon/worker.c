@@ -127,6 +127,7 @@ static void finish(struct worker *worker, const struct core_exit *exit)
 
         worker->life = LIFE_OVER;
         event_del(&worker->hung_timer);
+        channel_stop(&worker->channel); /* its end may be the next that the loop comes to */
         worker->end.lived = workers->daemon->now - worker->born;
         worker_forget_process(worker);
         core_worker_lost(workers->daemon->core, worker->index,
