@@ -240,7 +240,7 @@ static void on_note(void *ctx, enum core_note note, uint32_t pool, uint32_t work
                                 record ? encode_function(daemon, record) : NULL);
                 return;
         case NOTE_WORKER_BAD:
-                if (!worker_speaks(daemon->workers, worker)) /* else it is said with what was wrong */
+                if (!worker_fault_is_said(daemon->workers, worker))
                         log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = name, .message_id = MESSAGE_WORKER_BAD),
                                  "a worker broke the protocol and is killed");
                 return;

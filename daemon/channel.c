@@ -14,7 +14,8 @@
 
 #define READ_BYTES      RING_BYTES /* what is in a ring has room, too */
 #define READ_MOST_BYTES (1u << 20) /* of a value that is known to be long */
-#define RECORDS_A_READ  64         /* announcements of a ring that are followed in one read */
+#define CANNOT_RECEIVE  "what it sends cannot be received"
+#define RECORDS_A_READ  64 /* announcements of a ring that are followed in one read */
 
 static void on_readable(evutil_socket_t fd, short what, void *userdata)
 {
@@ -44,10 +45,9 @@ int channel_init(struct channel *channel, struct daemon *daemon, int fd, struct 
                     0 ||
             event_assign(&channel->write_event, daemon->base, fd, EV_WRITE, on_writable, channel) < 0)
                 return -EINVAL;
-        if (event_add(&channel->read_event, NULL) < 0)
-                return -ENOMEM;
-        channel->fd = fd;
-        return 0;
+        int r = daemon_event_add(&channel->read_event);
+        channel->fd = r == 0 ? fd : -1;
+        return r;
 }
 
 void channel_deinit(struct channel *channel)
@@ -67,7 +67,7 @@ void channel_deinit(struct channel *channel)
         output_deinit(&channel->output);
 }
 
-static void stop_reading(struct channel *channel)
+void channel_stop(struct channel *channel)
 {
         channel->ended = true;
         event_del(&channel->read_event);
@@ -75,13 +75,21 @@ static void stop_reading(struct channel *channel)
 
 static void bad(struct channel *channel, const char *why)
 {
-        stop_reading(channel);
+        channel_stop(channel);
         channel->callbacks->on_bad(channel, why);
+}
+
+void channel_fail(struct channel *channel, const char *why, int error)
+{
+        if (channel->ended)
+                return;
+        channel->error = error;
+        bad(channel, why);
 }
 
 static void end(struct channel *channel)
 {
-        stop_reading(channel);
+        channel_stop(channel);
         channel->lost = true;
         event_del(&channel->write_event);
         channel->callbacks->on_end(channel);
@@ -167,7 +175,7 @@ static bool make_room(struct channel *channel)
 
         if (buffer_reserve(&channel->input, room) == 0)
                 return true;
-        bad(channel, "there is no memory for what it sends");
+        channel_fail(channel, CANNOT_RECEIVE, ENOMEM);
         return false;
 }
 
@@ -187,6 +195,10 @@ static enum received receive(struct channel *channel, size_t most_bytes, size_t 
                 return NOTHING;
         if (r == RECEIVE_TRUNCATED) {
                 bad(channel, "it sent descriptors");
+                return NOTHING;
+        }
+        if (r < 0 && r != -ECONNRESET) {
+                channel_fail(channel, CANNOT_RECEIVE, -r);
                 return NOTHING;
         }
         if (r < 0 || *ret == 0)
@@ -235,12 +247,15 @@ static bool receive_last(struct channel *channel)
 {
         uint8_t byte;
         ssize_t n = recv(channel->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+        int error = n < 0 ? errno : 0;
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (error == EAGAIN || error == EINTR)
                 return false;
         if (receive_ring(channel))
                 return true;
-        if (n <= 0 && !channel->ended)
+        if (error != 0 && error != ECONNRESET)
+                channel_fail(channel, CANNOT_RECEIVE, error);
+        else if (n <= 0 && !channel->ended)
                 end(channel);
         else if (channel->ring.owed_bytes == 0 && !channel->ended)
                 bad(channel, "it sends what its ring does not announce");
@@ -307,7 +322,7 @@ static void cannot_write(struct channel *channel, int error)
         channel->lost = true;
         if (error == EPIPE || error == ECONNRESET || channel->ended)
                 return;
-        bad(channel, "the kernel cannot send what it is to get");
+        channel_fail(channel, "what it is to get cannot be sent", error);
         daemon_turn_again(channel->daemon);
 }
 
@@ -322,10 +337,10 @@ void channel_flush(struct channel *channel)
                 return;
         int r = output_flush(&channel->output, channel->fd);
         if (r > 0)
-                event_add(&channel->write_event, NULL);
-        else if (r == 0)
+                r = daemon_event_add(&channel->write_event) < 0 ? -ENOMEM : r;
+        if (r == 0)
                 buffer_trim(&channel->output.bytes, READ_BYTES);
-        else
+        else if (r < 0)
                 cannot_write(channel, -r);
         if (channel->callbacks->on_flushed)
                 channel->callbacks->on_flushed(channel);

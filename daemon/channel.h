@@ -42,6 +42,7 @@ struct channel {
         int fd;                     /* -1: closed */
         bool ended;                 /* nothing more is read: end of file, or bad */
         bool lost;                  /* nothing more is written either */
+        int error; /* > 0: what on_bad tells is no fault of the peer's, but this; on_message may say so */
         bool flush_listed;
         bool rests;   /* enough for this turn: what has come is dealt with in the next one; on_message may say
                          so */
@@ -63,6 +64,10 @@ struct daemon;
 /* Takes the non-blocking socket over on success. */
 int channel_init(struct channel *, struct daemon *, int fd, struct channel_list *flush,
                  const struct channel_callbacks *);
+/* Nothing more is read, nor is anything news. */
+void channel_stop(struct channel *);
+/* It cannot go on, by no fault of the peer's: nothing more is read, and on_bad tells why. */
+void channel_fail(struct channel *, const char *why, int error);
 /* Closes it; may be called again. */
 void channel_deinit(struct channel *);
 /* Reads: once, or until nothing is left (`all`). Never blocks. */

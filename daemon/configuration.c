@@ -20,6 +20,7 @@
 #include "config.h"
 #include "daemon/config_name.h"
 #include "daemon/config_table.h"
+#include "daemon/shortage.h"
 #include "proto/limits.h"
 
 #define FILE_BYTES (1 << 20)
@@ -308,6 +309,15 @@ static int file_read(const char *path, char **ret, size_t *ret_size)
         return 0;
 }
 
+static int cannot_read(struct configuration_problem *problem, int error)
+{
+        const char *remedy = shortage_remedy(error);
+
+        snprintf(problem->text, sizeof problem->text, "%s%s%s", strerror(error), remedy ? "; " : "",
+                 remedy ? remedy : "");
+        return remedy ? -error : CONFIGURATION_BAD;
+}
+
 static int file_load(struct configuration *config, const char *path, bool optional,
                      struct configuration_problem *problem)
 {
@@ -319,8 +329,7 @@ static int file_load(struct configuration *config, const char *path, bool option
                 return 0;
         snprintf(problem->file, sizeof problem->file, "%s", path);
         if (r < 0) {
-                snprintf(problem->text, sizeof problem->text, "%s", strerror(-r));
-                return r == -ENOMEM ? r : CONFIGURATION_BAD;
+                return cannot_read(problem, -r);
         }
         r = configuration_parse(config, text, size, problem);
         free(text);
@@ -347,8 +356,7 @@ static int directory_load(struct configuration *config, const char *path,
                 return 0;
         if (n < 0) {
                 snprintf(problem->file, sizeof problem->file, "%s", path);
-                snprintf(problem->text, sizeof problem->text, "%s", strerror(errno));
-                return CONFIGURATION_BAD;
+                return cannot_read(problem, errno);
         }
         for (int i = 0; i < n; i++) {
                 snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);

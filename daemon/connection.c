@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/closer.h"
@@ -208,14 +209,16 @@ void connection_close(struct connection *c)
         daemon_turn_again(cs->daemon);
 }
 
-static void set_event(struct event *event, bool wanted)
+/* False: it cannot be waited for. */
+static bool set_event(struct event *event, bool wanted)
 {
         bool pending = event_pending(event, EV_READ | EV_WRITE, NULL) != 0;
 
         if (wanted && !pending)
-                event_add(event, NULL);
-        else if (!wanted && pending)
+                return event_add(event, NULL) == 0;
+        if (!wanted && pending)
                 event_del(event);
+        return true;
 }
 
 /* A half-closed peer's hang-up shows as an edge of the write event, which is edge-triggered from then on: as
@@ -227,8 +230,9 @@ void connection_update_events(struct connection *c)
         if (c->closed)
                 return;
         blocked = !c->closing && core_connection_blocked(c->owner->daemon->core, c->index);
-        set_event(&c->read_event, !c->closing && !c->half_closed && !c->unread && !blocked);
-        set_event(&c->write_event, c->half_closed || output_waiting(&c->output) > 0);
+        if (!set_event(&c->read_event, !c->closing && !c->half_closed && !c->unread && !blocked) ||
+            !set_event(&c->write_event, c->half_closed || output_waiting(&c->output) > 0))
+                connection_break(c); /* nothing of it would be noticed any more */
 }
 
 static bool hung_up(const struct connection *c)
@@ -308,23 +312,36 @@ static void give_output_back(struct connection *c)
         buffer_trim(bytes, 0);
 }
 
+void connection_lost(struct connection *c, int error)
+{
+        static struct log_limit limit;
+
+        if (error != EPIPE && error != ECONNRESET) /* that the peer is gone is no news */
+                log_limited(&limit, LOG_LEVEL_ERROR, &(struct log_fields){.uid = &c->uid},
+                            "closing the connection of pid %ld, which does not work any more: %s",
+                            (long)c->pid, strerror(error));
+        connection_close(c);
+}
+
 static void flush_one(struct connection *c)
 {
         static struct log_limit limit;
         uint64_t before = output_waiting(&c->output), left;
 
         if (c->channel != NULL) {
-                c->channel->callbacks->on_bad(c->channel, "there is no memory for an answer to it");
+                channel_fail(c->channel, "an answer to it cannot be kept", ENOMEM);
                 return;
         }
         if (c->broken) {
                 log_limited(&limit, LOG_LEVEL_ERROR, &(struct log_fields){.uid = &c->uid},
-                            "closing the connection of pid %ld: no memory for an answer", (long)c->pid);
+                            "closing the connection of pid %ld: no memory for an answer, or to wait for it",
+                            (long)c->pid);
                 connection_close(c);
                 return;
         }
-        if (before > 0 && output_flush(&c->output, c->fd) < 0) {
-                connection_close(c); /* the peer is gone: no news */
+        int r = before > 0 ? output_flush(&c->output, c->fd) : 0;
+        if (r < 0) {
+                connection_lost(c, -r);
                 return;
         }
         left = output_waiting(&c->output);

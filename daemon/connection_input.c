@@ -349,7 +349,7 @@ static bool read_once(struct connection *c)
                 if (r == -ENOMEM)
                         out_of_memory(c);
                 else
-                        connection_close(c);
+                        connection_lost(c, -r);
                 return false;
         }
         if (n == 0) {

@@ -54,6 +54,8 @@ void connection_forget_unread(struct connection *);
 int64_t connections_look_unread(struct connections *, int64_t now);
 /* Sets the events by what the connection is at. */
 void connection_update_events(struct connection *);
+/* Sending or receiving failed with this: closes it. */
+void connection_lost(struct connection *, int error);
 /* Ends it: notification `error`, what waits is sent, then it is closed. The core hears of its end now. */
 void connection_end(struct connection *, const char *code, const char *message);
 /* [2, "error", [{code, message}]]. */

@@ -155,15 +155,26 @@ static void daemon_on_timer(int fd, short events, void *arg)
 static void on_libevent_log(int severity, const char *message)
 {
         static struct log_limit limit;
+        int saved = errno; /* daemon_event_add() wants it */
 
         if (severity >= EVENT_LOG_WARN)
                 log_limited(&limit, LOG_LEVEL_WARNING, NULL, "libevent: %s", message);
+        errno = saved;
+}
+
+int daemon_event_add(struct event *event)
+{
+        errno = 0;
+        if (event_add(event, NULL) == 0)
+                return 0;
+        return errno > 0 ? -errno : -ENOMEM;
 }
 
 int daemon_init(struct daemon *d)
 {
         static const int numbers[N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
         struct event_config *config = event_config_new();
+        int r;
 
         event_set_log_callback(on_libevent_log);
         if (config != NULL) {
@@ -179,15 +190,13 @@ int daemon_init(struct daemon *d)
         if (d->state->timer_fd < 0)
                 return -errno;
         event_assign(&d->state->timer, d->base, d->state->timer_fd, EV_READ | EV_PERSIST, daemon_on_timer, d);
-        if (event_add(&d->state->timer, NULL) < 0)
-                return -EINVAL;
-        for (unsigned i = 0; i < N_SIGNALS; i++) {
+        r = daemon_event_add(&d->state->timer);
+        for (unsigned i = 0; r == 0 && i < N_SIGNALS; i++) {
                 event_assign(&d->state->signals[i], d->base, numbers[i], EV_SIGNAL | EV_PERSIST,
                              daemon_on_signal, d);
-                if (event_add(&d->state->signals[i], NULL) < 0)
-                        return -EINVAL;
+                r = daemon_event_add(&d->state->signals[i]);
         }
-        return 0;
+        return r;
 }
 
 void daemon_deinit(struct daemon *d)

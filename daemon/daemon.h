@@ -14,6 +14,7 @@
 /* Exit statuses of gangerd: systemd does not restart after the first. */
 #define EXIT_CONFIGURATION 78
 
+struct event;
 struct event_base;
 struct events;
 struct core;
@@ -70,6 +71,8 @@ int daemon_run(struct daemon *);
 void daemon_update_now(struct daemon *);
 /* A time of the core's clock as Unix seconds. */
 double daemon_wall(const struct daemon *, int64_t at);
+/* Has the loop wait for it, as event_add() without a time. 0 or -errno. */
+int daemon_event_add(struct event *);
 /* Something was noted after this turn's core_turn(): the next turn begins without sleeping. */
 void daemon_turn_again(struct daemon *);
 /* The core said NOTE_DRAINED. */

@@ -32,13 +32,17 @@ static void turn_away(struct exhaustion *e)
         e->reserve_fd = open_reserve();
 }
 
-static void rest(struct exhaustion *e)
+static void rest(struct exhaustion *e, int error)
 {
         static struct log_limit limit;
         static const struct timeval pause = {.tv_usec = REST_MS * 1000};
 
-        log_limited(&limit, LOG_LEVEL_WARNING, LOG_FIELDS(.message_id = MESSAGE_NO_DESCRIPTORS),
-                    "no descriptors are left for new connections; callers are turned away");
+        bool is_memory = error == ENOMEM || error == ENOBUFS;
+
+        log_limited(&limit, LOG_LEVEL_WARNING,
+                    LOG_FIELDS(.message_id = is_memory ? NULL : MESSAGE_NO_DESCRIPTORS),
+                    "no %s left for new connections; callers are turned away",
+                    is_memory ? "memory is" : "descriptors are");
         e->resting = true;
         event_add(&e->rest_event, &pause);
         e->on_change(e->userdata);
@@ -49,7 +53,7 @@ bool exhaustion_begins(struct exhaustion *e, int error)
         if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
                 return false;
         turn_away(e);
-        rest(e);
+        rest(e, error);
         return true;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/daemon.h"
 #include "daemon/exhaustion.h"
 #include "proto/limits.h"
 
@@ -78,8 +79,8 @@ static void listener_on_exhaustion(void *userdata)
 
         if (l->exhaustion.resting)
                 event_del(&l->accept_event);
-        else
-                event_add(&l->accept_event, NULL);
+        else if (daemon_event_add(&l->accept_event) < 0)
+                exhaustion_begins(&l->exhaustion, ENOMEM); /* once more after the pause */
 }
 
 void listener_wake(struct listener *l)
@@ -141,11 +142,11 @@ struct listener *listener_free(struct listener *l)
         return NULL;
 }
 
-void listener_start(struct listener *l)
+int listener_start(struct listener *l)
 {
         assert(!l->started);
         l->started = true;
-        event_add(&l->accept_event, NULL);
+        return daemon_event_add(&l->accept_event);
 }
 
 int listener_is_shared(const struct listener *l, uid_t own, bool *ret)

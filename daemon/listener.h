@@ -30,7 +30,8 @@ int listener_path(const char *option, const char *key, char **ret, bool *ret_usu
 int listener_new(struct event_base *, const struct listener_config *, struct listener **ret);
 /* Stops listening; a socket of our own is removed, and then its lock. */
 struct listener *listener_free(struct listener *);
-void listener_start(struct listener *);
+/* 0 or -errno. */
+int listener_start(struct listener *);
 /* A descriptor was freed: a resting listener need not wait longer. */
 void listener_wake(struct listener *);
 /* Whether others than the user `own` may connect, by the socket's owner and mode. */

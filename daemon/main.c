@@ -102,9 +102,11 @@ static int load(struct start_options *options)
 {
         static struct configuration_problem problem;
 
-        if (start_load(options, &options->config, &problem) != 0) {
+        int r = start_load(options, &options->config, &problem);
+
+        if (r != 0) {
                 configuration_log_problem(&problem);
-                return EXIT_CONFIGURATION;
+                return r > 0 ? EXIT_CONFIGURATION : EXIT_FAILURE;
         }
         log_init(options->config->log_level, options->config->log_format);
         return 0;
@@ -142,7 +144,7 @@ int main(int argc, char **argv)
         if (line.check)
                 return check_run(&line.start, line.json);
         status = load(&line.start);
-        if (status != 0)
+        if (status == EXIT_CONFIGURATION)
                 systemd_turn_away();
         return status != 0 ? status : serve(&line.start);
 }

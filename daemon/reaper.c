@@ -151,9 +151,11 @@ void workers_reap(struct daemon *daemon)
                 workers_end_orphans(workers);
 }
 
-bool worker_speaks(const struct workers *workers, uint32_t index)
+bool worker_fault_is_said(const struct workers *workers, uint32_t index)
 {
-        return workers->speaking && workers->speaking == worker_at(workers, index);
+        const struct worker *worker = worker_at(workers, index);
+
+        return worker && (worker->bad || workers->speaking == worker);
 }
 
 /* -- what a living one uses -- */

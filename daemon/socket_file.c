@@ -14,6 +14,7 @@
 
 #include "daemon/listener_lock.h"
 #include "daemon/log.h"
+#include "daemon/shortage.h"
 
 #define BACKLOG 4096
 
@@ -29,8 +30,11 @@ struct socket_file {
 
 static int impossible(const struct socket_file *s, const char *what, int error)
 {
-        log_error("cannot listen on %s: %s: %s", s->path, what, strerror(error));
-        return SOCKET_IMPOSSIBLE;
+        const char *remedy = shortage_remedy(error);
+
+        log_error("cannot listen on %s: %s: %s%s%s", s->path, what, strerror(error), remedy ? "; " : "",
+                  remedy ? remedy : "");
+        return remedy ? SOCKET_SHORT : SOCKET_IMPOSSIBLE;
 }
 
 static int take_lock(struct socket_file *s)
@@ -116,7 +120,7 @@ static int open_own(struct socket_file *s)
                 return r;
         s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (s->fd < 0)
-                return -errno;
+                return impossible(s, "socket", errno);
         return bind_path(s);
 }
 

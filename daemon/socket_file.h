@@ -15,6 +15,7 @@ struct socket_file;
 enum socket_result {
         SOCKET_IMPOSSIBLE = 1, /* the address cannot be listened on (logged): a configuration error */
         SOCKET_BUSY,           /* another daemon serves it (logged) */
+        SOCKET_SHORT,          /* not now, for a shortage (logged) */
 };
 
 struct socket_file_config {

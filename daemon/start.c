@@ -33,6 +33,7 @@
 #include "daemon/readiness.h"
 #include "daemon/reload.h"
 #include "daemon/rpc.h"
+#include "daemon/shortage.h"
 #include "daemon/sockets.h"
 #include "daemon/systemd.h"
 #include "daemon/worker.h"
@@ -44,7 +45,10 @@
 
 static int failed(const char *what, int error)
 {
-        log_error("cannot start: %s: %s", what, strerror(error));
+        const char *remedy = shortage_remedy(error);
+
+        log_error("cannot start: %s: %s%s%s", what, strerror(error), remedy ? "; " : "",
+                  remedy ? remedy : "");
         return EXIT_FAILURE;
 }
 
@@ -255,11 +259,12 @@ static int begin_zygotes(struct daemon *d)
                 r = zygotes_await(d->zygotes);
         for (uint32_t i = 0; r == 0 && i < d->config->n_pools; i++)
                 if (zygote_progress(zygotes[i]) == ZYGOTE_UNFIT) {
+                        bool is_short = zygote_is_short(zygotes[i]);
                         log_with(LOG_LEVEL_ERROR,
                                  LOG_FIELDS(.pool = d->config->pools[i].name,
-                                            .message_id = MESSAGE_CONFIGURATION_BAD),
+                                            .message_id = is_short ? NULL : MESSAGE_CONFIGURATION_BAD),
                                  "%s", zygote_why(zygotes[i]));
-                        status = EXIT_CONFIGURATION;
+                        status = is_short && status != EXIT_CONFIGURATION ? EXIT_FAILURE : EXIT_CONFIGURATION;
                 }
         if (r == 0 && status == 0)
                 r = put_in_force(d, zygotes);
@@ -275,7 +280,7 @@ static int begin_loop(struct daemon *d)
 
 int daemon_begin(struct daemon *d, const struct start_options *options)
 {
-        int status;
+        int status, r;
 
         d->config = options->config;
         d->options = options;
@@ -297,8 +302,9 @@ int daemon_begin(struct daemon *d, const struct start_options *options)
         if (status == 0) {
                 log_info("gangerd " GANGER_VERSION " (pid %ld) listens on %s", (long)getpid(),
                          listener_address(d->listener));
-                listener_start(d->listener);
+                r = listener_start(d->listener);
                 metrics_http_start(d->metrics_http);
+                status = r == 0 ? 0 : failed("waiting for callers", -r);
         }
         return status;
 }

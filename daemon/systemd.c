@@ -25,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/shortage.h"
+
 #define STATUS_BYTES  512
 #define RETRY_AFTER   INT64_C(100000000) /* ns */
 #define NS_PER_USEC   1000
@@ -34,15 +36,15 @@
 static int n_passed; /* sockets */
 
 static struct {
-        int fd; /* < 0: systemd does not listen */
+        int fd; /* < 0: not open (yet) */
         struct sockaddr_un address;
-        socklen_t address_size;
-        int64_t feed_every; /* ns; 0: there is no watchdog */
+        socklen_t address_size; /* 0: systemd does not listen */
+        int64_t feed_every;     /* ns; 0: there is no watchdog */
         int64_t fed_at;
-        char state[80];               /* READY=1 or the like; "": said */
-        char status[STATUS_BYTES];    /* "": none yet */
-        uint64_t extend_usec;         /* 0: said */
-        bool status_unsaid, too_full; /* of systemd's socket, the last time */
+        char state[80];                /* READY=1 or the like; "": said */
+        char status[STATUS_BYTES];     /* "": none yet */
+        uint64_t extend_usec;          /* 0: said */
+        bool status_unsaid, postponed; /* its socket was full, or something ran out */
 } peer = {.fd = -1};
 
 /* Unless FileDescriptorName= says otherwise systemd names a socket by its unit; who passes one by hand may
@@ -105,14 +107,11 @@ void systemd_turn_away(void)
 }
 
 /* A path, or "@name" in the abstract namespace. */
-static void open_peer(const char *name)
+static void find_peer(const char *name)
 {
         size_t size = strlen(name);
 
         if ((name[0] != '/' && name[0] != '@') || size >= sizeof peer.address.sun_path)
-                return;
-        peer.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (peer.fd < 0)
                 return;
         peer.address.sun_family = AF_UNIX;
         memcpy(peer.address.sun_path, name, size);
@@ -126,10 +125,10 @@ void systemd_begin(void)
         const char *name = getenv("NOTIFY_SOCKET");
         uint64_t usec = 0;
 
-        assert(peer.fd < 0);
+        assert(peer.address_size == 0);
         if (name != NULL)
-                open_peer(name);
-        if (peer.fd >= 0 && sd_watchdog_enabled(1, &usec) > 0 && usec < INT64_MAX / NS_PER_USEC)
+                find_peer(name);
+        if (peer.address_size > 0 && sd_watchdog_enabled(1, &usec) > 0 && usec < INT64_MAX / NS_PER_USEC)
                 peer.feed_every = (int64_t)usec * NS_PER_USEC / FEEDS_A_LIMIT;
         unsetenv("NOTIFY_SOCKET");
         unsetenv("WATCHDOG_USEC");
@@ -139,7 +138,21 @@ void systemd_begin(void)
         unsetenv("LISTEN_FDNAMES");
 }
 
-/* All that is unsaid in one datagram. What fails otherwise than by a full queue would fail again. */
+/* 0 or -1, and errno. */
+static int send_to_peer(const char *text, size_t size_bytes)
+{
+        if (peer.fd < 0)
+                peer.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (peer.fd < 0)
+                return -1;
+        return sendto(peer.fd, text, size_bytes, MSG_NOSIGNAL, (struct sockaddr *)&peer.address,
+                      peer.address_size) < 0
+                       ? -1
+                       : 0;
+}
+
+/* All that is unsaid in one datagram. What fails otherwise than by a full queue or a shortage would fail
+ * again. */
 static void say(bool feed)
 {
         char text[sizeof peer.state + STATUS_BYTES + 128] = "";
@@ -155,12 +168,11 @@ static void say(bool feed)
         if (peer.status_unsaid)
                 n += snprintf(text + n, sizeof text - (size_t)n, "STATUS=%s\n", peer.status);
         assert(n >= 0 && (size_t)n < sizeof text);
-        if (n == 0 || peer.fd < 0)
+        if (n == 0 || peer.address_size == 0)
                 return;
-        ssize_t r = sendto(peer.fd, text, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&peer.address,
-                           peer.address_size);
-        peer.too_full = r < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR);
-        if (peer.too_full)
+        peer.postponed =
+                send_to_peer(text, (size_t)n) < 0 && (errno == EINTR || shortage_remedy(errno) != NULL);
+        if (peer.postponed)
                 return;
         peer.state[0] = 0;
         peer.extend_usec = 0;
@@ -216,11 +228,11 @@ int64_t systemd_turn(int64_t now)
 {
         bool hungry = peer.feed_every > 0 && now >= peer.fed_at + peer.feed_every;
 
-        if (peer.fd < 0)
+        if (peer.address_size == 0)
                 return INT64_MAX;
-        if (hungry || peer.too_full)
+        if (hungry || peer.postponed)
                 say(hungry);
-        if (peer.too_full)
+        if (peer.postponed)
                 return now + RETRY_AFTER;
         if (hungry)
                 peer.fed_at = now;

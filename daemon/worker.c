@@ -38,12 +38,28 @@ const char *worker_pool_name(const struct worker *worker)
         return pools_name(worker->owner->daemon->pools, worker->pool);
 }
 
+static bool is_our_child(pid_t pid)
+{
+        siginfo_t info;
+        return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+int worker_signal(const struct worker *worker, int number)
+{
+        if (worker->pidfd >= 0)
+                return pidfd_send_signal(worker->pidfd, number, NULL, 0);
+        if (worker->pid > 0 && is_our_child(worker->pid)) /* not reaped: the number is still its own */
+                return kill(worker->pid, number);
+        errno = ESRCH;
+        return -1;
+}
+
 void worker_doom(struct worker *worker)
 {
         /* With all that its task started; what gets away comes to us as an orphan. */
-        if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGSTOP, NULL, 0) == 0)
+        if (worker_signal(worker, SIGSTOP) == 0)
                 process_tree_kill(worker->pid, NULL, NULL);
-        if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+        if (worker_signal(worker, SIGKILL) < 0 && errno != ESRCH)
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid), "cannot kill: %s",
                          strerror(errno));
         worker->doomed = true;
@@ -56,10 +72,15 @@ void worker_bad(struct worker *worker, const char *why)
         if (worker->bad)
                 return;
         worker->bad = true;
-        log_with(LOG_LEVEL_ERROR,
-                 LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker),
-                            .message_id = MESSAGE_WORKER_BAD),
-                 "the worker broke the protocol and is killed: %s", why);
+        if (worker->channel.error > 0)
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker)),
+                         "the worker is killed, by no fault of its own: %s: %s", why,
+                         strerror(worker->channel.error));
+        else
+                log_with(LOG_LEVEL_ERROR,
+                         LOG_FIELDS(.worker = worker->pid, .pool = worker_pool_name(worker),
+                                    .message_id = MESSAGE_WORKER_BAD),
+                         "the worker broke the protocol and is killed: %s", why);
         worker_doom(worker);
         core_worker_bad(daemon->core, worker->index, daemon->now);
 }
@@ -108,6 +129,7 @@ static void finish(struct worker *worker, const struct core_exit *exit)
 
         worker->life = LIFE_OVER;
         event_del(&worker->hung_timer);
+        channel_stop(&worker->channel); /* its end may be the next that the loop comes to */
         worker->end.lived = workers->daemon->now - worker->born;
         worker_forget_process(worker);
         core_worker_lost(workers->daemon->core, worker->index,
@@ -145,7 +167,8 @@ void worker_on_hung_timer(evutil_socket_t fd, short what, void *userdata)
         struct worker *worker = userdata;
         const struct timeval grace = {.tv_usec = HUNG_GRACE_US};
         daemon_update_now(worker->owner->daemon);
-        if (worker->doomed)
+        workers_reap(worker->owner->daemon); /* gangerd itself may have stood still for that long */
+        if (worker->life != LIFE_HUNG || worker->doomed)
                 return;
         if (process_is_ending(worker->pid) && worker->n_graces++ < HUNG_GRACES_MOST)
                 event_add(&worker->hung_timer, &grace);
@@ -153,7 +176,8 @@ void worker_on_hung_timer(evutil_socket_t fd, short what, void *userdata)
                 worker_bad(worker, "it closed its channel and lives on");
 }
 
-/* The kernel named the process: from here on it can be killed and reaped. */
+/* The kernel named the process: from here on it can be killed and reaped. For want of a descriptor it goes
+ * without a pidfd. */
 static bool learn_pid(struct worker *worker, pid_t pid)
 {
         struct worker *other;
@@ -162,13 +186,14 @@ static bool learn_pid(struct worker *worker, pid_t pid)
         if (other || pid <= 0)
                 return false;
         worker->pidfd = pidfd_open(pid, 0);
-        if (worker->pidfd < 0)
+        if (worker->pidfd < 0 && (errno == ESRCH || errno == EINVAL))
                 return false;
         worker->pid = pid;
         HASH_ADD(hh, worker->owner->by_pid, pid, sizeof(worker->pid), worker);
         if (!HASH_ADDED(worker)) {
                 worker->pid = 0; /* it is nobody's, and ends as an orphan */
-                close(worker->pidfd);
+                if (worker->pidfd >= 0)
+                        close(worker->pidfd);
                 worker->pidfd = -1;
                 return false;
         }
@@ -221,15 +246,9 @@ static void shut(struct worker *worker, int value)
         worker->life = LIFE_SHUT;
 }
 
-static bool is_our_child(const struct worker *worker)
-{
-        siginfo_t info;
-        return waitid(P_PIDFD, (id_t)worker->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
 static void hello_first(struct worker *worker, int pid)
 {
-        if (learn_pid(worker, pid) && is_our_child(worker))
+        if (learn_pid(worker, pid) && is_our_child(pid))
                 worker->life = LIFE_UP;
         else
                 worker_bad(worker, "its hello comes from no child of this daemon");
@@ -241,6 +260,8 @@ static void hello(struct worker *worker, int pid)
                 worker->life = LIFE_UP;
         else
                 worker_bad(worker, "its hello comes from another process than was reported");
+        if (worker->doomed && worker->pidfd < 0)
+                worker_doom(worker); /* it may not have been our child yet */
 }
 
 static void hello_again(struct worker *worker, int pid)

@@ -60,8 +60,8 @@ pid_t worker_pid(const struct workers *, uint32_t index);
 /* The one line that is written of a worker's end, while its loss is told to the core: what it was running, or
  * 0 and NULL. */
 void worker_obituary(struct workers *, uint32_t index, enum log_level, uint64_t task, const char *function);
-/* Whether it is a message of this worker that is being dealt with. */
-bool worker_speaks(const struct workers *, uint32_t index);
+/* Whether what is wrong with it was logged, or will be when its message has been dealt with. */
+bool worker_fault_is_said(const struct workers *, uint32_t index);
 struct worker_usage {
         uint64_t rss_bytes;
         double cpu_s;

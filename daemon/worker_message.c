@@ -43,11 +43,10 @@ static int uint32_next(struct reader *reader, uint32_t *ret)
         return r == 0 && value > UINT32_MAX ? -EINVAL : r;
 }
 
-static const char *verdict(int r)
+static const char *verdict(struct worker *worker, int r)
 {
-        return r > 0   ? "it speaks of what it was not given"
-               : r < 0 ? "there is no memory for what it says"
-                       : NULL;
+        worker->channel.error = r < 0 ? -r : 0;
+        return r > 0 ? "it speaks of what it was not given" : r < 0 ? "what it says cannot be kept" : NULL;
 }
 
 /* One whole value without descriptors becomes what is at hand (PAYLOAD_CURRENT). */
@@ -112,8 +111,8 @@ static const char *on_result(struct worker *worker, const struct envelope *envel
                 return why;
         task_log_output_ends(worker);
         result.took = took(worker, envelope->msgid);
-        return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
-                                          &result, daemon->now));
+        return verdict(worker, core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
+                                                  &result, daemon->now));
 }
 
 /* The values of `task` and `attempt` in an error map. */
@@ -151,8 +150,8 @@ static const char *on_failure(struct worker *worker, const struct envelope *enve
                 return "an error is not {task, attempt, code, message, detail}";
         task_log_output_ends(worker);
         result.took = took(worker, envelope->msgid);
-        return verdict(core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
-                                          &result, daemon->now));
+        return verdict(worker, core_worker_result(daemon->core, worker->index, envelope->msgid, task, attempt,
+                                                  &result, daemon->now));
 }
 
 static const char *on_item(struct worker *worker, struct reader reader)
@@ -169,8 +168,8 @@ static const char *on_item(struct worker *worker, struct reader reader)
         if (take_value(daemon, &reader, &result) < 0)
                 return NO_SENSE;
         task_log_output_ends(worker);
-        return verdict(
-                core_worker_item(daemon->core, worker->index, task, attempt, index, &result, daemon->now));
+        return verdict(worker, core_worker_item(daemon->core, worker->index, task, attempt, index, &result,
+                                                daemon->now));
 }
 
 static const char *on_progress(struct worker *worker, uint64_t task, struct reader reader)
@@ -189,7 +188,7 @@ static const char *on_progress(struct worker *worker, uint64_t task, struct read
         int r = core_worker_progress(daemon->core, worker->index, task, done, daemon->now);
         if (r == 0)
                 r = core_worker_stream(daemon->core, worker->index, task, STREAM_PROGRESS, 0, daemon->now);
-        return verdict(r);
+        return verdict(worker, r);
 }
 
 static const char *on_output(struct worker *worker, uint64_t task, enum stream_kind kind,
@@ -206,7 +205,7 @@ static const char *on_output(struct worker *worker, uint64_t task, enum stream_k
         int r = core_worker_stream(daemon->core, worker->index, task, kind, value.size, daemon->now);
         if (r == 0 && kind == STREAM_STDERR)
                 task_log_output(worker, value.as.data, value.size);
-        return verdict(r);
+        return verdict(worker, r);
 }
 
 static const char *on_stream(struct worker *worker, struct reader reader)
@@ -311,14 +310,14 @@ static const char *on_hello(struct worker *worker, struct reader reader)
                 return "its hello claims slots that cannot be";
         worker_on(worker, EVENT_HELLO, worker->channel.sender);
         if (worker->bad)
-                return NULL;
+                return "its hello is not its own"; /* which was said: its channel is over */
         worker->shares_area = greeting.area;
         worker->takes_descriptors = greeting.descriptors;
         if (greeting.area && greeting.ring)
                 worker->channel.ring = (struct ring_reader){.ring = area_ring(worker->area)};
         hear_refused(worker, &greeting);
-        const char *why = verdict(core_worker_hello(daemon->core, worker->index, worker->pid,
-                                                    (uint32_t)greeting.slots, daemon->now));
+        const char *why = verdict(worker, core_worker_hello(daemon->core, worker->index, worker->pid,
+                                                            (uint32_t)greeting.slots, daemon->now));
         if (why)
                 return why;
         events_note_worker(daemon->events, EVENT_KIND_WORKER_STARTED, worker->pool, worker->pid, NULL);
@@ -359,8 +358,10 @@ static const char *on_request(struct worker *worker, const struct envelope *enve
                                              worker->pid, &c);
                 if (r == CORE_NOT_OPEN)
                         return "it asks for something and runs no task";
-                if (r != 0)
-                        return "there is no memory for what it asks";
+                if (r != 0) {
+                        worker->channel.error = -r;
+                        return "what it asks cannot be kept";
+                }
                 c->rights = rights_ref(rights_of(worker, c->task));
                 c->takes_descriptors = worker->takes_descriptors;
                 worker->asks_by = c->index;

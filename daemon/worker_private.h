@@ -57,10 +57,10 @@ struct worker {
         enum worker_life life;
         bool doomed;  /* SIGKILL was sent, or is as soon as the process is known; nothing is sent any more */
         bool mourned; /* its obituary is written */
-        bool bad;     /* it broke the protocol, and that was logged */
+        bool bad;     /* it cannot go on, and why was logged */
         uint64_t spawn_id;
         pid_t pid; /* 0: not known */
-        int pidfd; /* -1: not open */
+        int pidfd; /* -1: not open, though pid may be known */
         int statm; /* /proc/PID/statm, once worker_rss_now() was asked; -1 */
         struct area *area;
         bool shares_area;       /* its hello said so */
@@ -113,8 +113,10 @@ struct worker *worker_at(const struct workers *, uint32_t index);
 void worker_on(struct worker *, enum worker_event, int value);
 /* The name of its pool. */
 const char *worker_pool_name(const struct worker *);
-/* It broke the protocol: one log line, and its life. */
+/* It broke the protocol, or (channel.error) cannot be dealt with: one log line, and its life. */
 void worker_bad(struct worker *, const char *why);
+/* 0, or -1 and errno. */
+int worker_signal(const struct worker *, int number);
 /* SIGKILL, now or as soon as there is a process. */
 void worker_doom(struct worker *);
 /* Whether a process may exist whose pid nobody told us yet. */

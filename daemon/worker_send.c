@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "daemon/closer.h"
@@ -151,7 +150,7 @@ void worker_tell(struct workers *workers, uint32_t index, uint64_t task)
 
         assert(worker);
         atomic_store(&worker->area->cancel, task);
-        if (worker->pidfd >= 0 && pidfd_send_signal(worker->pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
+        if (worker_signal(worker, SIGTERM) < 0 && errno != ESRCH)
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.task = task, .worker = worker->pid),
                          "cannot tell the task to end: %s", strerror(errno));
 }

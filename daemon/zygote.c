@@ -21,6 +21,7 @@
 #include "daemon/core/core.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/shortage.h"
 #include "daemon/worker.h"
 #include "daemon/zygote_private.h"
 #include "proto/pack.h"
@@ -45,16 +46,22 @@ void zygote_kill_process(struct zygote *zygote)
                 kill(zygote->pid, SIGKILL); /* not reaped: the number is still its own */
 }
 
-void zygote_fail(struct zygote *zygote, const char *format, ...)
+void zygote_fail(struct zygote *zygote, int error, const char *format, ...)
 {
+        const char *remedy = shortage_remedy(error);
         va_list args;
 
         if (zygote->unfit)
                 return;
         zygote->unfit = true;
+        zygote->is_short = remedy != NULL;
         va_start(args, format);
         vsnprintf(zygote->why, sizeof(zygote->why), format, args);
         va_end(args);
+        size_t n = strlen(zygote->why);
+        if (error != 0)
+                snprintf(zygote->why + n, sizeof(zygote->why) - n, ": %s%s%s", strerror(error),
+                         remedy ? "; " : "", remedy ? remedy : "");
         if (zygote->role == ROLE_SERVING)
                 log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = zygote->name), "%s", zygote->why);
 }
@@ -82,7 +89,7 @@ static void lost(struct zygote *zygote)
                 core_zygote_lost(daemon->core, zygote->pool, daemon->now);
         workers_zygote_lost(daemon->workers, zygote->serial);
         if (zygote->role == ROLE_CANDIDATE)
-                zygote_fail(zygote, "zygote %d ended before %s", (int)zygote->pid,
+                zygote_fail(zygote, 0, "zygote %d ended before %s", (int)zygote->pid,
                             was_ready ? "it was to serve" : "it had loaded the modules");
         tell_news(zygote);
         daemon_turn_again(daemon);
@@ -179,7 +186,7 @@ static const char *on_message(struct channel *channel, const struct envelope *en
 static void on_bad(struct channel *channel, const char *why)
 {
         struct zygote *zygote = CONTAINER_OF(channel, struct zygote, channel);
-        zygote_fail(zygote, "zygote %d is killed: %s", (int)zygote->pid, why);
+        zygote_fail(zygote, channel->error, "zygote %d is killed: %s", (int)zygote->pid, why);
         lost(zygote);
 }
 
@@ -212,10 +219,10 @@ static void start(struct zygote *zygote)
         int fd;
 
         assert(zygote->state == ZYGOTE_ABSENT && zygote->pid == 0);
-        zygote->unfit = false;
+        zygote->unfit = zygote->is_short = false;
         int r = zygote_execute(zygote, &zygote->pid, &fd);
         if (r < 0)
-                zygote_fail(zygote, "cannot start the zygote: %s", strerror(-r));
+                zygote_fail(zygote, -r, "cannot start the zygote");
         if (r != 0)
                 return;
         channel_deinit(&zygote->channel);
@@ -224,7 +231,7 @@ static void start(struct zygote *zygote)
         if (r < 0) {
                 close(fd);
                 zygote_kill_process(zygote);
-                zygote_fail(zygote, "cannot start the zygote: %s", strerror(-r));
+                zygote_fail(zygote, -r, "cannot start the zygote");
                 zygote->state = ZYGOTE_DYING;
                 return;
         }
@@ -248,7 +255,7 @@ void zygote_on_timer(evutil_socket_t fd, short what, void *userdata)
                 return;
         case ZYGOTE_STARTING:
         case ZYGOTE_LOADING:
-                zygote_fail(zygote, "zygote %d has not loaded within start_timeout and is killed",
+                zygote_fail(zygote, 0, "zygote %d has not loaded within start_timeout and is killed",
                             (int)zygote->pid);
                 lost(zygote);
                 return;
@@ -294,6 +301,11 @@ enum zygote_progress zygote_progress(const struct zygote *zygote)
         if (zygote->unfit)
                 return ZYGOTE_UNFIT;
         return zygote->state == ZYGOTE_READY ? ZYGOTE_LOADED : ZYGOTE_LOADS;
+}
+
+bool zygote_is_short(const struct zygote *zygote)
+{
+        return zygote->is_short;
 }
 
 const char *zygote_why(const struct zygote *zygote)

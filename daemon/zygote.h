@@ -40,6 +40,8 @@ enum zygote_progress {
 int zygote_new(struct zygotes *, const struct configuration *, const struct pool_configuration *,
                void (*on_news)(void *userdata), void *userdata, struct zygote **ret);
 enum zygote_progress zygote_progress(const struct zygote *);
+/* Whether it is unfit for a shortage, and not for what the configuration says. */
+bool zygote_is_short(const struct zygote *);
 /* Why it is unfit: one sentence. */
 const char *zygote_why(const struct zygote *);
 /* Waits, blocking, until every candidate has loaded or one is unfit. 0 or -errno. */

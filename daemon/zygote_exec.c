@@ -106,9 +106,9 @@ static int check(struct zygote *zygote, const char *path)
         const char *directory = zygote->pool_configuration->directory;
 
         if (access(path, X_OK) < 0)
-                zygote_fail(zygote, "the zygote's program %s cannot be executed: %s", path, strerror(errno));
+                zygote_fail(zygote, errno, "the zygote's program %s cannot be executed", path);
         else if (directory && access(directory, X_OK) < 0)
-                zygote_fail(zygote, "directory %s: %s", directory, strerror(errno));
+                zygote_fail(zygote, errno, "directory %s", directory);
         return zygote->unfit;
 }
 

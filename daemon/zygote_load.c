@@ -217,7 +217,7 @@ static const char *take_refusal(struct zygote *zygote, struct reader error)
                 reader_str(&at, &text, &text_size_bytes);
         if (find(error, "module", &at))
                 reader_str(&at, &module, &module_size_bytes);
-        zygote_fail(zygote, "cannot load %s%.*s%s%.*s", module ? "module " : "", (int)module_size_bytes,
+        zygote_fail(zygote, 0, "cannot load %s%.*s%s%.*s", module ? "module " : "", (int)module_size_bytes,
                     module ? module : "", module ? ": " : "",
                     (int)(text_size_bytes < 1000 ? text_size_bytes : 1000), text);
         return NULL;

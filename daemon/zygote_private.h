@@ -43,6 +43,7 @@ struct zygote {
         void (*on_news)(void *userdata);
         void *userdata;
         bool unfit;     /* why it cannot be used is known */
+        bool is_short;  /* … and it is a shortage: it may be of use another time */
         char why[1200]; /* of the last failure */
         pid_t pid;      /* 0: none */
         int64_t ready_at;
@@ -67,8 +68,9 @@ struct zygotes {
 
 /* -- zygote.c -- */
 void zygote_on_timer(evutil_socket_t, short what, void *zygote);
-/* What it cannot be used for: kept for whoever wants it, logged if it serves. */
-void zygote_fail(struct zygote *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Why it cannot be used, behind which the errno's text stands unless it is 0: kept for whoever wants it,
+ * logged if it serves. */
+void zygote_fail(struct zygote *, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* It was reaped. */
 void zygote_on_reaped(struct zygote *, int wait_status);
 /* It was stopped from outside. */

@@ -90,7 +90,9 @@ static int collect(const struct zygotes *zygotes, struct pollfd *polls, struct z
                 *ret_unfit |= zygote->unfit;
                 if (zygote_progress(zygote) != ZYGOTE_LOADS || n == LIMIT_POOLS)
                         continue;
-                polls[n] = (struct pollfd){.fd = zygote->channel.fd, .events = POLLIN};
+                bool waits = output_size(&zygote->channel.output) > 0; /* what it is to load is long */
+                polls[n] = (struct pollfd){.fd = zygote->channel.fd,
+                                           .events = waits ? POLLIN | POLLOUT : POLLIN};
                 ret[n++] = zygote;
         }
         return n;
@@ -115,11 +117,14 @@ int zygotes_await(struct zygotes *zygotes)
                 if (n < 0 && errno != EINTR)
                         return -errno;
                 daemon_update_now(daemon);
-                for (int i = 0; i < n_loading; i++)
+                for (int i = 0; i < n_loading; i++) {
                         if (n == 0)
                                 zygote_on_timer(-1, EV_TIMEOUT, loading[i]);
-                        else if (n > 0 && polls[i].revents)
+                        if (n > 0 && polls[i].revents & POLLOUT)
+                                channel_flush(&loading[i]->channel);
+                        if (n > 0 && polls[i].revents & ~POLLOUT)
                                 channel_read(&loading[i]->channel, true);
+                }
         }
 }
 

@@ -79,10 +79,10 @@ class Client:
         self.socket.settimeout(bound)
         try:
             self.socket.connect(path)
-        except OSError:
-            self.socket.close()
+            self.info = self.ask("hello", {"protocol": 1, "client": "tests", "descriptors": True}) if descriptors else None
+        except BaseException:
+            self.close()
             raise
-        self.info = self.ask("hello", {"protocol": 1, "client": "tests", "descriptors": True}) if descriptors else None
 
     def __enter__(self):
         return self

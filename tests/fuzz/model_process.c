@@ -329,8 +329,8 @@ int __wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
         struct model_process *p;
 
         info->si_pid = 0;
-        if (type == P_PIDFD) {
-                if (find(pid_of((int)id)) != NULL)
+        if (type == P_PID) {
+                if (find((pid_t)id) != NULL)
                         return 0;
                 errno = ECHILD;
                 return -1;

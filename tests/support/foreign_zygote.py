@@ -42,8 +42,9 @@ def worker_channel(fd):
     return channel
 
 
-def serve(functions, spawn):
-    """Says hello, loads nothing, and calls spawn(channel, area), which returns the pid, until gangerd goes."""
+def serve(functions, spawn, spawned=lambda: None):
+    """Says hello, loads nothing, and calls spawn(channel, area), which returns the pid, or raises, until gangerd goes. spawned() is
+    called when that was reported and the descriptors are closed."""
     unpacker = msgpack.Unpacker()
     arrived = []
     send(control, [2, "hello", [{"protocol": 1, "version": "0", "pid": os.getpid()}]])
@@ -58,6 +59,10 @@ def serve(functions, spawn):
                 send(control, [1, message[1], None, {"functions": [[name, "foreign", None] for name in functions]}])
             elif message[1] == "spawn":
                 channel, area = arrived.pop(0), arrived.pop(0)
-                send(control, [2, "spawned", [message[2][0], spawn(channel, area)]])
+                try:
+                    send(control, [2, "spawned", [message[2][0], spawn(channel, area)]])
+                except OSError as error:
+                    send(control, [2, "spawn_failed", [message[2][0], error.errno]])
                 os.close(channel)
                 os.close(area)
+                spawned()

@@ -68,12 +68,13 @@ class Gangerd:
     """with Gangerd(daemon={…}, pool={…}) as g: …
 
     `text`: the whole configuration instead. `uid`: the daemon's user, if another than the test's (who is root then).
-    `prepare`: called in the daemon's process before it is one."""
+    `prepare`: called in the daemon's process before it is one. `under`: a command that becomes it (strace -D)."""
 
-    def __init__(self, daemon=None, pool=None, more="", text=None, uid=None, directory=None, prepare=None):
+    def __init__(self, daemon=None, pool=None, more="", text=None, uid=None, directory=None, prepare=None, under=()):
         self.text = text if text is not None else configuration(daemon, pool, more)
         self.uid = uid
         self.prepare = prepare
+        self.under = under
         self.own_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="ganger-test."))
         self.socket = str(self.directory / "socket")
@@ -133,7 +134,7 @@ class Gangerd:
         if self.uid is not None:
             os.chown(self.directory, self.uid, self.uid)
         with open(self.log_path, "ab") as log:
-            return subprocess.Popen([gangerd, "--config", self.config, "--socket", self.socket, *arguments], stdin=subprocess.DEVNULL,
+            return subprocess.Popen([*self.under, gangerd, "--config", self.config, "--socket", self.socket, *arguments], stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log, env=environment(**environment_more), preexec_fn=self.before_exec,
                                     pass_fds=self.pass_fds)
 

@@ -124,16 +124,25 @@ class WorkerKilled(unittest.TestCase):
             self.assertNotIn("broke the protocol", g.log())
             g.all_idle()
 
-    def test_newborn_that_is_dead_before_it_is_known(self):
-        """The SIGCHLD came when nobody could tell whose; the report of the zygote comes later."""
+    def one_worker_of(self, program):
+        """A zygote of its own brings one worker, whatever its first one came to."""
         with tempfile.TemporaryDirectory() as directory:
             zygote = pathlib.Path(directory) / "zygote"
-            zygote.write_text(f"#!/bin/sh\nexec {sys.executable} {SUPPORT}/late_zygote.py\n", encoding="ascii")
+            zygote.write_text(f"#!/bin/sh\nexec {sys.executable} {SUPPORT}/{program}\n", encoding="ascii")
             zygote.chmod(0o755)
             with Gangerd(pool={"workers": 1, "modules": "core", "zygote": zygote}) as g:
                 workers = g.status()["workers"]
                 self.assertEqual([worker["state"] for worker in workers], ["idle"], workers)
                 self.assertNotIn("broke the protocol", g.log())
+                return g.log()
+
+    def test_newborn_that_is_dead_before_it_is_known(self):
+        """The SIGCHLD came when nobody could tell whose; the report of the zygote comes later."""
+        self.one_worker_of("late_zygote.py")
+
+    def test_worker_that_cannot_be_forked(self):
+        """The report of the zygote and the end of the channel come at once."""
+        self.assertIn("the zygote cannot fork a worker", self.one_worker_of("failing_zygote.py"))
 
 
 if __name__ == "__main__":
