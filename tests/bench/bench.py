@@ -42,6 +42,10 @@ class Bench:
         for _ in range(rounds or self.rounds):
             for name, run in runs.items():
                 found[name].append(run())
+        return self.medians(what, found)
+
+    def medians(self, what, found):
+        """Of what was found already: a name to its figures."""
         self.figures[what] = found
         medians = {name: statistics.median(values) for name, values in found.items()}
         for name, values in found.items():

@@ -7,7 +7,6 @@ import pathlib
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +15,8 @@ import unittest
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
 sys.path.insert(0, str(SUPPORT))
 from gangerd import Gangerd, eventually, main  # noqa: E402
+from long_and_short import LONG_RUN, learn, mix  # noqa: E402
+from sleeping import switches, system_calls  # noqa: E402
 
 LONG = bool(os.environ.get("GANGER_TEST_LONG"))
 SEED = int(os.environ.get("GANGER_SEED", random.randrange(2**32)))
@@ -23,42 +24,17 @@ MIXES = 10000 if LONG else 60
 KILLS = 10000 if LONG else 100
 IDLE_SECONDS = 10 if LONG else 4
 OUTSTANDING = 256
-LONG_RUN = 0.3
 HELD_UP = 0.010  # seconds; the promise. The test fails beyond ten times it.
 
 
-def switches(pid):
-    """How often the threads of a process gave up or lost their processor."""
-    n = 0
-    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
-        n += sum(int(line.split()[1]) for line in status.read_text().splitlines() if "ctxt_switches" in line)
-    return n
-
-
 class LongAndShort(unittest.TestCase):
-    def mix(self, client, choose):
-        """One long task somewhere in a batch of short ones of the same function. The short ones' latest end, in seconds."""
-        n = choose.randrange(2, 40)
-        where = choose.randrange(n)
-        began = time.monotonic()
-        ids = [client.start("call", "sleep", [LONG_RUN if i == where else 0], {}) for i in range(n)]
-        latest = 0
-        for i, msgid in enumerate(ids):
-            if i != where:
-                client.finish(msgid)
-                latest = time.monotonic() - began
-        client.notify("cancel_request", ids[where])
-        client.outcome(ids[where])
-        return latest
-
     def test_none_waits_while_a_worker_is_idle(self):
         choose = random.Random(SEED)
         latest = []
         with Gangerd() as g, g.connect() as client:
             for _ in range(MIXES):
-                for msgid in [client.start("call", "sleep", [0], {}) for _ in range(20)]:
-                    client.finish(msgid)  # so that the function counts as short, and is sent ahead
-                latest.append(self.mix(client, choose))
+                learn(client)
+                latest.append(mix(client, choose))
             g.all_idle()
         latest.sort()
         print(f"seed {SEED}: {MIXES} mixes, the last of the short tasks after: p50 {latest[MIXES // 2] * 1e3:.1f} ms, "
@@ -130,23 +106,15 @@ class Killed(unittest.TestCase):
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not here: nobody can see whether it sleeps")
 class Idle(unittest.TestCase):
-    def calls(self, pid, seconds):
-        """The system calls that ended in any thread of a process within so many seconds: of one that sleeps, none does."""
-        with tempfile.NamedTemporaryFile("r") as file:
-            tracer = subprocess.run(["timeout", "--signal=INT", str(seconds), "strace", "-qq", "-f", "-o", file.name, "-p", str(pid)],
-                                    check=False, stderr=subprocess.PIPE)
-            self.assertIn(tracer.returncode, (124, 130), tracer.stderr)
-            return [line for line in file.read().splitlines() if " = " in line]
-
     def test_sleeps(self):
         """Nothing wakes gangerd in all the seconds after its work is done, its helpers have ended and the memory is given back."""
         with Gangerd() as g, g.connect() as client:
             for msgid in [client.start("call", "echo", [i], {}) for i in range(1000)]:
                 client.finish(msgid)
             g.all_idle()
-            eventually(lambda: not self.calls(g.pid, 6), 40)
+            eventually(lambda: not system_calls([g.pid], 6), 40)
             before = switches(g.pid)
-            self.assertEqual(self.calls(g.pid, IDLE_SECONDS), [])
+            self.assertEqual(system_calls([g.pid], IDLE_SECONDS), [])
             client.call("echo", 1)
             print(f"no system call in {IDLE_SECONDS} s; {switches(g.pid) - before} switches, those for the tracer and a call included")
 

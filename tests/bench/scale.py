@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""Many tasks, many connections, nothing to do, workers that are killed, busy processors, long tasks before short ones. As measures.py,
+but of ganger alone: what is to be reached is a figure, or ganger's own without the load."""
+import contextlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+from gangerd import children, cpu_seconds, eventually, resident_bytes  # noqa: E402  (finds a Python that has msgpack)
+from killing import kill_in_the_middle  # noqa: E402
+from long_and_short import learn, mix  # noqa: E402
+from sleeping import system_calls  # noqa: E402
+from wire import Client, pack  # noqa: E402
+
+from contenders import Ganger, Place  # noqa: E402
+
+TASKS = 1000000
+CONNECTIONS = 10000
+KILLS_A_ROUND = 40
+BUSY_A_CPU = 4
+AHEAD = -10  # nice, as in the shipped unit
+MIXES_A_ROUND = 200
+FLOOD = 64
+MANY = 1000000000
+IDLE_SECONDS = 10
+SETTLED_SECONDS = 6
+BOUND = 120
+
+
+def served(place, daemon=None, pool=None):
+    """(the daemon's pid, its socket) of a ganger with this configuration."""
+    ganger = Ganger()
+    ganger.daemon, ganger.pool = daemon or {}, pool or {}
+    address = str(ganger.serve(place, None))
+    return ganger.process.pid, address
+
+
+def percentile(values, percent):
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
+
+
+def settled_bytes(pid):
+    """The resident bytes of a process, once they have stayed the same for a while: what it does not need it gives back when all is quiet."""
+    last, since = resident_bytes(pid), time.monotonic()
+
+    def look():
+        nonlocal last, since
+        now = resident_bytes(pid)
+        if now != last:
+            last, since = now, time.monotonic()
+        return time.monotonic() - since > SETTLED_SECONDS
+    eventually(look, BOUND)
+    return last
+
+
+def queued(bench):
+    """1,000,000 submitted tasks wait: the daemon's memory for each, and whether the last are taken as fast as the first"""
+    limits = {"user_tasks": MANY, "user_memory": "8G", "memory_limit": "8G", "history": 0}
+    for size in (16, 64):
+        args = len(pack([b"." * size]))
+        found = {"bytes a task beside its arguments": [], "first 100,000, a second": [], "last 100,000, a second": [], "MiB kept when all is over": []}
+
+        def measure(size=size, args=args, found=found):
+            with Place(bench.build) as place:
+                pid, address = served(place, limits, {"queue_limit": MANY})
+                with Client(address, bound=BOUND) as control:
+                    control.ask("pool.pause", "default")
+                    before = resident_bytes(pid)
+                    with subprocess.Popen([place.programs / "bench_queue", address, str(TASKS), str(size)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                          text=True, preexec_fn=place.before_exec) as client:
+                        rates = json.loads(client.stdout.readline())["rates"]
+                        found["bytes a task beside its arguments"].append((resident_bytes(pid) - before) / TASKS - args)
+                        found["first 100,000, a second"].append(rates[0])
+                        found["last 100,000, a second"].append(rates[-1])
+                        control.ask("pool.resume", "default")
+                        client.stdin.close()
+                        assert json.loads(client.stdout.readline())["taken"] == TASKS
+                after = settled_bytes(pid)
+                found["MiB kept when all is over"].append((after - before) / (1 << 20))
+        bench.say(f"  arguments of {size} bytes")
+        for _ in range(min(bench.rounds, 3)):
+            measure()
+        medians = bench.medians(f"queued-{size}", found)
+        each, first, last, kept = medians.values()
+        bench.row(f"{TASKS:,} tasks queued, arguments of {size} bytes: memory of each beside them", each, "bytes",
+                  f"{kept:.1f} MiB more than before when all is over", "≤ 300 bytes", each <= 300)
+        bench.row(f"the last 100,000 of them submitted, arguments of {size} bytes", last, "a second", f"{last / first:.2f} × the first 100,000",
+                  "≥ 0.9 × the first 100,000", last >= 0.9 * first)
+
+
+@contextlib.contextmanager
+def idle_connections(address, n):
+    """So many, each of which has asked once and waits."""
+    ping = pack([0, 1, "ping", []])
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(n)]
+        for connection in connections:
+            connection.connect(address)
+            connection.sendall(ping)
+        for connection in connections:
+            connection.settimeout(BOUND)
+            assert connection.recv(4096)
+        yield
+
+
+def connections(bench):
+    """10,000 connections that have asked once and are idle: the daemon's memory for each, and another client's round trips beside them"""
+    each = []
+    with Place(bench.build) as place:
+        pid, address = served(place, {"user_connections": 2 * CONNECTIONS, "max_connections": CONNECTIONS + 100})
+        with Client(address) as control:
+            def trips():
+                return place.measure(place.programs / "peer_ganger", address, "one", bench.seconds / 2)["p50"]
+
+            def beside():
+                before = resident_bytes(pid)
+                with idle_connections(address, CONNECTIONS):
+                    each.append((resident_bytes(pid) - before) / CONNECTIONS / 1024)
+                    p50 = trips()
+                eventually(lambda: control.ask("status")["connections"] == 1, BOUND)
+                return p50
+            medians = bench.in_turns("beside-idle-connections", {"without": trips, "beside the idle connections": beside}, 2 * bench.rounds)
+    # The first time: later ones may find memory that an earlier one left.
+    bench.figures["idle-connections-KiB"] = {"each": each}
+    bench.row(f"{CONNECTIONS:,} idle connections: memory of each", each[0], "KiB", "", "≤ 3 KiB", each[0] <= 3)
+    ratio = medians["beside the idle connections"] / medians["without"]
+    bench.row("another client's echo beside them, p50", medians["beside the idle connections"], "µs", f"{ratio:.2f} × without", "≤ 1.1 × without", ratio <= 1.1)
+
+
+def idle(bench):
+    """an idle daemon: system calls of its threads, zygote and workers in 10 s (by strace), CPU time, memory"""
+    if not shutil.which("strace"):
+        bench.say("  strace is not here: ./dev setup --system")
+        return
+    with Place(bench.build) as place:
+        pid, address = served(place)
+        place.measure(place.programs / "peer_ganger", address, "many", bench.seconds, 256)
+        gang = [pid, *children(pid)]
+        eventually(lambda: not system_calls(gang, SETTLED_SECONDS), BOUND)
+        before = sum(map(cpu_seconds, gang))
+        calls = system_calls(gang, IDLE_SECONDS)
+        spent, resident = sum(map(cpu_seconds, gang)) - before, resident_bytes(pid)
+    for line in calls[:20]:
+        bench.say(f"  {line}")
+    bench.figures["idle"] = {"system calls": [len(calls)], "CPU seconds": [spent], "resident bytes": [resident]}
+    bench.row(f"idle daemon: system calls in {IDLE_SECONDS} s", len(calls), "", f"{spent:.2f} s of CPU time", "none", not calls and spent == 0)
+    bench.row("idle daemon: resident memory", resident / (1 << 20), "MiB", "", "≤ 6 MiB", resident <= 6 << 20)
+
+
+def killed(bench):
+    """workers are killed in the middle of a task: until its caller is told, until the replacement has run a task: milliseconds, p99"""
+    told, replaced = [], []
+    with Place(bench.build) as place:
+        _, address = served(place, pool={"workers": 1})
+        with Client(address) as caller, Client(address) as other, Client(address) as watcher:
+            for n in range(KILLS_A_ROUND * bench.rounds):
+                other.call("echo", n)  # so that none dies young
+                victim = caller.start("call", "sleep", [60], {"label": f"victim {n}"})
+                next_one = other.start("call", "echo", [n], {})
+                began, latency, error, _ = kill_in_the_middle(caller, victim, watcher, f"victim {n}")
+                assert error["code"] == "worker_lost", error
+                assert other.finish(next_one) == n
+                told.append(latency * 1e3)
+                replaced.append((time.monotonic() - began) * 1e3)
+    bench.medians("killed", {"told": told, "replaced": replaced})
+    for what, found, bound in (("its caller is told", told, 10), ("its replacement has run a task", replaced, 50)):
+        p99 = percentile(found, 99)
+        bench.row(f"worker killed → {what}, p99 of {len(found)}", p99, "ms", f"p50 {percentile(found, 50):.2f} ms, at most {max(found):.2f} ms",
+                  f"≤ {bound} ms", p99 <= bound)
+
+
+def busy(bench):
+    """the round trip of one echo beside 4 busy processes a CPU, at equal weight and with a nice value of -10: p99 in microseconds"""
+    def beside(nice, nice_caller):
+        with Place(bench.build) as place:
+            place.nice = nice
+            _, address = served(place, pool={"nice": nice} if nice else {})
+            place.nice = 0
+            for _ in range(BUSY_A_CPU * len(os.sched_getaffinity(0))):
+                place.start(sys.executable, "-c", "while True: pass")
+            time.sleep(0.5)
+            place.nice = nice_caller
+            return place.measure(place.programs / "peer_ganger", address, "one", bench.seconds)["p99"]
+    runs = {"at equal weight": (0, 0)}
+    if os.geteuid() == 0:
+        runs |= {f"gangerd and workers at nice {AHEAD}": (AHEAD, 0), f"the caller too at nice {AHEAD}": (AHEAD, AHEAD)}
+    else:
+        bench.say(f"  only root may measure with nice {AHEAD}")
+    medians = bench.in_turns("busy", {name: lambda n=nices: beside(*n) for name, nices in runs.items()})
+    for name, p99 in medians.items():
+        bench.row(f"one echo beside {BUSY_A_CPU} busy processes a CPU, {name}, p99", p99, "µs", "", "", None)
+
+
+def behind_long(bench):
+    """random mixes of one long task among short ones, in an idle pool and in one that another client floods: the last short one's end"""
+    seed = random.randrange(2**32)
+    choose = random.Random(seed)
+    n = MIXES_A_ROUND * bench.rounds
+    bench.say(f"  seed {seed}")
+    for where, flood in (("an idle pool", False), ("a busy pool", True)):
+        with Place(bench.build) as place:
+            _, address = served(place)
+            with Client(address) as client:
+                if flood:
+                    place.start(place.programs / "peer_ganger", address, "many", 3600, FLOOD)
+                    eventually(lambda: client.ask("status")["totals"]["succeeded"] > 1000)
+                latest = []
+                for _ in range(n):
+                    learn(client)
+                    latest.append(mix(client, choose) * 1e3)
+        bench.medians(f"behind-long-{where.split()[1]}", {where: latest})
+        late = sum(ms > 10 for ms in latest)
+        bench.row(f"a short task behind a long one in {where}, the longest of {n:,} mixes", max(latest), "ms",
+                  f"{late} beyond 10 ms; p50 {percentile(latest, 50):.2f} ms, p99 {percentile(latest, 99):.2f} ms", "≤ 10 ms", late == 0)
+
+
+ALL = [("queued", queued), ("connections", connections), ("idle", idle), ("killed", killed), ("busy", busy), ("behind", behind_long)]
