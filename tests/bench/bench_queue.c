@@ -4,8 +4,9 @@
  *
  *      bench_queue SOCKET N BYTES
  *
- * Submits N tasks `echo` of so many bytes, and prints {"rates": […]}: of each tenth, tasks a second. Then
- * waits for a line (or the end) of its standard input, takes all results, and prints {"taken": N}.
+ * Submits N tasks `echo` of so many bytes, and prints {"rate": …} after each tenth of them: of that, tasks a
+ * second. Then waits for a line (or the end) of its standard input, takes all results, and prints {"taken":
+ * N}.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ struct client {
         struct ganger *ganger;
         size_t n, n_started, n_done, n_outstanding, size_bytes;
         uint64_t *ids;
-        int64_t at[PARTS + 1]; /* when a tenth began */
+        int64_t part_begin;
 };
 
 static void check(const char *what, int r)
@@ -40,8 +41,13 @@ static void on_id(void *userdata, int r, struct ganger_reply *reply)
         check("id", ganger_read(reply, "u", &client->ids[client->n_done++]));
         ganger_reply_free(reply);
         client->n_outstanding--;
-        if (client->n_done % (client->n / PARTS) == 0)
-                client->at[client->n_done / (client->n / PARTS)] = now_ns();
+        if (client->n_done % (client->n / PARTS) == 0) {
+                int64_t now = now_ns();
+                printf("{\"rate\": %.1f}\n",
+                       (double)(client->n / PARTS) * 1e9 / (double)(now - client->part_begin));
+                fflush(stdout);
+                client->part_begin = now;
+        }
 }
 
 static void submit(struct client *client)
@@ -104,14 +110,8 @@ int main(int argc, char **argv)
         if (!client.ids)
                 die("ids", "no memory");
         check(argv[1], ganger_open(&client.ganger, argv[1]));
-        client.at[0] = now_ns();
+        client.part_begin = now_ns();
         for_all(&client, submit);
-        printf("{\"rates\": [");
-        for (int i = 0; i < PARTS; i++)
-                printf("%s%.1f", i > 0 ? ", " : "",
-                       (double)(client.n / PARTS) * 1e9 / (double)(client.at[i + 1] - client.at[i]));
-        printf("]}\n");
-        fflush(stdout);
         getchar();
         for_all(&client, take);
         printf("{\"taken\": %zu}\n", client.n_done);

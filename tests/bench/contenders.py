@@ -58,6 +58,15 @@ class Place:
         self.processes.append(process)
         return process
 
+    @contextlib.contextmanager
+    def talk(self, *command):
+        """A program that is asked and told over its standard input and output."""
+        with subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=self.before_exec) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def measure(self, *command, **environment):
         """What the program prints: one line of JSON."""
         done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BOUND, check=False,
