@@ -55,6 +55,28 @@ static void test_table_finds_what_is_there(void **state)
         }
 }
 
+static void test_table_gives_back_what_a_flood_needed(void **state)
+{
+        enum { FLOOD = 100000 };
+        struct table_link *links = calloc(FLOOD, sizeof(*links));
+        struct table table;
+        assert_non_null(links);
+        assert_int_equal(table_init(&table, 0), 0);
+        for (uint64_t i = 0; i < FLOOD; i++)
+                table_add(&table, &links[i], i);
+        assert_true((size_t)1 << table.bits > FLOOD / 2);
+        for (uint64_t i = 1; i < FLOOD; i++) {
+                table_remove(&table, &links[i]);
+                table_shrink(&table);
+        }
+        assert_true((size_t)1 << table.bits < FLOOD / 10);
+        assert_ptr_equal(table_find(&table, 0), &links[0]);
+        assert_null(table_find(&table, 1));
+        table_remove(&table, &links[0]);
+        table_deinit(&table);
+        free(links);
+}
+
 static void test_mean_moves_by_an_eighth(void **state)
 {
         struct function function = {0};
@@ -90,6 +112,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_timers_come_in_their_order),
                 cmocka_unit_test(test_table_finds_what_is_there),
+                cmocka_unit_test(test_table_gives_back_what_a_flood_needed),
                 cmocka_unit_test(test_mean_moves_by_an_eighth),
                 cmocka_unit_test(test_results_that_come_at_once_share_the_time),
         };
