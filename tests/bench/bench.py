@@ -15,6 +15,7 @@ import sys
 
 import contenders
 import measures
+import report
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -81,12 +82,6 @@ def about(peers):
     return [f"{datetime.date.today()}, ganger {commit or '?'}, Linux {platform.release()}, {os.cpu_count()} CPUs, {model}", versions]
 
 
-def table(rows):
-    columns = ["measured", "ganger", "beside", "to reach", "reached"]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return lines + ["| " + " | ".join(row[column] for column in columns) + " |" for row in rows]
-
-
 def plot(directory, figures):
     """One bar chart of the throughputs, if gnuplot is there."""
     found = {what: {name: statistics.median(values) for name, values in names.items()} for what, names in figures.items()}
@@ -132,9 +127,9 @@ def main():
             measure(bench)
     directory = options.output
     directory.mkdir(parents=True, exist_ok=True)
-    text = "\n".join([*lines, "", *table(bench.rows)]) + "\n"
+    text = "\n".join(report.lines(lines, bench.rows)) + "\n"
     (directory / "table.md").write_text(text, encoding="utf-8")
-    (directory / "figures.json").write_text(json.dumps({"about": lines, "rows": bench.rows, "figures": bench.figures}, indent=1), encoding="utf-8")
+    (directory / "figures.json").write_text(json.dumps({"about": lines, "only": options.only, "rows": bench.rows, "figures": bench.figures}, indent=1), encoding="utf-8")
     plot(directory, bench.figures)
     print("\n" + text)
 
