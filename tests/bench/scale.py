@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 from gangerd import children, cpu_seconds, eventually, resident_bytes, scheduled_seconds  # noqa: E402  (finds a Python that has msgpack)
-from killing import kill_in_the_middle  # noqa: E402
+from killing import kill_at_random, kill_in_the_middle  # noqa: E402
 from long_and_short import learn, mix  # noqa: E402
 from sleeping import system_calls  # noqa: E402
 from wire import Client, pack  # noqa: E402
@@ -24,6 +24,7 @@ from contenders import Ganger, Place  # noqa: E402
 TASKS = 1000000
 CONNECTIONS = 10000
 KILLS_A_ROUND = 40
+KILLS_AMONG_MANY_A_ROUND = 200
 BUSY_A_CPU = 4
 AHEAD = -10  # nice, as in the shipped unit
 MIXES_A_ROUND = 200
@@ -181,6 +182,26 @@ def killed(bench):
                   f"≤ {bound} ms", p99 <= bound)
 
 
+def lost(bench):
+    """workers are killed with up to 64 tasks before them, each of which writes a line as its last act: those with a line that are lost"""
+    n_kills = KILLS_AMONG_MANY_A_ROUND * bench.rounds
+    seed = random.randrange(2**32)
+    bench.say(f"  seed {seed}")
+    with Place(bench.build) as place:
+        notes = place.directory / "notes"
+        notes.touch()
+        _, address = served(place, {"module_path": place.build / "tests" / "unit" / "worker"}, {"modules": "notes"})
+        with Client(address) as client, Client(address) as watcher:
+            found = kill_at_random(client, watcher, str(notes), n_kills, random.Random(seed))
+    by_death = collections.Counter(found.failed[number] for number in found.with_line())
+    most = max(by_death.values(), default=0)
+    whole = not found.succeeded - set(found.lines) and all(count == 1 for count in found.lines.values())
+    bench.figures["lost"] = {"tasks": [found.n], "lost": [len(found.failed)], "lost with a line": [len(found.with_line())]}
+    bench.row(f"64 ahead, {found.n_killed:,} SIGKILLs: tasks with their last line that a death took, at most", most, "",
+              f"{len(found.failed):,} of {found.n:,} tasks lost, {len(found.with_line())} of them between line and result",
+              "≤ 1: the one between the two", most <= 1 and whole)
+
+
 def busy(bench):
     """the round trip of one echo beside 4 busy processes a CPU, at equal weight and with a nice value of -10: p99 in microseconds"""
     def beside(nice, nice_caller):
@@ -226,4 +247,4 @@ def behind_long(bench):
                   f"{late} beyond 10 ms; p50 {percentile(latest, 50):.2f} ms, p99 {percentile(latest, 99):.2f} ms", "≤ 10 ms", late == 0)
 
 
-ALL = [("queued", queued), ("connections", connections), ("idle", idle), ("killed", killed), ("busy", busy), ("behind", behind_long)]
+ALL = [("queued", queued), ("connections", connections), ("idle", idle), ("killed", killed), ("lost", lost), ("busy", busy), ("behind", behind_long)]

@@ -6,7 +6,6 @@ import os
 import pathlib
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ import unittest
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
 sys.path.insert(0, str(SUPPORT))
 from gangerd import Gangerd, eventually, main  # noqa: E402
+from killing import kill_at_random  # noqa: E402
 from long_and_short import LONG_RUN, learn, mix  # noqa: E402
 from sleeping import switches, system_calls  # noqa: E402
 
@@ -23,7 +23,6 @@ SEED = int(os.environ.get("GANGER_SEED", random.randrange(2**32)))
 MIXES = 10000 if LONG else 60
 KILLS = 10000 if LONG else 100
 IDLE_SECONDS = 10 if LONG else 4
-OUTSTANDING = 256
 HELD_UP = 0.010  # seconds; the promise. The test fails beyond ten times it.
 
 
@@ -62,46 +61,17 @@ class Killed(unittest.TestCase):
     def test_nothing_that_is_done_is_lost(self):
         """Workers are killed with 64 tasks before them. Each task writes a line as its last act: none has two, none that succeeded
         has none, and of those with a line a death takes at most the one whose result had not left."""
-        choose = random.Random(SEED)
-        lost = collections.Counter()
         with tempfile.NamedTemporaryFile() as file, \
                 Gangerd(daemon={"history": 100}, pool={"modules": "notes"}) as g, g.connect() as client, g.connect() as watcher:
-            os.chmod(file.name, 0o666)
-            n, n_killed, open_calls, succeeded, failed = 0, 0, collections.deque(), set(), {}
-            for worker in g.status()["workers"]:
-                client.call("notes.line", file.name, n)
-                succeeded.add(n)
-                n += 1
-            while n_killed < KILLS or open_calls:
-                while n_killed < KILLS and len(open_calls) < OUTSTANDING:
-                    open_calls.append((n, client.start("call", "notes.line", [file.name, n], {})))
-                    n += 1
-                number, msgid = open_calls.popleft()
-                error, result = client.outcome(msgid)
-                if error:
-                    self.assertEqual(error["code"], "worker_lost", error)
-                    failed[number] = error["worker_pid"]
-                else:
-                    self.assertEqual(result, number)
-                    succeeded.add(number)
-                if n_killed < KILLS and choose.randrange(100) == 0:
-                    busy = [worker["pid"] for worker in watcher.ask("status")["workers"] if worker["state"] == "busy"]
-                    if busy:
-                        try:
-                            os.kill(choose.choice(busy), signal.SIGKILL)
-                            n_killed += 1
-                        except ProcessLookupError:
-                            pass  # it died of the last one
-            lines = collections.Counter(int(line) for line in pathlib.Path(file.name).read_text().split())
+            found = kill_at_random(client, watcher, file.name, KILLS, random.Random(SEED))
             g.all_idle()
-        lost.update(failed.values())
-        with_line = [number for number in failed if lines[number]]
-        print(f"seed {SEED}: {n} tasks, {n_killed} kills, {len(failed)} tasks lost, {len(with_line)} of them between line and result")
-        self.assertEqual({number for number, count in lines.items() if count != 1}, set())
-        self.assertEqual(succeeded - set(lines), set())
-        self.assertEqual(len(succeeded) + len(failed), n)
+        lost = collections.Counter(found.failed.values())
+        print(f"seed {SEED}: {found.n} tasks, {found.n_killed} kills, {len(found.failed)} tasks lost, {len(found.with_line())} of them between line and result")
+        self.assertEqual({number for number, count in found.lines.items() if count != 1}, set())
+        self.assertEqual(found.succeeded - set(found.lines), set())
+        self.assertEqual(len(found.succeeded) + len(found.failed), found.n)
         self.assertLessEqual(max(lost.values(), default=0), 1, "a death costs one task")
-        self.assertLessEqual(len(failed), n_killed)
+        self.assertLessEqual(len(found.failed), found.n_killed)
 
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not here: nobody can see whether it sleeps")
