@@ -49,6 +49,16 @@ class Killing:
         """Those that failed after they had written their line."""
         return [number for number in self.failed if self.lines[number]]
 
+    def most_at_once(self, numbers):
+        """How many of these that failed one death took, at most. A pid comes again, but not while its last death's tasks are open."""
+        first, deaths = {}, collections.Counter()
+        for number in sorted(numbers):
+            pid = self.failed[number]
+            if pid not in first or number - first[pid] > 2 * OUTSTANDING:
+                first[pid] = number
+            deaths[pid, first[pid]] += 1
+        return max(deaths.values(), default=0)
+
 
 def kill_at_random(client, watcher, path, n_kills, choose):
     """Kills so many workers of a pool with the module `notes` while many tasks are before them. Ends when all tasks have."""
