@@ -34,6 +34,22 @@ static void test_timers_come_in_their_order(void **state)
         free(core.timers.heap);
 }
 
+static void test_timers_give_back_what_a_flood_needed(void **state)
+{
+        struct core core = {0};
+        struct timer timer = {0};
+        for (int i = 0; i < 100000; i++)
+                assert_int_equal(timers_reserve(&core.timers, 1), 0);
+        timer_set(&core, &timer, 5);
+        for (int i = 1; i < 100000; i++)
+                timers_unreserve(&core.timers, 1);
+        assert_true(core.timers.capacity < 10000);
+        assert_ptr_equal(timers_first_due(&core.timers, 5), &timer);
+        timer_clear(&core, &timer);
+        timers_unreserve(&core.timers, 1);
+        free(core.timers.heap);
+}
+
 static void test_table_finds_what_is_there(void **state)
 {
         static const uint64_t multipliers[] = {0, 0x9e3779b97f4a7c15, 1};
@@ -111,6 +127,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_timers_come_in_their_order),
+                cmocka_unit_test(test_timers_give_back_what_a_flood_needed),
                 cmocka_unit_test(test_table_finds_what_is_there),
                 cmocka_unit_test(test_table_gives_back_what_a_flood_needed),
                 cmocka_unit_test(test_mean_moves_by_an_eighth),
