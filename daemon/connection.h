@@ -155,6 +155,8 @@ void connection_task_flushed(struct connection *);
 void connections_flush(struct connections *);
 /* The loop's very end: frees the graveyard. */
 void connections_sweep(struct connections *);
+/* All is quiet: frees the buffers that are kept for whoever needs one next. */
+void connections_trim(struct connections *);
 /* Closes those whose unfinished message is older than message_timeout, or that took no byte for
  * client_timeout; returns when it wants to be called again (CORE_NEVER). */
 int64_t connections_expire(struct connections *, int64_t now);

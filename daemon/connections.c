@@ -54,6 +54,12 @@ int connections_new(struct daemon *daemon, const struct connection_callbacks *ca
         return 0;
 }
 
+void connections_trim(struct connections *cs)
+{
+        buffer_deinit(&cs->spare);
+        buffer_deinit(&cs->spare_output);
+}
+
 struct connections *connections_free(struct connections *cs)
 {
         if (cs == NULL)
@@ -67,8 +73,7 @@ struct connections *connections_free(struct connections *cs)
         }
         connections_sweep(cs);
         assert(cs->n == 0);
-        buffer_deinit(&cs->spare);
-        buffer_deinit(&cs->spare_output);
+        connections_trim(cs);
         free(cs->by_index);
         free(cs);
         return NULL;

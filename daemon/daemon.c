@@ -242,6 +242,8 @@ static void trim(struct daemon *d)
         } else if (s->active_at + TRIM_AFTER > d->now) {
                 s->trim_at = s->active_at + TRIM_AFTER;
         } else {
+                core_trim(d->core);
+                connections_trim(d->connections);
                 malloc_trim(0);
                 s->trim_at = CORE_NEVER;
         }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The payload table. A payload is one allocation: head, bytes, descriptors' numbers and, of an array of
- * items, a mark for every MARK_EVERY-th item. Numbers are places in a vector plus one; free places form a
- * list through the vector. Walking from the nearest mark, or from where the last run of items ended, makes
- * the way through a whole map linear.
+ * The payload table. A payload is one allocation: head, of an array of items an index, descriptors' numbers,
+ * bytes. The head is small, for every queued task has one. Numbers are places in a vector plus one; free
+ * places form a list through the vector. The index has a mark for every MARK_EVERY-th item: walking from the
+ * nearest one, or from where the last run of items ended, makes the way through a whole map linear.
  */
 #include "daemon/payload.h"
 
@@ -21,6 +21,7 @@
 
 #define MARK_EVERY 64
 #define NO_PLACE   UINT32_MAX
+#define SLOTS_KEPT 4096 /* when nothing is held any more */
 
 /* Where an item begins, and which of the payload's descriptors is its first. */
 struct place {
@@ -29,29 +30,61 @@ struct place {
         uint32_t fd;
 };
 
-struct payload {
-        size_t size_bytes;
-        uint32_t n_fds;
-        uint64_t n_items;    /* of an array of items; else 0 */
-        size_t n_marks;      /* marks[i] is item i * MARK_EVERY */
-        struct place cursor; /* behind the last run that was asked for */
-        struct place *marks; /* marks, fds and bytes point into the same allocation */
-        int *fds;
-        uint8_t *bytes;
-        struct rights *rights; /* of who brought it, or NULL */
+struct index {
+        uint64_t n_items;
+        size_t n_marks;
+        struct place cursor;  /* behind the last run that was asked for */
+        struct place marks[]; /* [i]: item i * MARK_EVERY */
 };
 
-struct slot {
-        struct payload *payload; /* NULL: free, */
-        uint32_t next_free;      /* and this the next one */
+struct payload {
+        struct rights *rights; /* of who brought it, or NULL */
+        uint32_t size_bytes;
+        uint16_t n_fds;
+        bool has_index; /* it is an array of items; the index follows */
+};
+_Static_assert(sizeof(struct payload) == 16, "a queued task costs less than 300 bytes");
+_Static_assert(sizeof(struct payload) % alignof(struct index) == 0, "the index follows the head");
+
+/* A payload, or a free place: then the next free one, times two, plus one. */
+union slot {
+        struct payload *payload;
+        uintptr_t free;
 };
 
 struct payload_table {
         void (*close_fd)(int fd);
-        struct slot *slots;
+        union slot *slots;
         uint32_t n_slots, first_free;
         size_t n;
 };
+
+static struct index *index_of(struct payload *p)
+{
+        return p->has_index ? (struct index *)(p + 1) : NULL;
+}
+
+static int *fds_of(struct payload *p)
+{
+        struct index *index = index_of(p);
+
+        return index != NULL ? (int *)(index->marks + index->n_marks) : (int *)(p + 1);
+}
+
+static uint8_t *bytes_of(struct payload *p)
+{
+        return (uint8_t *)(fds_of(p) + p->n_fds);
+}
+
+static union slot free_slot(uint32_t next_free)
+{
+        return (union slot){.free = (uintptr_t)next_free << 1 | 1};
+}
+
+static bool is_free(union slot slot)
+{
+        return slot.free & 1;
+}
 
 int payload_table_new(void (*close_fd)(int fd), struct payload_table **ret)
 {
@@ -70,7 +103,7 @@ struct payload_table *payload_table_free(struct payload_table *t)
         if (t == NULL)
                 return NULL;
         for (uint32_t i = 0; i < t->n_slots; i++)
-                if (t->slots[i].payload != NULL)
+                if (!is_free(t->slots[i]))
                         payload_drop(t, i + 1);
         assert(t->n == 0);
         free(t->slots);
@@ -82,7 +115,7 @@ struct payload_table *payload_table_free(struct payload_table *t)
 static int table_reserve(struct payload_table *t)
 {
         uint32_t n = t->n_slots == 0 ? 64 : t->n_slots * 2;
-        struct slot *slots;
+        union slot *slots;
 
         if (t->first_free != NO_PLACE)
                 return 0;
@@ -92,7 +125,7 @@ static int table_reserve(struct payload_table *t)
         if (slots == NULL)
                 return -ENOMEM;
         for (uint32_t i = t->n_slots; i < n; i++)
-                slots[i] = (struct slot){.next_free = i + 1 < n ? i + 1 : NO_PLACE};
+                slots[i] = free_slot(i + 1 < n ? i + 1 : NO_PLACE);
         t->first_free = t->n_slots;
         t->slots = slots;
         t->n_slots = n;
@@ -104,8 +137,8 @@ static payload_t table_put(struct payload_table *t, struct payload *p)
         uint32_t place = t->first_free;
 
         assert(place != NO_PLACE);
-        t->first_free = t->slots[place].next_free;
-        t->slots[place] = (struct slot){.payload = p, .next_free = NO_PLACE};
+        t->first_free = (uint32_t)(t->slots[place].free >> 1);
+        t->slots[place].payload = p;
         t->n++;
         return place + 1;
 }
@@ -113,29 +146,32 @@ static payload_t table_put(struct payload_table *t, struct payload *p)
 static struct payload *table_get(const struct payload_table *t, payload_t number)
 {
         assert(number != PAYLOAD_NONE && number <= t->n_slots);
-        assert(t->slots[number - 1].payload != NULL);
+        assert(!is_free(t->slots[number - 1]));
         return t->slots[number - 1].payload;
 }
 
+/* `n_items`: NULL: without an index. */
 static int payload_make(struct payload_table *t, const uint8_t *data, size_t size_bytes, const int *fds,
-                        uint32_t n_fds, size_t n_marks, struct payload **ret)
+                        uint32_t n_fds, const uint32_t *n_items, struct payload **ret)
 {
-        size_t head = sizeof(struct payload) + n_marks * sizeof(struct place) + n_fds * sizeof(int);
+        size_t n_marks = n_items != NULL ? ((size_t)*n_items + MARK_EVERY - 1) / MARK_EVERY : 0;
+        size_t index_bytes = n_items != NULL ? sizeof(struct index) + n_marks * sizeof(struct place) : 0;
         struct payload *p;
 
-        _Static_assert(sizeof(struct payload) % alignof(struct place) == 0, "marks follow the head");
-        if (size_bytes > SIZE_MAX - head || table_reserve(t) < 0)
+        assert(n_fds <= UINT16_MAX);
+        if (size_bytes > UINT32_MAX || table_reserve(t) < 0)
                 return -ENOMEM;
-        p = malloc(head + size_bytes);
+        p = malloc(sizeof *p + index_bytes + n_fds * sizeof(int) + size_bytes);
         if (p == NULL)
                 return -ENOMEM;
-        *p = (struct payload){.size_bytes = size_bytes, .n_fds = n_fds, .n_marks = n_marks};
-        p->marks = (struct place *)(p + 1);
-        p->fds = (int *)(p->marks + n_marks);
-        p->bytes = (uint8_t *)(p->fds + n_fds);
-        memcpy(p->bytes, data, size_bytes);
+        *p = (struct payload){.size_bytes = (uint32_t)size_bytes, .n_fds = (uint16_t)n_fds};
+        if (n_items != NULL) {
+                p->has_index = true;
+                *index_of(p) = (struct index){.n_items = *n_items, .n_marks = n_marks};
+        }
+        memcpy(bytes_of(p), data, size_bytes);
         if (n_fds > 0)
-                memcpy(p->fds, fds, n_fds * sizeof *fds);
+                memcpy(fds_of(p), fds, n_fds * sizeof *fds);
         *ret = p;
         return 0;
 }
@@ -144,7 +180,7 @@ int payload_new(struct payload_table *t, const uint8_t *data, size_t size_bytes,
                 uint32_t n_fds, payload_t *ret)
 {
         struct payload *p;
-        int r = payload_make(t, data, size_bytes, fds, n_fds, 0, &p);
+        int r = payload_make(t, data, size_bytes, fds, n_fds, NULL, &p);
 
         if (r == 0)
                 *ret = table_put(t, p);
@@ -154,17 +190,18 @@ int payload_new(struct payload_table *t, const uint8_t *data, size_t size_bytes,
 /* Marks the items; -EINVAL: one is no array. */
 static int payload_index(struct payload *p, struct reader r, uint64_t *ret_bad)
 {
+        struct index *index = index_of(p);
         uint32_t fd = 0, n_fds;
 
-        for (uint64_t i = 0; i < p->n_items; i++) {
-                struct place here = {.item = i, .at = (size_t)(r.at - p->bytes), .fd = fd};
+        for (uint64_t i = 0; i < index->n_items; i++) {
+                struct place here = {.item = i, .at = (size_t)(r.at - bytes_of(p)), .fd = fd};
                 struct reader look = r;
                 uint32_t n;
 
                 if (i % MARK_EVERY == 0)
-                        p->marks[i / MARK_EVERY] = here;
+                        index->marks[i / MARK_EVERY] = here;
                 if (i == 0)
-                        p->cursor = here;
+                        index->cursor = here;
                 if (reader_array(&look, &n) < 0 || reader_skip(&r, NULL, NULL, &n_fds) < 0) {
                         *ret_bad = i;
                         return -EINVAL;
@@ -186,11 +223,10 @@ int payload_new_items(struct payload_table *t, const uint8_t *data, size_t size_
 
         assert(r == 0);
         head_bytes = (size_t)(reader.at - data);
-        r = payload_make(t, data, size_bytes, fds, n_fds, (n_items + MARK_EVERY - 1) / MARK_EVERY, &p);
+        r = payload_make(t, data, size_bytes, fds, n_fds, &n_items, &p);
         if (r < 0)
                 return r;
-        p->n_items = n_items;
-        r = payload_index(p, reader_over(p->bytes + head_bytes, size_bytes - head_bytes), ret_bad);
+        r = payload_index(p, reader_over(bytes_of(p) + head_bytes, size_bytes - head_bytes), ret_bad);
         if (r < 0) {
                 free(p);
                 return r;
@@ -204,20 +240,26 @@ void payload_drop(struct payload_table *t, payload_t number)
         struct payload *p = table_get(t, number);
 
         for (uint32_t i = 0; i < p->n_fds; i++)
-                t->close_fd(p->fds[i]);
+                t->close_fd(fds_of(p)[i]);
         rights_unref(p->rights);
         free(p);
-        t->slots[number - 1] = (struct slot){.next_free = t->first_free};
+        t->slots[number - 1] = free_slot(t->first_free);
         t->first_free = number - 1;
         t->n--;
+        if (t->n == 0 && t->n_slots > SLOTS_KEPT) {
+                free(t->slots);
+                t->slots = NULL;
+                t->n_slots = 0;
+                t->first_free = NO_PLACE;
+        }
 }
 
 const uint8_t *payload_bytes(const struct payload_table *t, payload_t number, size_t *ret_size_bytes)
 {
-        const struct payload *p = table_get(t, number);
+        struct payload *p = table_get(t, number);
 
         *ret_size_bytes = p->size_bytes;
-        return p->bytes;
+        return bytes_of(p);
 }
 
 void payload_set_rights(struct payload_table *t, payload_t number, struct rights *rights)
@@ -235,16 +277,17 @@ struct rights *payload_rights(const struct payload_table *t, payload_t number)
 
 const int *payload_fds(const struct payload_table *t, payload_t number, uint32_t *ret_n)
 {
-        const struct payload *p = table_get(t, number);
+        struct payload *p = table_get(t, number);
 
         *ret_n = p->n_fds;
-        return p->fds;
+        return fds_of(p);
 }
 
 /* Goes on to an item that lies behind. */
-static struct place walk(const struct payload *p, struct place from, uint64_t item)
+static struct place walk(struct payload *p, struct place from, uint64_t item)
 {
-        struct reader r = reader_over(p->bytes + from.at, p->size_bytes - from.at);
+        const uint8_t *bytes = bytes_of(p);
+        struct reader r = reader_over(bytes + from.at, p->size_bytes - from.at);
         uint32_t n_fds;
 
         assert(from.item <= item);
@@ -254,7 +297,7 @@ static struct place walk(const struct payload *p, struct place from, uint64_t it
                 from.item++;
                 from.fd += n_fds;
         }
-        from.at = (size_t)(r.at - p->bytes);
+        from.at = (size_t)(r.at - bytes);
         return from;
 }
 
@@ -262,23 +305,24 @@ void payload_items(struct payload_table *t, payload_t number, uint64_t first, ui
                    size_t *ret_size_bytes, const int **ret_fds, uint32_t *ret_n_fds)
 {
         struct payload *p = table_get(t, number);
+        struct index *index = index_of(p);
         struct place from, begin;
 
-        assert(n > 0 && first < p->n_items && n <= p->n_items - first);
-        from = p->marks[first / MARK_EVERY];
-        if (p->cursor.item <= first && p->cursor.item > from.item)
-                from = p->cursor;
+        assert(index != NULL && n > 0 && first < index->n_items && n <= index->n_items - first);
+        from = index->marks[first / MARK_EVERY];
+        if (index->cursor.item <= first && index->cursor.item > from.item)
+                from = index->cursor;
         begin = walk(p, from, first);
-        p->cursor = walk(p, begin, first + n);
-        *ret = p->bytes + begin.at;
-        *ret_size_bytes = p->cursor.at - begin.at;
-        *ret_fds = p->fds + begin.fd;
-        *ret_n_fds = p->cursor.fd - begin.fd;
+        index->cursor = walk(p, begin, first + n);
+        *ret = bytes_of(p) + begin.at;
+        *ret_size_bytes = index->cursor.at - begin.at;
+        *ret_fds = fds_of(p) + begin.fd;
+        *ret_n_fds = index->cursor.fd - begin.fd;
 }
 
 size_t payload_cost_bytes(size_t size_bytes, uint32_t n_fds)
 {
-        return sizeof(struct payload) + sizeof(struct slot) + size_bytes + n_fds * sizeof(int);
+        return sizeof(struct payload) + sizeof(union slot) + size_bytes + n_fds * sizeof(int);
 }
 
 size_t payload_count(const struct payload_table *t)

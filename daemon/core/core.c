@@ -261,6 +261,21 @@ static void drop_peer(struct core *core, struct peer *peer)
         peer_close(peer);
 }
 
+void core_trim(struct core *core)
+{
+        while (core->spare_tasks) {
+                struct task *task = core->spare_tasks;
+                core->spare_tasks = (struct task *)task->by_id.next;
+                free(task);
+        }
+        while (core->spare_waiters) {
+                struct waiter *waiter = core->spare_waiters;
+                core->spare_waiters = (struct waiter *)waiter->by_request.next;
+                free(waiter);
+        }
+        core->n_spare_tasks = core->n_spare_waiters = 0;
+}
+
 struct core *core_free(struct core *core)
 {
         struct task *task;
@@ -284,16 +299,7 @@ struct core *core_free(struct core *core)
         for (struct table *table = &core->users; table <= &core->leases; table++)
                 if (table->buckets)
                         table_deinit(table); /* asserts that nobody is left: all accounts are zero */
-        while (core->spare_tasks) {
-                task = core->spare_tasks;
-                core->spare_tasks = (struct task *)task->by_id.next;
-                free(task);
-        }
-        while (core->spare_waiters) {
-                struct waiter *waiter = core->spare_waiters;
-                core->spare_waiters = (struct waiter *)waiter->by_request.next;
-                free(waiter);
-        }
+        core_trim(core);
         free(core->timers.heap);
         free(core->peers);
         free(core->hands);

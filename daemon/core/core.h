@@ -353,6 +353,8 @@ void core_zygote_failed(struct core *, uint32_t pool, int64_t now);
 /* Dispatches, runs timers; returns when it wants to be called at the latest (CORE_NEVER: only after an
  * event). */
 int64_t core_turn(struct core *, int64_t now);
+/* All is quiet: frees what is kept for the next flood. */
+void core_trim(struct core *);
 /* No new tasks; what has not begun (ready, delayed, the rest of maps) is cancelled by shutdown at once; what
  * runs may finish until stop_timeout, then it is told, then killed; idle workers are asked to exit.
  * NOTE_DRAINED when nothing unfinished and no worker is left. Said again: the time of what runs is up now. */

@@ -11,17 +11,27 @@ struct old_task {
         struct table_link by_id;
         char *label, *key;
         int64_t submitted, due, started, ended, expires, timeout;
-        uint64_t args_size_bytes, result_size_bytes, n_items, n_succeeded, n_failed;
+        uint64_t args_size_bytes;
+        union {
+                struct {
+                        uint64_t result_size_bytes;
+                        payload_t error;
+                };
+                struct {
+                        uint64_t n_items, n_succeeded, n_failed;
+                } map;
+        };
         struct bad_end bad;
         uid_t uid;
         pid_t pid, worker_pid;
         uint32_t function, attempt, retries;
         float progress;
-        payload_t error;
         int8_t priority;
         uint8_t pool, state;
-        bool is_map, has_tail;
+        bool is_map : 1, has_tail : 1;
 };
+/* A daemon that has nothing to do still holds `history` of them: 10,000 unless something else is said. */
+_Static_assert(sizeof(struct old_task) <= 160, "an idle daemon has at most 6 MiB");
 
 int history_init(struct history *history, size_t n_max)
 {
@@ -37,9 +47,8 @@ int history_init(struct history *history, size_t n_max)
 static void evict(struct core *core, struct old_task *old)
 {
         struct history *history = &core->history;
-        if (old->error != PAYLOAD_NONE)
+        if (!old->is_map && old->error != PAYLOAD_NONE)
                 core->ops.drop(core->ctx, old->error);
-        old->error = PAYLOAD_NONE;
         if (old->has_tail)
                 core->ops.tail_drop(core->ctx, old->by_id.key);
         table_remove(&history->by_id, &old->by_id);
@@ -104,7 +113,6 @@ void history_add(struct core *core, struct task *task)
                 .expires = task->expires == CORE_NEVER ? 0 : task->expires,
                 .timeout = task->timeout,
                 .args_size_bytes = task->args_size_bytes,
-                .result_size_bytes = task->result_size_bytes,
                 .bad = task->bad,
                 .uid = user_uid(task->user),
                 .pid = task->pid,
@@ -113,7 +121,6 @@ void history_add(struct core *core, struct task *task)
                 .attempt = task->attempt,
                 .retries = task->extra ? task->extra->retries : 0,
                 .progress = task->progress,
-                .error = take_error(core, task),
                 .priority = task->priority,
                 .pool = task->pool,
                 .state = task->state,
@@ -126,9 +133,12 @@ void history_add(struct core *core, struct task *task)
         }
         if (task->map) {
                 old->is_map = true;
-                old->n_items = task->map->n_items;
-                old->n_succeeded = task->map->n_succeeded;
-                old->n_failed = task->map->n_failed;
+                old->map.n_items = task->map->n_items;
+                old->map.n_succeeded = task->map->n_succeeded;
+                old->map.n_failed = task->map->n_failed;
+        } else {
+                old->result_size_bytes = task->result_size_bytes;
+                old->error = take_error(core, task);
         }
         table_add(&history->by_id, &old->by_id, task_id(task));
         history->n++;
@@ -162,15 +172,18 @@ bool history_find(const struct history *history, uint64_t id, struct core_record
                 .worker_pid = old->worker_pid,
                 .progress = (double)old->progress,
                 .args_size_bytes = old->args_size_bytes,
-                .result_size_bytes = old->result_size_bytes,
                 .is_map = old->is_map,
                 .index = UINT64_MAX,
-                .error = old->error,
-                .n_items = old->n_items,
-                .n_items_succeeded = old->n_succeeded,
-                .n_items_failed = old->n_failed,
                 .run_time = old->started ? old->ended - old->started : 0,
         };
+        if (old->is_map) {
+                ret->n_items = old->map.n_items;
+                ret->n_items_succeeded = old->map.n_succeeded;
+                ret->n_items_failed = old->map.n_failed;
+        } else {
+                ret->result_size_bytes = old->result_size_bytes;
+                ret->error = old->error;
+        }
         bad_end_record(&old->bad, ret);
         return true;
 }

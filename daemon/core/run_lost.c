@@ -34,7 +34,7 @@ static struct bad_end describe(const struct run *run, const struct core_exit *en
         if (run->state == RUN_STOPPING &&
             (run->verdict_index == UINT64_MAX || run->verdict_index == run->next))
                 bad = run->verdict;
-        bad.exit_status = end ? end->status : -1;
+        bad.exit_status = end ? (int16_t)end->status : -1;
         bad.exited_by_signal = end && end->by_signal;
         bad.max_rss_kib = end ? (uint32_t)(end->max_rss_bytes / 1024) : 0;
         return bad;

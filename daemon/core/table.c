@@ -6,7 +6,8 @@
  */
 #include "daemon/core/core_private.h"
 
-#define BITS_MIN 4
+#define BITS_MIN  4
+#define BITS_KEPT 12 /* so many buckets stay, however few are in them */
 
 static size_t bucket(const struct table *table, uint64_t key)
 {
@@ -29,30 +30,36 @@ void table_deinit(struct table *table)
         table->buckets = NULL;
 }
 
-static void grow(struct table *table)
+static void resize(struct table *table, unsigned bits)
 {
-        struct table larger = *table;
-        larger.bits++;
-        larger.buckets = calloc((size_t)1 << larger.bits, sizeof(*larger.buckets));
-        if (!larger.buckets)
+        struct table other = *table;
+        other.bits = bits;
+        other.buckets = calloc((size_t)1 << bits, sizeof(*other.buckets));
+        if (!other.buckets)
                 return;
         for (size_t i = 0; i < (size_t)1 << table->bits; i++) {
                 struct table_link *next;
                 for (struct table_link *link = table->buckets[i]; link; link = next) {
-                        struct table_link **head = &larger.buckets[bucket(&larger, link->key)];
+                        struct table_link **head = &other.buckets[bucket(&other, link->key)];
                         next = link->next;
                         link->next = *head;
                         *head = link;
                 }
         }
         free(table->buckets);
-        *table = larger;
+        *table = other;
+}
+
+void table_shrink(struct table *table)
+{
+        if (table->bits > BITS_KEPT && table->n < (size_t)1 << (table->bits - 3))
+                resize(table, table->bits - 1);
 }
 
 void table_add(struct table *table, struct table_link *link, uint64_t key)
 {
         if (table->n >> table->bits)
-                grow(table);
+                resize(table, table->bits + 1);
         struct table_link **head = &table->buckets[bucket(table, key)];
         link->key = key;
         link->next = *head;

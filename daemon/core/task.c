@@ -425,6 +425,7 @@ void task_free(struct core *core, struct task *task)
         timer_clear(core, &task->timer);
         timers_unreserve(&core->timers, 1);
         table_remove(&core->tasks, &task->by_id);
+        table_shrink(&core->tasks);
         TAILQ_REMOVE(&core->all_tasks, task, all);
         user_unref(task->user);
         extra_free(task->extra);

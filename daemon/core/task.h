@@ -20,12 +20,12 @@ enum task_place { PLACE_NONE, PLACE_DELAYED, PLACE_LANE, PLACE_HELD, PLACE_PARKE
 #define TASK_UNBORN N_TASK_STATES
 
 /* Why and how a task, or a map's item, came to a bad end. */
-struct bad_end {
-        enum core_cause cause;
-        int exit_status;
+struct bad_end { /* small, for every task has one of these */
         uid_t by_uid;
         pid_t by_pid;
-        uint32_t max_rss_kib; /* small, for every task has one of these */
+        uint32_t max_rss_kib;
+        int16_t exit_status;
+        enum core_cause cause : 8;
         bool exited_by_signal;
 };
 /* What few tasks have. */
@@ -58,8 +58,11 @@ struct task {
         struct run *run;   /* a plain task: the slot that it stands in */
         LIST_HEAD(, watch) watches;
         struct task_extra *extra; /* NULL: none of it */
-        uint64_t order;           /* of its place in the lane */
-        int64_t submitted, started, ended, due, expires, timeout, ttl;
+        union {
+                uint64_t order; /* of its place in the lane, until its end */
+                int64_t ended;
+        };
+        int64_t submitted, started, due, expires, timeout, ttl;
         uint64_t args_size_bytes, result_size_bytes;
         struct bad_end bad;
         payload_t args, result; /* result: also the error map */
@@ -73,8 +76,9 @@ struct task {
         bool is_call : 1, detached : 1, accepted : 1, settled : 1, taken : 1, result_lost : 1, has_tail : 1,
                 result_charged : 1;
 };
-/* With malloc's 8 bytes a multiple of 16; beside it a task has its places in the table and in the heap. */
-_Static_assert(sizeof(struct task) <= 248, "a queued task costs less than 300 bytes");
+/* With malloc's 8 bytes a multiple of 16. Beside it a queued task has its places in the table and in the
+ * heap, and its arguments the head, the place and malloc's rounding of payload.c. */
+_Static_assert(sizeof(struct task) <= 232, "a queued task costs less than 300 bytes");
 
 static inline uint64_t task_id(const struct task *task)
 {

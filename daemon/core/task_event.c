@@ -133,7 +133,7 @@ void task_record(const struct core *core, const struct task *task, struct core_r
                 .submitted = task->submitted,
                 .due = task->due,
                 .started = task->started,
-                .ended = task->ended,
+                .ended = ended ? task->ended : 0,
                 .expires = task->expires == CORE_NEVER ? 0 : task->expires,
                 .timeout = task->timeout,
                 .worker = task->run ? task->run->hand->index : UINT32_MAX,

@@ -5,6 +5,8 @@
  */
 #include "daemon/core/core_private.h"
 
+#define CAPACITY_KEPT 4096 /* however few are reserved; what a flood needed beyond is given back */
+
 int timers_reserve(struct timers *timers, size_t n)
 {
         size_t need = timers->n_reserved + n + 1; /* place 0 stays empty */
@@ -27,6 +29,13 @@ void timers_unreserve(struct timers *timers, size_t n)
         assert(timers->n_reserved >= n);
         timers->n_reserved -= n;
         assert(timers->n <= timers->n_reserved);
+        if (timers->capacity <= CAPACITY_KEPT || timers->n_reserved + 1 > timers->capacity / 8)
+                return;
+        struct timer_entry *heap = realloc(timers->heap, timers->capacity / 2 * sizeof(*heap));
+        if (!heap)
+                return;
+        timers->heap = heap;
+        timers->capacity /= 2;
 }
 
 static void put(struct timers *timers, size_t place, struct timer_entry entry)

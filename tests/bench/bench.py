@@ -15,6 +15,7 @@ import sys
 
 import contenders
 import measures
+import report
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -42,6 +43,10 @@ class Bench:
         for _ in range(rounds or self.rounds):
             for name, run in runs.items():
                 found[name].append(run())
+        return self.medians(what, found)
+
+    def medians(self, what, found):
+        """Of what was found already: a name to its figures."""
         self.figures[what] = found
         medians = {name: statistics.median(values) for name, values in found.items()}
         for name, values in found.items():
@@ -75,12 +80,6 @@ def about(peers):
     commit = subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False).stdout.strip()
     versions = ", ".join(f"{name} {version}" for name, version in sorted({(peer.name, peer.version()) for peer in peers if peer.version()}))
     return [f"{datetime.date.today()}, ganger {commit or '?'}, Linux {platform.release()}, {os.cpu_count()} CPUs, {model}", versions]
-
-
-def table(rows):
-    columns = ["measured", "ganger", "beside", "to reach", "reached"]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return lines + ["| " + " | ".join(row[column] for column in columns) + " |" for row in rows]
 
 
 def plot(directory, figures):
@@ -128,9 +127,9 @@ def main():
             measure(bench)
     directory = options.output
     directory.mkdir(parents=True, exist_ok=True)
-    text = "\n".join([*lines, "", *table(bench.rows)]) + "\n"
+    text = "\n".join(report.lines(lines, bench.rows)) + "\n"
     (directory / "table.md").write_text(text, encoding="utf-8")
-    (directory / "figures.json").write_text(json.dumps({"about": lines, "rows": bench.rows, "figures": bench.figures}, indent=1), encoding="utf-8")
+    (directory / "figures.json").write_text(json.dumps({"about": lines, "only": options.only, "rows": bench.rows, "figures": bench.figures}, indent=1), encoding="utf-8")
     plot(directory, bench.figures)
     print("\n" + text)
 

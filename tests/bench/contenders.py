@@ -28,7 +28,7 @@ class Place:
     def __init__(self, build, cpu=None):
         self.build = pathlib.Path(build).resolve()
         self.programs = self.build / "tests" / "bench"
-        self.cpu = cpu
+        self.cpu, self.nice = cpu, 0  # of what is started from now on
         self.processes = []
 
     def __enter__(self):
@@ -49,12 +49,23 @@ class Place:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if self.cpu is not None:
             os.sched_setaffinity(0, {self.cpu})
+        if self.nice:
+            os.nice(self.nice)
 
     def start(self, *command, **environment):
         process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    cwd=self.directory, env={**os.environ, **environment}, preexec_fn=self.before_exec)
         self.processes.append(process)
         return process
+
+    @contextlib.contextmanager
+    def talk(self, *command):
+        """A program that is asked and told over its standard input and output."""
+        with subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=self.before_exec) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def measure(self, *command, **environment):
         """What the program prints: one line of JSON."""

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 
+import scale
 import shared
 from contenders import APPLY, BEANSTALKD, EXECUTOR, FLOOR, GANGER, GEARMAND, IMAP, MAP, REDIS, WORKERS, Ganger, Place
 
@@ -158,4 +159,5 @@ def shared_objects(bench):
                       f"≥ {ratio} × {other}" if ratio else "", rate >= ratio * medians[other] if ratio else None)
 
 
-ALL = [("one", one), ("many", many), ("map", map_items), ("large", large_values), ("flood", beside_flood), ("programs", programs), ("shared", shared_objects)]
+ALL = [("one", one), ("many", many), ("map", map_items), ("large", large_values), ("flood", beside_flood), ("programs", programs), ("shared", shared_objects),
+       *scale.ALL]

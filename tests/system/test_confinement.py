@@ -50,6 +50,15 @@ class Confinement(unittest.TestCase):
             self.assertRegex(words, rf"(?s)list: {CPUS[-1]}\n.*SCHED_BATCH.*\n5\n$")
             self.assertNotIn("WARNING the workers", g.log())
 
+    @unittest.skipUnless(os.path.exists("/proc/self/autogroup"), "this kernel does not group processes by sessions")
+    def test_nice_is_the_sessions_too(self):
+        """Else it would say nothing: each worker has a session of its own, and the kernel compares sessions."""
+        for uid in (None, NOBODY) if os.geteuid() == 0 else (None,):
+            with Gangerd(pool={"nice": 5, "workers": 3}, uid=uid) as g:
+                for worker in g.all_idle()["workers"]:
+                    with open(f"/proc/{worker['pid']}/autogroup", encoding="ascii") as autogroup:
+                        self.assertRegex(autogroup.read(), "nice 5$")
+
     def test_auto_counts_the_pools_own_cpus(self):
         every = ",".join(map(str, CPUS))
         with Gangerd(text=f"[pool one]\ncpu_affinity = {CPUS[0]}\n[pool every]\ncpu_affinity = {every}\n[pool plain]\n") as g:

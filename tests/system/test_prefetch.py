@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Tasks that are sent ahead: none waits behind a long one while another worker could take it, none is lost with the worker that had
 it. Short; the whole if GANGER_TEST_LONG is set. GANGER_SEED repeats the choices."""
-import collections
 import os
 import pathlib
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -14,40 +12,24 @@ import unittest
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
 sys.path.insert(0, str(SUPPORT))
 from gangerd import Gangerd, eventually, main  # noqa: E402
+from killing import kill_at_random  # noqa: E402
+from long_and_short import LONG_RUN, learn, mix  # noqa: E402
 
 LONG = bool(os.environ.get("GANGER_TEST_LONG"))
 SEED = int(os.environ.get("GANGER_SEED", random.randrange(2**32)))
 MIXES = 10000 if LONG else 60
 KILLS = 10000 if LONG else 100
-OUTSTANDING = 256
-LONG_RUN = 0.3
 HELD_UP = 0.010  # seconds; the promise. The test fails beyond ten times it.
 
 
 class LongAndShort(unittest.TestCase):
-    def mix(self, client, choose):
-        """One long task somewhere in a batch of short ones of the same function. The short ones' latest end, in seconds."""
-        n = choose.randrange(2, 40)
-        where = choose.randrange(n)
-        began = time.monotonic()
-        ids = [client.start("call", "sleep", [LONG_RUN if i == where else 0], {}) for i in range(n)]
-        latest = 0
-        for i, msgid in enumerate(ids):
-            if i != where:
-                client.finish(msgid)
-                latest = time.monotonic() - began
-        client.notify("cancel_request", ids[where])
-        client.outcome(ids[where])
-        return latest
-
     def test_none_waits_while_a_worker_is_idle(self):
         choose = random.Random(SEED)
         latest = []
         with Gangerd() as g, g.connect() as client:
             for _ in range(MIXES):
-                for msgid in [client.start("call", "sleep", [0], {}) for _ in range(20)]:
-                    client.finish(msgid)  # so that the function counts as short, and is sent ahead
-                latest.append(self.mix(client, choose))
+                learn(client)
+                latest.append(mix(client, choose))
             g.all_idle()
         latest.sort()
         print(f"seed {SEED}: {MIXES} mixes, the last of the short tasks after: p50 {latest[MIXES // 2] * 1e3:.1f} ms, "
@@ -75,46 +57,16 @@ class Killed(unittest.TestCase):
     def test_nothing_that_is_done_is_lost(self):
         """Workers are killed with 64 tasks before them. Each task writes a line as its last act: none has two, none that succeeded
         has none, and of those with a line a death takes at most the one whose result had not left."""
-        choose = random.Random(SEED)
-        lost = collections.Counter()
         with tempfile.NamedTemporaryFile() as file, \
                 Gangerd(daemon={"history": 100}, pool={"modules": "notes"}) as g, g.connect() as client, g.connect() as watcher:
-            os.chmod(file.name, 0o666)
-            n, n_killed, open_calls, succeeded, failed = 0, 0, collections.deque(), set(), {}
-            for worker in g.status()["workers"]:
-                client.call("notes.line", file.name, n)
-                succeeded.add(n)
-                n += 1
-            while n_killed < KILLS or open_calls:
-                while n_killed < KILLS and len(open_calls) < OUTSTANDING:
-                    open_calls.append((n, client.start("call", "notes.line", [file.name, n], {})))
-                    n += 1
-                number, msgid = open_calls.popleft()
-                error, result = client.outcome(msgid)
-                if error:
-                    self.assertEqual(error["code"], "worker_lost", error)
-                    failed[number] = error["worker_pid"]
-                else:
-                    self.assertEqual(result, number)
-                    succeeded.add(number)
-                if n_killed < KILLS and choose.randrange(100) == 0:
-                    busy = [worker["pid"] for worker in watcher.ask("status")["workers"] if worker["state"] == "busy"]
-                    if busy:
-                        try:
-                            os.kill(choose.choice(busy), signal.SIGKILL)
-                            n_killed += 1
-                        except ProcessLookupError:
-                            pass  # it died of the last one
-            lines = collections.Counter(int(line) for line in pathlib.Path(file.name).read_text().split())
+            found = kill_at_random(client, watcher, file.name, KILLS, random.Random(SEED))
             g.all_idle()
-        lost.update(failed.values())
-        with_line = [number for number in failed if lines[number]]
-        print(f"seed {SEED}: {n} tasks, {n_killed} kills, {len(failed)} tasks lost, {len(with_line)} of them between line and result")
-        self.assertEqual({number for number, count in lines.items() if count != 1}, set())
-        self.assertEqual(succeeded - set(lines), set())
-        self.assertEqual(len(succeeded) + len(failed), n)
-        self.assertLessEqual(max(lost.values(), default=0), 1, "a death costs one task")
-        self.assertLessEqual(len(failed), n_killed)
+        print(f"seed {SEED}: {found.n} tasks, {found.n_killed} kills, {len(found.failed)} tasks lost, {len(found.with_line())} of them between line and result")
+        self.assertEqual({number for number, count in found.lines.items() if count != 1}, set())
+        self.assertEqual(found.succeeded - set(found.lines), set())
+        self.assertEqual(len(found.succeeded) + len(found.failed), found.n)
+        self.assertLessEqual(found.most_at_once(found.failed), 1, "a death costs one task")
+        self.assertLessEqual(len(found.failed), found.n_killed)
 
 
 if __name__ == "__main__":

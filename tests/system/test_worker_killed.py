@@ -7,42 +7,18 @@ import pathlib
 import signal
 import sys
 import tempfile
-import time
 import unittest
 
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
 sys.path.insert(0, str(SUPPORT))
 from gangerd import Gangerd, eventually, libc, main  # noqa: E402
+from killing import kill_in_the_middle  # noqa: E402
 from wire import TooLate  # noqa: E402
 
 KILLS = 120 if os.environ.get("GANGER_TEST_LONG") else 60
 UNREAPED = 0.5  # seconds; without knowing better gangerd waits a tenth of a second for the end
 PTRACE_SEIZE = 0x4206
-BEGUN = 0.005  # seconds after which a task has begun, if its worker got a processor
 TOLD_WITHIN = 0.010  # the promise; the test fails beyond ten times it, in the median
-
-
-def kill_in_the_middle(caller, msgid, watcher, label, *signals):
-    """Kills the worker that runs the task with this label. Returns the seconds from before kill() to after the answer, the error
-    and the pid. A task that its worker has not begun (nobody outside can see that) goes to another one unharmed: then again."""
-    killed = set()
-    while True:
-        def running():
-            records = watcher.ask("tasks", {"label": label, "state": "running"})
-            record = records and records[0]
-            return record and record["worker_pid"] not in killed and time.time() - record["started"] > BEGUN and record
-        pid = eventually(running)["worker_pid"]
-        killed.add(pid)
-        began = time.monotonic()
-        for number in signals or (signal.SIGKILL,):
-            os.kill(pid, number)
-        try:
-            error, _ = caller.outcome(msgid, 2)
-        except TooLate:
-            [record] = watcher.ask("tasks", {"label": label})
-            assert record["state"] == "running" and record["worker_pid"] != pid, f"nobody was told: {record}"
-            continue
-        return time.monotonic() - began, error, pid
 
 
 class WorkerKilled(unittest.TestCase):
@@ -54,7 +30,7 @@ class WorkerKilled(unittest.TestCase):
                     other.finish(msgid)  # both workers have done something: they do not die young
                 neighbours = [other.start("call", "sleep", [0.02], {}) for _ in range(3)]
                 victim = caller.start("call", "sleep", [60], {"label": f"victim {n}"})
-                latency, error, pid = kill_in_the_middle(caller, victim, watcher, f"victim {n}")
+                _, latency, error, pid = kill_in_the_middle(caller, victim, watcher, f"victim {n}")
                 latencies.append(latency)
                 self.assertEqual((error["code"], error["signal"], error["ended_by"], error["worker_pid"], error["exit_status"]),
                                  ("worker_lost", 9, "outside", pid, None), error)
@@ -92,7 +68,7 @@ class WorkerKilled(unittest.TestCase):
             for signals in ((signal.SIGSEGV,), (signal.SIGABRT,), (signal.SIGHUP,), stopped_first):
                 client.call("echo", 1)
                 msgid = client.start("call", "sleep", [60], {"label": str(signals)})
-                _, error, _ = kill_in_the_middle(client, msgid, watcher, str(signals), *signals)
+                _, _, error, _ = kill_in_the_middle(client, msgid, watcher, str(signals), *signals)
                 self.assertEqual((error["code"], error["signal"]), ("worker_lost", signals[-1]), error)
             g.all_idle()
 

@@ -84,7 +84,7 @@ class Packages(unittest.TestCase):
         run("usermod", "-aG", "ganger", "ann")
         pathlib.Path("/etc/ganger/ganger.conf").write_text("[pool default]\nmodules = digest text image\n", encoding="utf-8")
         self.assertEqual(run("ganger", "call", "echo", "1", user="ann").stdout, "1\n")
-        self.assertEqual(state(), "active")
+        eventually(lambda: state() == "active")
         self.assertRegex(run("ganger", "map", "digest.sha256", "@/etc/os-release", user="ann").stdout, r'^"[0-9a-f]{64}"\n$')
 
     def upgrade(self):

@@ -17,6 +17,28 @@ static void test_items_are_told_then_summed_up(void **state)
         end(r);
 }
 
+static void test_sum_is_remembered(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_record record;
+        map(r, 1, 5, (struct core_map_spec){.n_items = 2, .chunk = 2});
+        turn(r, 0);
+        assert_int_equal(core_task(r->core, 1, 1, &record), 0);
+        assert_int_equal(record.ended, 0);
+        item(r, 0, 1, 0);
+        item_failed(r, 0, 1, 1);
+        r->now += MS;
+        answer(r, 0, 0, 1);
+        assert_int_equal(core_task(r->core, 1, 1, &record), 0);
+        assert_true(record.is_map && record.ended > 0);
+        assert_int_equal(record.n_items, 2);
+        assert_int_equal(record.n_items_succeeded, 1);
+        assert_int_equal(record.n_items_failed, 1);
+        assert_int_equal(record.result_size_bytes, 0);
+        assert_int_equal(record.error, PAYLOAD_NONE);
+        end(r);
+}
+
 static void test_empty_map_is_answered_at_once(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -300,6 +322,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_items_are_told_then_summed_up),
+                cmocka_unit_test(test_sum_is_remembered),
                 cmocka_unit_test(test_empty_map_is_answered_at_once),
                 cmocka_unit_test(test_automatic_chunks_follow_the_mean),
                 cmocka_unit_test(test_chunk_is_never_more_than_a_share_of_the_rest),

@@ -34,6 +34,22 @@ static void test_timers_come_in_their_order(void **state)
         free(core.timers.heap);
 }
 
+static void test_timers_give_back_what_a_flood_needed(void **state)
+{
+        struct core core = {0};
+        struct timer timer = {0};
+        for (int i = 0; i < 100000; i++)
+                assert_int_equal(timers_reserve(&core.timers, 1), 0);
+        timer_set(&core, &timer, 5);
+        for (int i = 1; i < 100000; i++)
+                timers_unreserve(&core.timers, 1);
+        assert_true(core.timers.capacity < 10000);
+        assert_ptr_equal(timers_first_due(&core.timers, 5), &timer);
+        timer_clear(&core, &timer);
+        timers_unreserve(&core.timers, 1);
+        free(core.timers.heap);
+}
+
 static void test_table_finds_what_is_there(void **state)
 {
         static const uint64_t multipliers[] = {0, 0x9e3779b97f4a7c15, 1};
@@ -53,6 +69,28 @@ static void test_table_finds_what_is_there(void **state)
                         table_remove(&table, &links[i]);
                 table_deinit(&table);
         }
+}
+
+static void test_table_gives_back_what_a_flood_needed(void **state)
+{
+        enum { FLOOD = 100000 };
+        struct table_link *links = calloc(FLOOD, sizeof(*links));
+        struct table table;
+        assert_non_null(links);
+        assert_int_equal(table_init(&table, 0), 0);
+        for (uint64_t i = 0; i < FLOOD; i++)
+                table_add(&table, &links[i], i);
+        assert_true((size_t)1 << table.bits > FLOOD / 2);
+        for (uint64_t i = 1; i < FLOOD; i++) {
+                table_remove(&table, &links[i]);
+                table_shrink(&table);
+        }
+        assert_true((size_t)1 << table.bits < FLOOD / 10);
+        assert_ptr_equal(table_find(&table, 0), &links[0]);
+        assert_null(table_find(&table, 1));
+        table_remove(&table, &links[0]);
+        table_deinit(&table);
+        free(links);
 }
 
 static void test_mean_moves_by_an_eighth(void **state)
@@ -89,7 +127,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_timers_come_in_their_order),
+                cmocka_unit_test(test_timers_give_back_what_a_flood_needed),
                 cmocka_unit_test(test_table_finds_what_is_there),
+                cmocka_unit_test(test_table_gives_back_what_a_flood_needed),
                 cmocka_unit_test(test_mean_moves_by_an_eighth),
                 cmocka_unit_test(test_results_that_come_at_once_share_the_time),
         };

@@ -17,6 +17,22 @@ static void test_call_is_answered(void **state)
         end(r);
 }
 
+static void test_goes_on_after_it_was_quiet(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        for (uint64_t id = 1; id <= 2; id++) {
+                call(r, 1, 7);
+                turn(r, 0);
+                core_trim(r->core); /* of what is in use nothing goes */
+                answer(r, 0, 0, id);
+                core_trim(r->core);
+        }
+        assert_int_equal(state_of(r, 1, 1), TASK_SUCCEEDED);
+        assert_int_equal(state_of(r, 1, 2), TASK_SUCCEEDED);
+        forget(r);
+        end(r);
+}
+
 static void test_function_error_is_answered_and_remembered(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -391,6 +407,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_call_is_answered),
+                cmocka_unit_test(test_goes_on_after_it_was_quiet),
                 cmocka_unit_test(test_function_error_is_answered_and_remembered),
                 cmocka_unit_test(test_cancel_before_dispatch),
                 cmocka_unit_test(test_cancel_of_running_ends_when_answered),

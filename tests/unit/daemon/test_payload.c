@@ -50,6 +50,24 @@ static void test_bytes_and_numbers(void **state)
         payload_table_free(t);
 }
 
+static void test_a_flood_leaves_nothing_behind(void **state)
+{
+        enum { N = 10000 };
+        struct payload_table *t = table();
+        static payload_t numbers[N];
+        payload_t next;
+
+        for (unsigned i = 0; i < N; i++)
+                assert_int_equal(payload_new(t, (const uint8_t *)"\x90", 1, NULL, 0, &numbers[i]), 0);
+        for (unsigned i = 0; i < N; i++)
+                payload_drop(t, numbers[i]);
+        assert_int_equal(payload_new(t, (const uint8_t *)"\x90", 1, NULL, 0, &next), 0);
+        assert_int_equal(
+                next, numbers[0]); /* the places are new ones: else it would be the last that was dropped */
+        payload_drop(t, next);
+        payload_table_free(t);
+}
+
 static void test_descriptors_are_closed_with_it(void **state)
 {
         struct payload_table *t = table();
@@ -178,6 +196,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_bytes_and_numbers),
+                cmocka_unit_test(test_a_flood_leaves_nothing_behind),
                 cmocka_unit_test(test_descriptors_are_closed_with_it),
                 cmocka_unit_test(test_runs_of_items),
                 cmocka_unit_test(test_an_item_that_is_no_array),
