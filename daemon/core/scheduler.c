@@ -77,11 +77,15 @@ static bool is_known(const struct pool *pool, const struct task *task)
         return false;
 }
 
+static bool is_deserted(const struct pool *pool)
+{
+        return pool->n_hands[WORKER_IDLE] + pool->n_hands[WORKER_BUSY] == 0;
+}
+
 /* The function was added, and the workers that have it may never come: others need not wait for that. */
 static bool set_aside(struct pool *pool, struct task *task)
 {
-        uint32_t n_there = pool->n_hands[WORKER_IDLE] + pool->n_hands[WORKER_BUSY];
-        if (pool->generation == 0 || n_there == 0 || is_known(pool, task))
+        if (pool->generation == 0 || is_deserted(pool) || is_known(pool, task))
                 return false;
         queue_remove(task);
         task->place = PLACE_ASIDE;
@@ -189,6 +193,8 @@ void pool_schedule(struct pool *pool)
 {
         struct hand *hand;
         pool->is_short = false;
+        if (is_deserted(pool)) /* what was set aside is to bring the next one */
+                pool_resume_aside(pool);
         for (;;) {
                 dispatch(pool);
                 if (queue_first(pool) || TAILQ_EMPTY(&pool->free) || TAILQ_EMPTY(&pool->ahead) ||
