@@ -28,6 +28,7 @@ struct recorder {
         size_t n;
         bool claimed; /* slots: what is asked back has begun */
         bool refuse_send, refuse_spawn, defer_store;
+        const struct core_slot *slot; /* what all say; NULL: they know of the last that was sent */
         uint64_t slot_index, rss_bytes;
         uint32_t n_payloads;
         struct core_dispatch sent; /* the last one */

@@ -66,6 +66,31 @@ static void test_others_pass_by_what_no_worker_has(void **state)
         end(r);
 }
 
+/* The one that has it is killed under the map, which is passed by until its chunk comes back, and then still.
+ */
+static void test_chunk_comes_back_to_a_map_that_was_passed_by(void **state)
+{
+        struct recorder *r = begin(2, 1);
+        assert_int_equal(core_function_add(r->core, 0, &r->function), 0);
+        core_pool_renew(r->core, 0, r->now);
+        turn(r, 0);
+        hello(r, 2);
+        turn(r, 0);
+        map(r, 1, 1, (struct core_map_spec){.n_items = 2, .chunk = 1});
+        turn(r, 0);
+        forget(r);
+        assert_int_equal(core_worker_bad(r->core, 2, r->now), CORE_BAD_WORKER);
+        turn(r, 0);
+        r->claimed = false;
+        lost(r, 2, 9);
+        turn(r, 0);
+        expect(r, "note bad\nkill 2\nspawn 4\n");
+        hello(r, 3);
+        turn(r, 0);
+        expect(r, "send 3:0 #1 [0+1]\n");
+        end(r);
+}
+
 /* Nor do the others' workers stay for ever: when the last one goes, what was passed by asks for one itself.
  */
 static void test_what_was_passed_by_brings_a_worker_when_none_is_left(void **state)
@@ -99,6 +124,7 @@ int main(void)
                 cmocka_unit_test(test_functions_are_added_between_two_results),
                 cmocka_unit_test(test_function_is_for_younger_workers),
                 cmocka_unit_test(test_others_pass_by_what_no_worker_has),
+                cmocka_unit_test(test_chunk_comes_back_to_a_map_that_was_passed_by),
                 cmocka_unit_test(test_what_was_passed_by_brings_a_worker_when_none_is_left),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
