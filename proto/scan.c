@@ -151,18 +151,14 @@ int scan_feed(struct scan *s, const uint8_t *data, size_t size_bytes)
 
 const char *scan_message(int result)
 {
-        switch ((enum scan_result)result) {
-        case SCAN_BAD:
-                return "not MessagePack, or a bad descriptor value";
-        case SCAN_DEEP:
-                return "deeper than " TEXT_OF(LIMIT_DEPTH);
-        case SCAN_LARGE:
-                return "larger than max_message";
-        case SCAN_MORE:
-                return "not complete";
-        case SCAN_DONE:
-                return "well formed";
-        }
-        assert(!"a scan_result");
-        return NULL;
+        static const char *const texts[] = {
+                [SCAN_DONE] = "well formed",
+                [SCAN_MORE] = "not complete",
+                [SCAN_BAD] = "not MessagePack, or a bad descriptor value",
+                [SCAN_DEEP] = "deeper than " TEXT_OF(LIMIT_DEPTH),
+                [SCAN_LARGE] = "larger than max_message",
+        };
+
+        assert(result >= SCAN_DONE && result <= SCAN_LARGE);
+        return texts[result];
 }

@@ -216,9 +216,8 @@ static void drop_task(struct core *core, struct task *task)
                 user_unpark(task->user, task);
         else if (task->place == PLACE_ASIDE)
                 TAILQ_REMOVE(&task_pool(core, task)->aside, task, link);
-        if (!map && task->args != PAYLOAD_NONE)
-                core->ops.drop(core->ctx, task->args);
         if (!map) {
+                core->ops.drop(core->ctx, task->args);
                 user_release(task->user, ACCOUNT_BYTES, task->args_size_bytes);
                 user_release(task->user, ACCOUNT_DESCRIPTORS, task->n_descriptors);
         }

@@ -42,12 +42,12 @@ static uint64_t chunk_size(const struct core *core, const struct task *task)
 
 static struct segment *segment_of(const struct map *map, uint64_t index)
 {
-        struct segment *segment;
-        TAILQ_FOREACH (segment, &map->segments, link) {
-                if (index < segment->first + segment->n_items)
-                        return segment;
+        struct segment *segment = TAILQ_FIRST(&map->segments);
+        while (index >= segment->first + segment->n_items) {
+                segment = TAILQ_NEXT(segment, link);
+                assert(segment); /* an item that has not ended has one */
         }
-        abort(); /* an item that has not ended has a segment */
+        return segment;
 }
 
 bool map_next(const struct core *core, const struct task *task, struct map_chunk *ret)
@@ -195,10 +195,11 @@ static bool is_done(const struct task *task)
                                       (map->fed_all && map->n_succeeded + map->n_failed == map->n_items));
 }
 
-/* False: the map has ended, or waits for its time. */
+/* False: the map waits for its time, or has ended just now. */
 static bool is_going_on(struct core *core, struct task *task)
 {
-        if (TASK_IS_END(task->state) || task->state == TASK_DELAYED || task->state == TASK_UNBORN)
+        assert(!TASK_IS_END(task->state) && task->state != TASK_UNBORN);
+        if (task->state == TASK_DELAYED)
                 return false;
         if (!is_done(task))
                 return true;

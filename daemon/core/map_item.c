@@ -19,8 +19,7 @@ struct item_end {
 static void refuse(struct core *core, struct task *task, enum core_refusal refusal)
 {
         const struct bad_end bad = {.cause = CAUSE_CLIENT, .exit_status = -1};
-        if (task->map->refusal)
-                return;
+        assert(!task->map->refusal); /* after one nothing more is delivered or held */
         task->map->refusal = refusal;
         map_verdict(core, task, &bad);
 }
@@ -59,8 +58,8 @@ static void deliver(struct core *core, struct task *task, const struct item_end 
                 map->n_delivered_failed++;
         }
         int64_t kept = 0;
-        if (map->waiter)
-                core->ops.item(core->ctx, waiter_request(map->waiter), end->index, payload, record);
+        assert(map->waiter); /* without its request it is under a verdict */
+        core->ops.item(core->ctx, waiter_request(map->waiter), end->index, payload, record);
         if (map->collect)
                 kept = core->ops.collect(core->ctx, task_id(task), end->index, payload, record);
         if (kept > 0) {

@@ -15,10 +15,9 @@ int core_connection_open_task(struct core *core, uint32_t connection, uint32_t w
         struct hand *hand = hand_at(core, worker);
         struct run *run = hand ? TAILQ_FIRST(&hand->runs) : NULL;
         core_update_now(core, now);
-        if (!run || run->state == RUN_SENT || hand->condemned || hand->state == WORKER_KILLED ||
-            hand->state == WORKER_STUCK)
+        if (!run || hand->condemned || hand->state == WORKER_KILLED) /* of one that is stuck no run is left */
                 return CORE_NOT_OPEN;
-        assert(!hand->peer);
+        assert(!hand->peer && run->state != RUN_SENT);
         struct peer *peer;
         int r = peer_new(core, connection, run->task->user, hand->pid, &peer);
         if (r)

@@ -59,8 +59,10 @@ static void lane_enter(struct lane *lane, bool at_head)
 {
         struct level *level = lane->level;
         struct turn *turn = level->turn;
-        if (lane->in_ring && at_head)
+        if (lane->in_ring) {
+                assert(at_head); /* its place at the end it has already */
                 TAILQ_REMOVE(&level->lanes, lane, ring);
+        }
         if (at_head)
                 TAILQ_INSERT_HEAD(&level->lanes, lane, ring);
         else
@@ -78,6 +80,7 @@ static void lane_leave(struct lane *lane)
 {
         struct level *level = lane->level;
         struct turn *turn = level->turn;
+        assert(lane->in_ring);
         TAILQ_REMOVE(&level->lanes, lane, ring);
         lane->in_ring = false;
         if (!TAILQ_EMPTY(&level->lanes))
@@ -148,7 +151,7 @@ void queue_remove(struct task *task)
         TAILQ_REMOVE(&lane->tasks, task, link);
         task->place = PLACE_NONE;
         awaited_leave(task);
-        if (TAILQ_EMPTY(&lane->tasks) && lane->in_ring)
+        if (TAILQ_EMPTY(&lane->tasks))
                 lane_leave(lane);
 }
 

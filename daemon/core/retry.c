@@ -12,23 +12,19 @@
 
 static unsigned end_of(enum core_cause cause)
 {
-        switch (cause) {
-        case CAUSE_WORKER:
-        case CAUSE_OUTSIDE:
-        case CAUSE_KERNEL:
-        case CAUSE_LIMIT:
-                return RETRY_WORKER_LOST;
-        case CAUSE_TIMEOUT:
-                return RETRY_TIMED_OUT;
-        case CAUSE_FUNCTION:
-                return RETRY_TASK_FAILED;
-        case CAUSE_NONE:
-        case CAUSE_CLIENT:
-        case CAUSE_SHUTDOWN:
-        case CAUSE_EXPIRED:
-                return 0;
-        }
-        abort();
+        static const unsigned ends[] = {
+                [CAUSE_NONE] = 0,
+                [CAUSE_FUNCTION] = RETRY_TASK_FAILED,
+                [CAUSE_WORKER] = RETRY_WORKER_LOST,
+                [CAUSE_OUTSIDE] = RETRY_WORKER_LOST,
+                [CAUSE_KERNEL] = RETRY_WORKER_LOST,
+                [CAUSE_TIMEOUT] = RETRY_TIMED_OUT,
+                [CAUSE_LIMIT] = RETRY_WORKER_LOST,
+                [CAUSE_CLIENT] = 0,
+                [CAUSE_SHUTDOWN] = 0,
+                [CAUSE_EXPIRED] = 0,
+        };
+        return ends[cause];
 }
 
 bool run_may_retry(const struct run *run, enum core_cause cause)

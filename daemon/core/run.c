@@ -81,8 +81,8 @@ int run_send(struct hand *hand, struct task *task)
                 .streams = (task->streams & (STREAM_STDOUT | STREAM_STDERR)) != 0,
         };
         struct run *run = pick_slot(hand, task_id(task));
-        if (!run)
-                return 1;
+        /* Of a free worker too: of its last slot the message was read, or it is of a task that has ended. */
+        assert(run);
         if (task->map) {
                 bool some = map_next(core, task, &chunk);
                 assert(some);
@@ -252,8 +252,7 @@ void run_verdict(struct run *run, const struct bad_end *bad)
         /* If the next one has begun, this one is done and its answer on the way: telling would hit the next.
          */
         struct run *next = TAILQ_NEXT(run, link);
-        bool is_alive =
-                hand->state == WORKER_IDLE || hand->state == WORKER_BUSY || hand->state == WORKER_STOPPING;
+        bool is_alive = hand->state == WORKER_BUSY || hand->state == WORKER_STOPPING;
         if (is_alive && !next) {
                 hand->was_told = true;
                 core->ops.tell(core->ctx, hand->index, task_id(task));

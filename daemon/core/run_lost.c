@@ -10,9 +10,12 @@
 
 static enum core_cause cause_of(const struct core_exit *end, bool killed_by_us)
 {
-        if (!killed_by_us && end && end->over_limit)
+        if (killed_by_us)
+                return CAUSE_WORKER;
+        assert(end); /* only a worker that we killed is not reaped */
+        if (end->over_limit)
                 return CAUSE_LIMIT;
-        if (killed_by_us || !end || !end->by_signal)
+        if (!end->by_signal)
                 return CAUSE_WORKER;
         switch (end->status) {
         case SIGSEGV:

@@ -301,23 +301,14 @@ void task_accept(struct core *core, struct task *task)
 
 enum task_state cause_state(enum core_cause cause)
 {
-        switch (cause) {
-        case CAUSE_NONE:
-                return TASK_SUCCEEDED;
-        case CAUSE_FUNCTION:
-        case CAUSE_WORKER:
-        case CAUSE_OUTSIDE:
-        case CAUSE_KERNEL:
-        case CAUSE_TIMEOUT:
-        case CAUSE_LIMIT:
-                return TASK_FAILED;
-        case CAUSE_CLIENT:
-        case CAUSE_SHUTDOWN:
-                return TASK_CANCELLED;
-        case CAUSE_EXPIRED:
-                return TASK_EXPIRED;
-        }
-        abort();
+        static const enum task_state states[] = {
+                [CAUSE_NONE] = TASK_SUCCEEDED,     [CAUSE_FUNCTION] = TASK_FAILED,
+                [CAUSE_WORKER] = TASK_FAILED,      [CAUSE_OUTSIDE] = TASK_FAILED,
+                [CAUSE_KERNEL] = TASK_FAILED,      [CAUSE_TIMEOUT] = TASK_FAILED,
+                [CAUSE_LIMIT] = TASK_FAILED,       [CAUSE_CLIENT] = TASK_CANCELLED,
+                [CAUSE_SHUTDOWN] = TASK_CANCELLED, [CAUSE_EXPIRED] = TASK_EXPIRED,
+        };
+        return states[cause];
 }
 
 void core_store_done(struct core *core, uint64_t id)
@@ -337,8 +328,7 @@ void core_store_done(struct core *core, uint64_t id)
 static void release(struct core *core, struct task *task)
 {
         if (!task->map) { /* a map has released all that with its segments and items */
-                if (task->args != PAYLOAD_NONE)
-                        core->ops.drop(core->ctx, task->args);
+                core->ops.drop(core->ctx, task->args);
                 task->args = PAYLOAD_NONE;
                 user_release(task->user, ACCOUNT_BYTES, task->args_size_bytes);
                 user_release(task->user, ACCOUNT_DESCRIPTORS, task->n_descriptors);

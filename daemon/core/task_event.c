@@ -44,8 +44,7 @@ static bool has_not_begun(struct task *task)
                 struct run *run, *next;
                 TAILQ_FOREACH_SAFE (run, &task->map->chunks, of_map, next) {
                         struct hand *hand = run->hand;
-                        if (run->state != RUN_SENT)
-                                return false;
+                        assert(run->state == RUN_SENT);
                         bool won = run_take_back(run);
                         hand_settle(hand);
                         if (!won)
@@ -64,8 +63,6 @@ static bool has_not_begun(struct task *task)
 static void expire(struct core *core, struct task *task)
 {
         const struct bad_end expired = {.cause = CAUSE_EXPIRED, .exit_status = -1};
-        if (task->map && task->state == TASK_RUNNING)
-                return; /* it began in time */
         if (!has_not_begun(task))
                 return;
         if (task->map)

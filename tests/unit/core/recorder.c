@@ -93,6 +93,10 @@ static bool on_take_back(void *ctx, uint32_t worker, uint32_t slot, uint64_t tas
 static void on_read_slot(void *ctx, uint32_t worker, uint32_t slot, struct core_slot *ret)
 {
         struct recorder *r = ctx;
+        if (r->slot) {
+                *ret = *r->slot;
+                return;
+        }
         *ret = (struct core_slot){.task = r->sent.task,
                                   .state = r->claimed ? SLOT_CLAIMED : SLOT_SENT,
                                   .begin = 0,

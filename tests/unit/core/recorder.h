@@ -28,6 +28,7 @@ struct recorder {
         size_t n;
         bool claimed; /* slots: what is asked back has begun */
         bool refuse_send, refuse_spawn, defer_store;
+        const struct core_slot *slot; /* what all say; NULL: they know of the last that was sent */
         uint64_t slot_index, rss_bytes;
         uint32_t n_payloads;
         uint32_t plain;            /* a connection for which every result is too large; 0: none */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/options.h"
 #include "tests/unit/core/recorder_shared.h"
 #include "tests/unit/fault_alloc.h"
 
@@ -15,6 +16,15 @@ static int do_submit(struct recorder *r)
         struct core_spec s = spec(r);
         uint64_t id;
         s.label = "a label";
+        return core_submit(r->core, 1, &s, r->now, &id);
+}
+
+static int do_submit_named(struct recorder *r)
+{
+        struct core_spec s = spec(r);
+        uint64_t id;
+        s.label = "a label";
+        s.key = "a key";
         return core_submit(r->core, 1, &s, r->now, &id);
 }
 
@@ -46,6 +56,22 @@ static int do_result(struct recorder *r)
 static int do_open(struct recorder *r)
 {
         return core_connection_open(r->core, 40, BOB, 1, false);
+}
+
+static int do_open_task(struct recorder *r)
+{
+        return core_connection_open_task(r->core, TASK_1, 0, r->now);
+}
+
+static void have_task_open(struct recorder *r)
+{
+        open_task(r, TASK_1, 0);
+}
+
+static int do_call_by_task(struct recorder *r)
+{
+        struct core_spec s = spec(r);
+        return core_call(r->core, (struct core_request){TASK_1, 1}, &s, r->now);
 }
 
 /* Returns how many allocations it made. */
@@ -92,11 +118,35 @@ static unsigned fail_each(int (*act)(struct recorder *), bool takes_payload)
 static void test_each_request_without_memory(void **state)
 {
         assert_true(fail_each(do_submit, true) >= 1);
+        assert_true(fail_each(do_submit_named, true) >= 3);
         assert_true(fail_each(do_call, true) >= 3);
+        assert_true(fail_each(do_open_task, false) >= 1);
+        assert_true(fail_each_after(have_task_open, do_call_by_task, 1) >= 3);
         assert_true(fail_each(do_map, true) >= 4);
         assert_true(fail_each(do_wait, false) >= 2);
         assert_true(fail_each(do_result, false) >= 1);
         assert_true(fail_each(do_open, false) >= 2);
+}
+
+/* Also those that come only now and then, when what is shared by all tasks grows; without memory a table
+ * stays as small as it is. */
+static void test_each_of_many_tasks_without_memory(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        for (uint64_t tasks = 1; tasks <= 300; tasks++) {
+                unsigned n = 0;
+                int result;
+                do {
+                        fault_alloc_arm(++n);
+                        result = do_submit(r);
+                        bool failed = fault_alloc_disarm();
+                        assert_true(result == 0 || (failed && result == -ENOMEM));
+                } while (result);
+                assert_true(n > 1);
+                r->n_payloads++;
+                core_check(r->core);
+        }
+        end(r);
 }
 
 /* -- shared objects -- */
@@ -200,6 +250,26 @@ static void test_chunk_without_memory_waits(void **state)
         end(r);
 }
 
+/* It ends as its attempt did. */
+static void test_item_that_cannot_wait_for_its_next_attempt(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_spec s = spec(r);
+        struct core_map_spec m = {.n_items = 1};
+        s.retries = 1;
+        s.retry_on = RETRY_TASK_FAILED;
+        r->n_payloads++;
+        assert_int_equal(core_map(r->core, (struct core_request){1, 5}, &s, &m, r->now), 0);
+        turn(r, 0);
+        forget(r);
+        fault_alloc_arm(1);
+        item_failed(r, 0, 1, 0);
+        assert_true(fault_alloc_disarm());
+        answer(r, 0, 0, 1);
+        expect(r, "item 1.5 0 function\nmap 1.5 1: 0 good 1 bad\n");
+        end(r);
+}
+
 static void test_spawn_without_memory_waits(void **state)
 {
         struct recorder *r = begin_with(&ordinary, &ordinary_pool);
@@ -216,8 +286,10 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_each_request_without_memory),
+                cmocka_unit_test(test_each_of_many_tasks_without_memory),
                 cmocka_unit_test(test_each_request_about_an_object_without_memory),
                 cmocka_unit_test(test_chunk_without_memory_waits),
+                cmocka_unit_test(test_item_that_cannot_wait_for_its_next_attempt),
                 cmocka_unit_test(test_spawn_without_memory_waits),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -369,6 +369,32 @@ static void test_who_runs_nothing_opens_nothing(void **state)
         end(r);
 }
 
+/* Its message was on the way when it was killed. */
+static void test_who_is_killed_asks_for_nothing(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        call(r, 1, 1);
+        turn(r, 0);
+        open_task(r, TASK_1, 0);
+        assert_int_equal(core_worker_bad(r->core, 0, r->now), CORE_BAD_WORKER);
+        assert_int_equal(ask_result(r, TASK_1, 1, submit(r, 1)), CORE_CANCELLED);
+        lost(r, 0, 9);
+        end(r);
+}
+
+static void test_whose_time_is_over_opens_nothing(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        call(r, 1, 1);
+        turn(r, 0);
+        cancel(r, 1, 1);
+        turn(r, 2 * CORE_SECOND); /* killed */
+        assert_int_equal(core_connection_open_task(r->core, TASK_1, 0, r->now), CORE_NOT_OPEN);
+        turn(r, 10 * CORE_SECOND); /* stuck */
+        assert_int_equal(core_connection_open_task(r->core, TASK_1, 0, r->now), CORE_NOT_OPEN);
+        end(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -389,6 +415,8 @@ int main(void)
                 cmocka_unit_test(test_scaled_below_all_that_may_wait),
                 cmocka_unit_test(test_scaled_below_the_waiting_for_a_new_function),
                 cmocka_unit_test(test_who_runs_nothing_opens_nothing),
+                cmocka_unit_test(test_who_is_killed_asks_for_nothing),
+                cmocka_unit_test(test_whose_time_is_over_opens_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

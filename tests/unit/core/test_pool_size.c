@@ -83,23 +83,6 @@ static void test_last_one_idles_on_until_others_are_there(void **state)
         end(r);
 }
 
-/* What was measured at a worker, and waits for its next result, is still the same function's. */
-static void test_functions_are_added_between_two_results(void **state)
-{
-        struct recorder *r = begin(1, 8);
-        uint32_t added;
-        measure(r, 1, 10 * US);
-        call(r, 1, 1);
-        call(r, 1, 2);
-        turn(r, 0);
-        answer(r, 0, 0, 2);
-        for (int i = 0; i < 50; i++)
-                assert_int_equal(core_function_add(r->core, 0, &added), 0);
-        turn(r, 10 * US);
-        answer(r, 0, 1, 3);
-        end(r);
-}
-
 static void test_idle_for_ever(void **state)
 {
         struct core_pool_config pool = elastic(0, 1, 2);
@@ -307,53 +290,6 @@ static void test_renewed_while_starting(void **state)
         end(r);
 }
 
-static void test_function_is_for_younger_workers(void **state)
-{
-        struct recorder *r = begin(1, 1);
-        uint32_t old = r->function;
-        assert_int_equal(core_function_add(r->core, 0, &r->function), 0);
-        call(r, 1, 1);
-        turn(r, 0);
-        expect(r, "");
-        core_pool_renew(r->core, 0, r->now);
-        turn(r, 0);
-        expect(r, "spawn 1\n");
-        hello(r, 1);
-        turn(r, 0);
-        expect(r, "send 1:0 #1\nstop 0\n");
-        r->function = old;
-        call(r, 1, 2);
-        answer(r, 1, 0, 1);
-        turn(r, 0);
-        expect(r, "result 1.1\nsend 1:0 #2\n");
-        end(r);
-}
-
-/* Also if the workers that have it never come: their start fails, say. */
-static void test_others_pass_by_what_no_worker_has(void **state)
-{
-        struct recorder *r = begin(1, 1);
-        uint32_t old = r->function;
-        assert_int_equal(core_function_add(r->core, 0, &r->function), 0);
-        core_pool_renew(r->core, 0, r->now);
-        call(r, 1, 1);
-        map(r, 1, 2, (struct core_map_spec){.n_items = 1});
-        r->function = old;
-        call(r, 1, 3);
-        turn(r, 0);
-        expect(r, "send 0:0 #3\nspawn 1\n");
-        core_check(r->core);
-        core_cancel_request(r->core, request(2), r->now);
-        answer(r, 0, 0, 3);
-        lost(r, 1, 11);
-        turn(r, CORE_SECOND);
-        expect(r, "record 1.2 #2 client\nresult 1.3\nspawn 1\n");
-        hello(r, 1);
-        turn(r, 0);
-        expect(r, "send 1:0 #1\nstop 0\n");
-        end(r);
-}
-
 static void test_worn_workers_are_replaced(void **state)
 {
         struct core_pool_config pool = ordinary_pool;
@@ -424,7 +360,6 @@ int main(void)
                 cmocka_unit_test(test_pool_grows_by_ready_tasks_and_shrinks_when_idle),
                 cmocka_unit_test(test_dead_workers_are_not_lacking_twice),
                 cmocka_unit_test(test_last_one_idles_on_until_others_are_there),
-                cmocka_unit_test(test_functions_are_added_between_two_results),
                 cmocka_unit_test(test_idle_for_ever),
                 cmocka_unit_test(test_scale_of_a_fixed_pool),
                 cmocka_unit_test(test_scaled_elastic_pool_stays_elastic),
@@ -436,8 +371,6 @@ int main(void)
                 cmocka_unit_test(test_refused_drain_pauses_nothing),
                 cmocka_unit_test(test_renewal_brings_the_successor_first),
                 cmocka_unit_test(test_renewed_while_starting),
-                cmocka_unit_test(test_function_is_for_younger_workers),
-                cmocka_unit_test(test_others_pass_by_what_no_worker_has),
                 cmocka_unit_test(test_worn_workers_are_replaced),
                 cmocka_unit_test(test_large_workers_are_replaced),
                 cmocka_unit_test(test_closed_pool_takes_nothing_and_ends_its_workers),

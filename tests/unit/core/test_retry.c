@@ -29,6 +29,24 @@ static void answer_attempt(struct recorder *r, uint64_t task, uint32_t attempt, 
         core_check(r->core);
 }
 
+static void test_pauses_have_a_bound(void **state)
+{
+        const int64_t most = 3600 * CORE_SECOND;
+        struct recorder *r = begin(1, 1);
+        struct core_spec s = retrying(r, 4, RETRY_TASK_FAILED);
+        s.backoff = most / 2 - 1;
+        submit_with(r, 1, s);
+        turn(r, 0);
+        for (uint32_t attempt = 1; attempt <= 4; attempt++) {
+                int64_t pause = attempt == 1 ? most / 2 - 1 : attempt == 2 ? most - 2 : most;
+                answer_attempt(r, 1, attempt, true);
+                assert_int_equal(record_of(r, 1).due, r->now + pause);
+                turn(r, pause);
+        }
+        answer_attempt(r, 1, 5, true);
+        end(r);
+}
+
 static void test_counts_on_from_attempts_before(void **state)
 {
         struct recorder *r = begin(1, 1);
@@ -239,6 +257,7 @@ static void test_map_with_waiting_items_is_cancelled(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_pauses_have_a_bound),
                 cmocka_unit_test(test_counts_on_from_attempts_before),
                 cmocka_unit_test(test_expires_at_a_first_attempt_that_is_not_the_first),
                 cmocka_unit_test(test_pauses_double),

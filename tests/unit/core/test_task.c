@@ -324,23 +324,6 @@ static void test_gone_client_cancels_calls_keeps_submitted(void **state)
         end(r);
 }
 
-static void test_nobody_is_told_before_it_is_stored(void **state)
-{
-        struct recorder *r = begin(1, 1);
-        r->defer_store = true;
-        call(r, 1, 1);
-        turn(r, 0);
-        expect(r, "store #1\n");
-        core_store_done(r->core, 1);
-        turn(r, 0);
-        expect(r, "send 0:0 #1\n");
-        answer(r, 0, 0, 1);
-        expect(r, "store #1\n");
-        core_store_done(r->core, 1);
-        expect(r, "result 1.1\n");
-        end(r);
-}
-
 static void test_limits_refuse_and_change_nothing(void **state)
 {
         struct core_config config = ordinary;
@@ -368,6 +351,39 @@ static void test_limits_refuse_and_change_nothing(void **state)
         core_account(r->core, BOB, &account);
         assert_int_equal(account.tasks, 1);
         assert_int_equal(account.bytes, 100);
+        end(r);
+}
+
+static void test_function_that_there_is_not(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_spec s = spec(r);
+        uint64_t id;
+        s.function++;
+        assert_int_equal(core_submit(r->core, 1, &s, r->now, &id), CORE_UNKNOWN_POOL);
+        end(r);
+}
+
+/* They are kept for the next ones, up to a bound. */
+static void test_more_tasks_end_than_are_kept_for_the_next(void **state)
+{
+        enum { N = 5000 };
+        struct core_config config = ordinary;
+        struct core_pool_config pool = ordinary_pool;
+        config.user_tasks = pool.queue_limit = N;
+        struct recorder *r = begin_with(&config, &pool);
+        struct core_spec s = spec(r);
+        size_t n;
+        client(r, 1, ALICE);
+        for (uint64_t id = 1; id <= N; id++) {
+                r->n_payloads++;
+                assert_int_equal(core_submit(r->core, 1, &s, r->now, &id), 0);
+        }
+        for (uint64_t id = 1; id <= N; id++)
+                assert_int_equal(core_cancel(r->core, 1, &id, 1, r->now, &n), 0);
+        core_check(r->core);
+        turn(r, s.ttl);
+        assert_int_equal(submit(r, 1), N + 1);
         end(r);
 }
 
@@ -425,8 +441,9 @@ int main(void)
                 cmocka_unit_test(test_ttl_drops_the_result),
                 cmocka_unit_test(test_wait_for_some),
                 cmocka_unit_test(test_gone_client_cancels_calls_keeps_submitted),
-                cmocka_unit_test(test_nobody_is_told_before_it_is_stored),
                 cmocka_unit_test(test_limits_refuse_and_change_nothing),
+                cmocka_unit_test(test_function_that_there_is_not),
+                cmocka_unit_test(test_more_tasks_end_than_are_kept_for_the_next),
                 cmocka_unit_test(test_msgid_is_open_once),
                 cmocka_unit_test(test_tasks_in_the_order_of_ids),
         };
