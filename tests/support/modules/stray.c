@@ -178,7 +178,7 @@ static int crashing_child(struct ganger_task *task)
 }
 
 /* Shares all that it can with who made it, so that it is made as fast as can be; nothing but waits. */
-static int wait_for_ever(void *unused)
+__attribute__((noreturn)) static int wait_for_ever(void *unused)
 {
         (void)unused;
         for (;;)
