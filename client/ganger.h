@@ -17,8 +17,9 @@
  * What calls return: 0: success. < 0: -errno: the connection, memory or misuse; there is no reply. > 0: an
  * enum ganger_code: the daemon refused or the task came to a bad end; the reply holds the record.
  *
- * A handle is used by one thread at a time. After fork() only the parent may use it (the child gets -ECHILD;
- * it calls ganger_close()). The library prints nothing, touches no signal, starts no thread. A connection
+ * A handle is used by one thread at a time, and so is a reply: by any, also when its handle is closed. After
+ * fork() only the parent may use a handle (the child gets -ECHILD; it calls ganger_close()). The library
+ * prints nothing, touches no signal, starts no thread. A connection
  * that was lost stays lost, unless ganger_set_reconnect() says otherwise: every call then returns the same
  * negative number.
  */

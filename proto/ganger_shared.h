@@ -316,7 +316,7 @@ static inline int ganger_shared_at_(const struct ganger_shared *s, enum ganger_s
         return 0;
 }
 
-/* Each element is copied by one atomic access; of single bytes memcpy() does no less. */
+/* Each element is copied by one atomic access. */
 #define GANGER_SHARED_COPY_(bits)                                                                            \
         static inline void ganger_shared_load##bits##_(const void *from, void *to, uint64_t n)               \
         {                                                                                                    \
@@ -334,10 +334,33 @@ static inline int ganger_shared_at_(const struct ganger_shared *s, enum ganger_s
                         __atomic_store_n((uint##bits##_t *)to + i, item, __ATOMIC_RELAXED);                  \
                 }                                                                                            \
         }
+GANGER_SHARED_COPY_(8)
 GANGER_SHARED_COPY_(16)
 GANGER_SHARED_COPY_(32)
 GANGER_SHARED_COPY_(64)
 #undef GANGER_SHARED_COPY_
+
+/* Of single bytes, eight by one access where they can be. memcpy() may do the same, but need not: to the
+ * compiler, memory that another thread writes meanwhile is none of its business. */
+static inline uint64_t ganger_shared_unaligned_(const void *shared, uint64_t n)
+{
+        uint64_t n_before = (8 - (uintptr_t)shared % 8) % 8;
+        return n_before < n ? n_before : n;
+}
+static inline void ganger_shared_load_bytes_(const char *from, char *to, uint64_t n)
+{
+        uint64_t head = ganger_shared_unaligned_(from, n), words = (n - head) / 8, tail = head + 8 * words;
+        ganger_shared_load8_(from, to, head);
+        ganger_shared_load64_(from + head, to + head, words);
+        ganger_shared_load8_(from + tail, to + tail, n - tail);
+}
+static inline void ganger_shared_store_bytes_(char *to, const char *from, uint64_t n)
+{
+        uint64_t head = ganger_shared_unaligned_(to, n), words = (n - head) / 8, tail = head + 8 * words;
+        ganger_shared_store8_(to, from, head);
+        ganger_shared_store64_(to + head, from + head, words);
+        ganger_shared_store8_(to + tail, from + tail, n - tail);
+}
 
 /* Reads n elements into the buffer, which has room for them. Each is whole; all of them together are what
  * they were at one moment only under a lock. */
@@ -356,7 +379,7 @@ static inline int ganger_shared_read(const struct ganger_shared *s, uint64_t fir
         else if (s->item_bytes == 2)
                 ganger_shared_load16_(from, buffer, n);
         else
-                memcpy(buffer, from, (size_t)n);
+                ganger_shared_load_bytes_(from, (char *)buffer, n);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         return 0;
 }
@@ -379,7 +402,7 @@ static inline int ganger_shared_write(const struct ganger_shared *s, uint64_t fi
         else if (s->item_bytes == 2)
                 ganger_shared_store16_(to, buffer, n);
         else
-                memcpy(to, buffer, (size_t)n);
+                ganger_shared_store_bytes_(to, (const char *)buffer, n);
         return ganger_shared_notify(s);
 }
 

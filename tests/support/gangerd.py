@@ -279,8 +279,9 @@ def kinds_of_descriptors(pid):
 
 
 def sanitized():
-    """Whether the daemon is built with AddressSanitizer: its memory is no measure then."""
-    return b"__asan_init" in GANGERD.read_bytes()
+    """Whether the daemon is built with AddressSanitizer or ThreadSanitizer: its memory is no measure then."""
+    program = GANGERD.read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def sums_hold(status):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""reconnect_client, a program of the library whose handle waits for its daemon to come back."""
+"""reconnect_client, or another program of the library whose handles wait for their daemon to come back."""
 import os
 import subprocess
 
@@ -8,11 +8,22 @@ from gangerd import BUILD, environment, eventually
 CLIENT = BUILD / "tests" / "system" / "reconnect_client"
 
 
+def kill(gangerd):
+    gangerd.expects_death = True
+    gangerd.process.kill()
+    gangerd.process.wait()
+
+
+def restart(gangerd):
+    kill(gangerd)
+    gangerd.start()
+
+
 class Program:
     """The client, and what it has printed so far, a line a list of words."""
 
-    def __init__(self, socket, patience_ms, *words):
-        self.process = subprocess.Popen([CLIENT, socket, str(patience_ms), *map(str, words)], stdin=subprocess.PIPE,
+    def __init__(self, socket, patience_ms, *words, client=CLIENT):
+        self.process = subprocess.Popen([client, socket, str(patience_ms), *map(str, words)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, env=environment(), text=True, bufsize=1)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.rest = ""

@@ -9,23 +9,12 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gangerd import Gangerd, eventually, main  # noqa: E402
-from reconnecting import Program  # noqa: E402
+from reconnecting import Program, kill, restart  # noqa: E402
 
 PATIENCE = 30000
 UNKNOWN_TASK, TASK_FAILED, CANCELLED = 6, 32, 35
 N_KILLS = 20
 WINDOW = 16
-
-
-def kill(gangerd):
-    gangerd.expects_death = True
-    gangerd.process.kill()
-    gangerd.process.wait()
-
-
-def restart(gangerd):
-    kill(gangerd)
-    gangerd.start()
 
 
 def runs(path):

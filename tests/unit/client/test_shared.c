@@ -612,7 +612,9 @@ static void test_lock_is_cheap_alone(void **state)
         clock_gettime(CLOCK_MONOTONIC, &end);
         ns = ((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) / TIMES;
         print_message("lock and unlock, nobody else: %.1f ns\n", ns);
+#ifndef __SANITIZE_THREAD__ /* to which each of them is a call */
         assert_true(ns < 3000);
+#endif
         ganger_shared_unmap(&s);
 }
 
