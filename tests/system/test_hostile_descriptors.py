@@ -24,6 +24,7 @@ MOST = 253  # SCM_MAX_FD
 SHRINK, GROW, WRITE, SEAL = fcntl.F_SEAL_SHRINK, fcntl.F_SEAL_GROW, fcntl.F_SEAL_WRITE, fcntl.F_SEAL_SEAL
 ALL = SHRINK | GROW | WRITE | SEAL
 SIZE = 8 * MIB
+REPLACED = 0.1  # seconds of p99 where workers are replaced all the time
 LINGER = 5  # seconds that a close would wait
 PING = pack([0, 1, "ping", []])
 
@@ -73,7 +74,7 @@ class Descriptors(unittest.TestCase):
                         with contextlib.suppress(Closed):
                             client.send_bytes(PING[:1] if n % 2 else PING, [null.fileno()] * n)
                             client.send_bytes(PING[1:] if n % 2 else PING)
-                        self.assertIn(told(client), ([], ["protocol_error"]), (n, hello))
+                        self.assertIn(told(client), ([], ["protocol_error"], ["quota_exceeded"]), (n, hello))  # they are closed one by one
 
     def test_more_than_are_claimed(self):
         """k claimed, n came: never is one taken for another message's, or for another task's"""
@@ -201,7 +202,7 @@ class Descriptors(unittest.TestCase):
 
     def test_cancelled_before_it_begins(self):
         """A worker that finds a file of a task that was taken back goes, for its close might wait; that makes no pool degraded."""
-        with for_all(pool={"workers": 3}) as g, unharmed(g, log_lines=300), hostile(g, descriptors=True) as client, open("/etc/hostname", "rb") as file:
+        with for_all(pool={"workers": 3}) as g, unharmed(g, log_lines=300, p99=REPLACED), hostile(g, descriptors=True) as client, open("/etc/hostname", "rb") as file:
             end, n = time.monotonic() + 2, 0
             while time.monotonic() < end:
                 id = client.ask("submit", "sleep", [60, descriptor()], {}, fds=[file.fileno()])
