@@ -53,14 +53,12 @@ static int blocking_wait(struct ganger *g, struct answer *answer, int r)
         return r < 0 ? r : answer->r;
 }
 
-/* Hands the reply to a caller who wants it. */
+/* Hands the reply to a caller who wants it; NULL if there is none, so that he may free it in any case. */
 static int blocking_return(struct ganger_reply **ret, int r, struct answer *answer)
 {
-        if (r < 0)
-                return r;
         if (ret != NULL)
-                *ret = answer->reply;
-        else
+                *ret = r < 0 ? NULL : answer->reply;
+        else if (r >= 0)
                 ganger_reply_free(answer->reply);
         return r;
 }

@@ -109,6 +109,7 @@ int ganger_open(struct ganger **ret, const char *path)
 {
         int fd, r;
 
+        *ret = NULL; /* so that whoever closes it in any case may */
         if (path == NULL)
                 return connection_open(ret, SEARCH_USUAL);
         r = search_connect_path(path, &fd);

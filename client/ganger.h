@@ -3,19 +3,21 @@
  * ganger.h - the client library of ganger: run functions in the workers of a gangerd on this machine.
  *
  *      struct ganger *g;
- *      struct ganger_reply *reply;
+ *      struct ganger_reply *reply = NULL;
  *      const char *text;
- *      if (ganger_open(&g, NULL) < 0) …
- *      int r = ganger_call(g, &reply, NULL, "digest.sha256", "[s]", "/etc/os-release");
+ *      int r = ganger_open(&g, NULL);
+ *      if (r == 0)
+ *              r = ganger_call(g, &reply, NULL, "digest.sha256", "[s]", "/etc/os-release");
  *      if (r == 0 && ganger_read(reply, "s", &text) == 0)
  *              puts(text);
- *      else if (r > 0)
- *              fprintf(stderr, "%s\n", ganger_message(reply));
+ *      else
+ *              fprintf(stderr, "%s\n", r < 0 ? strerror(-r) : ganger_message(reply));
  *      ganger_reply_free(reply);
  *      ganger_close(g);
  *
  * What calls return: 0: success. < 0: -errno: the connection, memory or misuse; there is no reply. > 0: an
- * enum ganger_code: the daemon refused or the task came to a bad end; the reply holds the record.
+ * enum ganger_code: the daemon refused or the task came to a bad end; the reply holds the record. A handle or
+ * reply that is not there (< 0) is given back as NULL, so that it may be freed in any case.
  *
  * A handle is used by one thread at a time, and so is a reply: by any, also when its handle is closed. After
  * fork() only the parent may use a handle (the child gets -ECHILD; it calls ganger_close()). The library
@@ -73,8 +75,9 @@ struct ganger;
 /* One answer: a result, or an error with its record. Everything read from it lives as long as it does. */
 struct ganger_reply;
 
-/* Options of a task. Initialise with GANGER_OPTIONS_INIT; what stays zero is the daemon's default. Seconds
- * are floating-point. Options that are not members are given ready packed, in `more`. */
+/* Options of a task, read while the call is made. Initialise with GANGER_OPTIONS_INIT; what stays zero is the
+ * daemon's default. Times are seconds. Options that are not members (`key`, `retries`, `retry_on`, `backoff`,
+ * …) are given as MessagePack in `more`: {.more = "\xa7retries\x03", .more_size_bytes = 9, .n_more = 1}. */
 struct ganger_options {
         size_t size_bytes; /* of this struct: set by GANGER_OPTIONS_INIT */
         const char *pool;
@@ -161,7 +164,7 @@ GANGER_API int ganger_set_reconnect(struct ganger *, int64_t patience_ms);
  * handle: -EBUSY. A signal does not end these calls.
  */
 
-/* Runs the function and waits for its end. *ret is set when the result is >= 0; free it. */
+/* Runs the function and waits for its end. `ret` may be NULL: what became of it is all that is wanted. */
 GANGER_API int ganger_call(struct ganger *, struct ganger_reply **ret, const struct ganger_options *,
                            const char *function, const char *format, ...);
 /* Queues it and returns its id; the result is fetched with ganger_result(), also by another program of this
@@ -174,8 +177,8 @@ GANGER_API int ganger_result(struct ganger *, struct ganger_reply **ret, uint64_
 /* Called for each task that ended: state is "succeeded", "failed", "cancelled", "expired" or "unknown". A
  * return other than 0 ends the call that runs it with that value. */
 typedef int (*ganger_on_ended)(void *userdata, uint64_t id, const char *state);
-/* Waits until `count` (0: all) of the tasks (at most 65,536) have ended, or the time is over; then tells
- * which have. */
+/* Waits until `count` (0: all) of the tasks (at most 65,536) have ended, or the time is over (< 0: as long as
+ * it takes), which is no error; then tells which have. */
 GANGER_API int ganger_wait(struct ganger *, const uint64_t *ids, size_t n_ids, size_t count,
                            int64_t timeout_ms, ganger_on_ended on_ended, void *userdata);
 /* Cancels; 0 also if it had ended. A running task is told to stop. */

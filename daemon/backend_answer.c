@@ -100,6 +100,28 @@ void backend_deinit(struct backend *backend)
 
 /* -- answers -- */
 
+/* Whom to answer, the answer begun; NULL: nobody is there any more, or he got an overruling error. */
+static struct connection *answer_begin(struct daemon *daemon, struct core_request request, bool is_error,
+                                       struct packer *packer)
+{
+        struct connection *connection = peer(daemon, request);
+
+        if (!connection || answer_overruled(daemon, connection, request))
+                return NULL;
+        connection_message_begin(connection, packer);
+        if (is_error)
+                pack_error_response(packer, request.msgid);
+        else
+                pack_response(packer, request.msgid);
+        return connection;
+}
+
+static void error_end(struct connection *connection, struct packer *packer)
+{
+        pack_nil(packer); /* the result */
+        connection_message_end(connection, packer);
+}
+
 bool backend_answer_result(void *ctx, struct core_request request, uint64_t task, payload_t result)
 {
         struct daemon *daemon = ctx;
@@ -110,30 +132,24 @@ bool backend_answer_result(void *ctx, struct core_request request, uint64_t task
 
 void backend_answer_record(void *ctx, struct core_request request, const struct core_record *failed)
 {
-        struct daemon *daemon = ctx;
-        struct connection *connection = peer(daemon, request);
         struct packer packer;
+        struct connection *connection = answer_begin(ctx, request, true, &packer);
 
-        if (!connection || answer_overruled(daemon, connection, request))
+        if (!connection)
                 return;
-        connection_message_begin(connection, &packer);
-        pack_error_response(&packer, request.msgid);
-        encode_failure(&packer, daemon, failed);
+        encode_failure(&packer, ctx, failed);
         pack_nil(&packer);
-        rpc_end_view(daemon, connection, &packer, request.msgid);
+        rpc_end_view(ctx, connection, &packer, request.msgid);
 }
 
 void backend_answer_states(void *ctx, struct core_request request, const uint64_t *ids,
                            const enum task_state *states, size_t n)
 {
-        struct daemon *daemon = ctx;
-        struct connection *connection = peer(daemon, request);
         struct packer packer;
+        struct connection *connection = answer_begin(ctx, request, false, &packer);
 
         if (!connection)
                 return;
-        connection_message_begin(connection, &packer);
-        pack_response(&packer, request.msgid);
         pack_array(&packer, n);
         for (size_t i = 0; i < n; i++) {
                 pack_array(&packer, 2);
@@ -146,13 +162,11 @@ void backend_answer_states(void *ctx, struct core_request request, const uint64_
 void backend_answer_map(void *ctx, struct core_request request, const struct core_map_sum *sum)
 {
         struct daemon *daemon = ctx;
-        struct connection *connection = peer(daemon, request);
         struct packer packer;
+        struct connection *connection = answer_begin(daemon, request, false, &packer);
 
-        if (!connection || answer_overruled(daemon, connection, request))
+        if (!connection)
                 return;
-        connection_message_begin(connection, &packer);
-        pack_response(&packer, request.msgid);
         pack_map(&packer, sum->collect ? 5 : 3);
         pack_str(&packer, "count");
         pack_uint(&packer, sum->count);
@@ -168,16 +182,13 @@ void backend_answer_map(void *ctx, struct core_request request, const struct cor
 /* Of one pool: nil; of all: {pools: [name…]}. */
 void backend_answer_done(void *ctx, struct core_request request, uint32_t pool)
 {
-        struct daemon *daemon = ctx;
-        struct connection *connection = peer(daemon, request);
         struct packer packer;
+        struct connection *connection = answer_begin(ctx, request, false, &packer);
 
-        if (!connection || answer_overruled(daemon, connection, request))
+        if (!connection)
                 return;
-        connection_message_begin(connection, &packer);
-        pack_response(&packer, request.msgid);
         if (pool == CORE_NO_POOL)
-                encode_pools(&packer, daemon);
+                encode_pools(&packer, ctx);
         else
                 pack_nil(&packer);
         connection_message_end(connection, &packer);
@@ -186,17 +197,14 @@ void backend_answer_done(void *ctx, struct core_request request, uint32_t pool)
 void backend_answer_refusal(void *ctx, struct core_request request, enum core_refusal refusal)
 {
         struct daemon *daemon = ctx;
-        struct connection *connection = peer(daemon, request);
         struct packer packer;
 
         events_forget(daemon->events, request);
-        if (!connection || answer_overruled(daemon, connection, request))
+        struct connection *connection = answer_begin(daemon, request, true, &packer);
+        if (!connection)
                 return;
-        connection_message_begin(connection, &packer);
-        pack_error_response(&packer, request.msgid);
         rpc_pack_refusal(&packer, daemon, refusal);
-        pack_nil(&packer);
-        connection_message_end(connection, &packer);
+        error_end(connection, &packer);
 }
 
 /* -- items -- */

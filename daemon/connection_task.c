@@ -10,7 +10,7 @@
 #include <assert.h>
 
 #include "daemon/connection_private.h"
-#include "daemon/core/core.h"
+#include "daemon/core/core_look.h"
 #include "daemon/daemon.h"
 
 static void discard(struct connection *c)

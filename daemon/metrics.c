@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/metrics.h"
+#include "daemon/core/core_look.h"
 
 #include <errno.h>
 #include <inttypes.h>

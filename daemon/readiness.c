@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "daemon/configuration.h"
-#include "daemon/core/core.h"
+#include "daemon/core/core_look.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/message_ids.h"

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "daemon/configuration.h"
+#include "daemon/core/core_look.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
 #include "daemon/log.h"

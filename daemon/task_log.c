@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "daemon/core/core.h"
+#include "daemon/core/core_look.h"
 #include "daemon/daemon.h"
 #include "daemon/encode.h"
 #include "daemon/lines.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "daemon/core/core.h"
+#include "daemon/core/core_look.h"
 #include "proto/limits.h"
 
 #define MILLISECOND            (CORE_SECOND / 1000)

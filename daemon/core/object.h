@@ -182,5 +182,7 @@ void list_free(struct object *);
 
 /* Whether the owner, if it waited for the lock, would wait for itself; then core->circle says how. */
 bool circle_by_lock(const struct peer *, uint64_t owner, const struct object *lock);
+/* Asserts their invariants; returns what they cost, in bytes. */
+uint64_t objects_check(const struct core *);
 
 #endif

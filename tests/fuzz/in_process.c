@@ -21,7 +21,7 @@
 
 #include "daemon/closer.h"
 #include "daemon/configuration.h"
-#include "daemon/core/core.h"
+#include "daemon/core/core_look.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/start.h"

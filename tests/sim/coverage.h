@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "daemon/core/core.h"
+#include "daemon/core/core_look.h"
 
 /* clang-format off */
 /* The operations of struct core_ops. */

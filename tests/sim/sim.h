@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "daemon/core/core.h"
+#include "daemon/core/core_look.h"
 #include "proto/area.h"
 #include "tests/sim/coverage.h"
 #include "tests/sim/random.h"

@@ -198,6 +198,20 @@ static void test_map_items_are_arrays(void **state)
         }
 }
 
+static void test_nothing_to_free_is_null(void **state)
+{
+        struct ganger *g, *none = (struct ganger *)state;
+        struct fake_server *s = fake_serve(&g);
+        struct ganger_reply *reply = (struct ganger_reply *)state;
+
+        assert_int_equal(ganger_call(g, &reply, NULL, "f", "[s"), -EINVAL);
+        assert_null(reply);
+        assert_int_equal(ganger_open(&none, "/nowhere/socket"), -ENOENT);
+        assert_null(none);
+        ganger_close(g);
+        fake_stop(s, NULL);
+}
+
 static void test_map_loses_its_daemon(void **state)
 {
         struct job job = {.n = 1000000};
@@ -323,6 +337,7 @@ int main(void)
                 cmocka_unit_test(test_map_with_descriptors),
                 cmocka_unit_test(test_map_given_up),
                 cmocka_unit_test(test_map_items_are_arrays),
+                cmocka_unit_test(test_nothing_to_free_is_null),
                 cmocka_unit_test(test_map_loses_its_daemon),
                 cmocka_unit_test(test_map_of_a_slow_source),
                 cmocka_unit_test(test_map_freed_while_it_runs),

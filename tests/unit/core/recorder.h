@@ -7,6 +7,7 @@
 #ifndef TESTS_UNIT_CORE_RECORDER_H
 #define TESTS_UNIT_CORE_RECORDER_H
 
+#include "daemon/core/core_look.h"
 #include "daemon/core/core_shared.h"
 #include "proto/limits.h"
 #include "tests/unit/cmocka_includes.h"
@@ -41,6 +42,7 @@ struct recorder *begin(uint32_t n_workers, uint32_t window);
 /* The same with a pool like this one, whose first workers have said hello. */
 struct recorder *begin_like(const struct core_pool_config *);
 struct recorder *begin_with(const struct core_config *, const struct core_pool_config *);
+extern const struct core_ops recorder_ops;
 extern const struct core_config ordinary;
 extern const struct core_pool_config ordinary_pool;
 /* Closes what the test left open, frees the core (accounts are zero then), checks that no payload is left. */
