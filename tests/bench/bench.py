@@ -64,14 +64,15 @@ class Bench:
 
     def row(self, what, ours, unit, ratio, to_reach, reached):
         """One line of the table. `ratio`: as text, beside what."""
-        self.rows.append({"measured": what, "ganger": f"{number(ours)} {unit}", "beside": ratio, "to reach": to_reach,
+        ours = f"{number(ours)} {unit}".rstrip()
+        self.rows.append({"measured": what, "ganger": ours, "beside": ratio, "to reach": to_reach,
                           "reached": {True: "yes", False: "NO", None: ""}[reached]})
         mark = {True: "reached", False: "NOT REACHED", None: ""}[reached]
-        self.say(f"  => {number(ours)} {unit}; {ratio}" + (f"; to reach: {to_reach}: {mark}" if to_reach else ""))
+        self.say(f"  => {ours}; {ratio}" + (f"; to reach: {to_reach}: {mark}" if to_reach else ""))
 
 
 def number(value):
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def about(peers):
