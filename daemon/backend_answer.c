@@ -156,7 +156,7 @@ void backend_answer_states(void *ctx, struct core_request request, const uint64_
                 pack_uint(&packer, ids[i]);
                 pack_str(&packer, encode_state(states[i]));
         }
-        rpc_end_view(daemon, connection, &packer, request.msgid);
+        rpc_end_view(ctx, connection, &packer, request.msgid);
 }
 
 void backend_answer_map(void *ctx, struct core_request request, const struct core_map_sum *sum)
