@@ -23,11 +23,26 @@ static uint64_t pick_waiting(struct sim *s)
         return NO_TASK;
 }
 
+/* The id of a task that was sent ahead to some worker, behind another one. */
+static uint64_t pick_ahead(struct sim *s)
+{
+        uint32_t first = (uint32_t)random_below(&s->random, MAX_WORKERS);
+
+        for (uint32_t i = 0; i < MAX_WORKERS; i++) {
+                const struct model_worker *w = &s->workers[(first + i) % MAX_WORKERS];
+                if (w->life == LIFE_ALIVE && w->n_inbox > 0 && w->busy)
+                        return w->inbox[w->n_inbox - 1].task;
+        }
+        return NO_TASK;
+}
+
 /* The id of some task, in whatever state it is; each as likely as any other. */
 static uint64_t pick_victim(struct sim *s)
 {
-        uint64_t wanted = random_below(&s->random, 18);
+        uint64_t wanted = random_below(&s->random, 22);
 
+        if (wanted > 17)
+                return pick_ahead(s);
         if (wanted > 15)
                 return pick_waiting(s);
         for (unsigned tries = 0; s->n_entries > 0 && tries < 80; tries++) {
@@ -70,7 +85,7 @@ void worker_lies(struct sim *s, struct model_worker *w)
                 break;
         case 1:
                 message.kind = ANSWER_ITEM;
-                if (w->busy && random_chance(&s->random, 500))
+                if (w->busy && random_chance(&s->random, 200))
                         message.task = w->run.task;
                 message.index = random_next(&s->random) >> random_below(&s->random, 64);
                 message.item_value = true;
@@ -78,7 +93,7 @@ void worker_lies(struct sim *s, struct model_worker *w)
                 break;
         case 2:
                 message.kind = ANSWER_STREAM;
-                if (w->busy && random_chance(&s->random, 500))
+                if (w->busy && random_chance(&s->random, 200))
                         message.task = w->run.task;
                 message.stream = STREAM_STDOUT;
                 message.size_bytes = LIMIT_STREAM_CREDIT_BYTES + 1;

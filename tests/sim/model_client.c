@@ -353,6 +353,17 @@ void client_drain(struct sim *s, uint32_t connection)
         c->output_bytes -= random_below(&s->random, c->output_bytes + 1);
 }
 
+/* With how much unread output nothing more is read from it: of a user who holds too much, with little. */
+static uint64_t mark_of(struct sim *s, uint32_t connection)
+{
+        uint64_t limit = s->config.output_limit_bytes;
+        struct core_account account;
+
+        core_account(s->core, user_of(s, connection)->uid, &account);
+        return account.bytes > s->config.user_memory_bytes && limit > LIMIT_FREE_BYTES ? LIMIT_FREE_BYTES
+                                                                                       : limit;
+}
+
 bool clients_flush(struct sim *s)
 {
         bool changed = false;
@@ -376,7 +387,7 @@ bool clients_flush(struct sim *s)
                 TRACE(s, "output", i, c->output_bytes);
                 c->told_bytes = c->output_bytes;
                 core_connection_output(s->core, i, c->output_bytes);
-                if (core_connection_blocked(s->core, i) != (c->output_bytes > s->config.output_limit_bytes))
+                if (core_connection_blocked(s->core, i) != (c->output_bytes > mark_of(s, i)))
                         sim_fail(s, "connection %u: whether it is above its mark is wrong", i);
                 if (core_connection_blocked(s->core, i))
                         MEET(s, faults, FAULT_output_blocked);

@@ -67,13 +67,14 @@ static void ask_ancestor(struct sim *s, uint32_t connection)
                 task_check_refused(s, r, e);
 }
 
+#define CALLS 0 /* what makes trees deep */
 static const struct {
         void (*act)(struct sim *, uint32_t connection);
         enum event event;
 } asks[] = {
+        [CALLS] = {client_call, EVENT_task_call},
         {client_submit, EVENT_task_submit},
         {client_submit, EVENT_task_submit},
-        {client_call, EVENT_task_call},
         {client_call, EVENT_task_call},
         {client_call, EVENT_task_call},
         {client_map, EVENT_task_map},
@@ -116,8 +117,9 @@ static bool open_connection(struct sim *s, struct model_worker *w, const struct 
 
 void task_asks(struct sim *s, struct model_worker *w, const struct answer_message *m)
 {
-        size_t i = random_below(&s->random, sizeof(asks) / sizeof(*asks));
-        bool shares = s->intensity.shared && random_chance(&s->random, 700);
+        bool nests = random_chance(&s->random, s->intensity.nests);
+        size_t i = nests ? CALLS : random_below(&s->random, sizeof(asks) / sizeof(*asks));
+        bool shares = s->intensity.shared && random_chance(&s->random, s->intensity.shares);
 
         w->ask_pending = false;
         sim_wake_soon(s, w->index);

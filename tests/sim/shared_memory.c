@@ -47,7 +47,7 @@ static void await(struct sim *s, const struct shared_call *call)
 void shared_memory_opened(struct sim *s, const struct shared_call *call)
 {
         const struct shared_object *o = shared_at(s, call->name);
-        uint64_t most = random_chance(&s->random, 400) ? 30 * MILLISECOND : 3 * MILLISECOND;
+        uint64_t most = (uint64_t)s->intensity.memory * (random_chance(&s->random, 400) ? 10 : 1);
 
         if (call->is_new)
                 sim_schedule(s, (int64_t)random_below(&s->random, most), HAPPEN_MEMORY, (uint32_t)o->id, 0);

@@ -259,9 +259,10 @@ struct intensity {
         unsigned zygote_dies, slow, cancel, leaves, no_memory, dies_late, fails, streams;
         unsigned skip_turn; /* several events in one turn of the loop */
         unsigned bad_client;
-        unsigned asks, admin; /* bodies that ask for something; what admins do */
-        unsigned shared;      /* what is done with shared objects */
-        unsigned too_large;   /* results, for who asks for them */
+        unsigned asks, nests, admin; /* bodies that ask for something, of that for a call; what admins do */
+        unsigned shared, shares;     /* what is done with shared objects; of what a body asks for */
+        int64_t memory;              /* how long theirs takes to come, at most */
+        unsigned too_large;          /* results, for who asks for them */
 };
 
 /* -- the run -- */

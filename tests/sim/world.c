@@ -41,7 +41,33 @@ static void draw_intensity(struct sim *s)
                 .admin = draw(s, 50),
                 .shared = random_chance(r, 500) ? 0 : (unsigned)random_between(r, 1, 700),
                 .too_large = random_chance(r, 500) ? 0 : 200,
+                .shares = 700,
+                .memory = 3 * MILLISECOND,
         };
+}
+
+/* Some worlds are made for what is seldom met in all others: deep trees of tasks, and tasks that die about
+ * shared objects. */
+static void draw_leaning(struct sim *s)
+{
+        struct random *r = &s->random;
+
+        switch (random_below(r, 8)) {
+        case 0:
+                s->intensity.asks = 950;
+                s->intensity.nests = 800;
+                s->intensity.shares = 100;
+                break;
+        case 1:
+                s->intensity.asks = 950;
+                s->intensity.shared = (unsigned)random_between(r, 300, 700);
+                s->intensity.shares = 950;
+                s->intensity.crash = s->intensity.outside = 60;
+                s->intensity.memory = 200 * MILLISECOND;
+                break;
+        default:
+                break;
+        }
 }
 
 /* What a configuration says of it. */
@@ -135,6 +161,7 @@ void world_begin(struct sim *s, uint64_t seed)
         random_seed(r, seed);
         shared_init(s);
         draw_intensity(s);
+        draw_leaning(s);
         s->config = (struct core_config){
                 .first_id = 1000 + random_below(r, UINT64_C(1) << 50),
                 .history = (uint32_t)(random_chance(r, 300) ? random_below(r, 10) : 1000),

@@ -214,6 +214,10 @@ class Cancel(Case):
         self.assertEqual(self.worker.call("echo", 1), (None, 1))
 
 
+def tempfile_in_memory():
+    return open(os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "rb")
+
+
 class Descriptors(Case):
     EXPECTED = [0, 1, 2, 3]
 
@@ -233,12 +237,20 @@ class Descriptors(Case):
             file.seek(0)
             self.assertEqual(self.worker.call("probe.head", FD, fds=[file.fileno()]), (None, b"content"))
             file.seek(0)
-            self.worker.run("probe.head", FD, fds=[file.fileno()], state=REVOKED)
+            with tempfile_in_memory() as memory:
+                self.worker.run("probe.head", FD, fds=[memory.fileno()], state=REVOKED)
             self.worker.call("exec", ["true"], {"stdin": FD}, fds=[file.fileno()])
             self.worker.call("exec", ["/nonexistent"], {"stdin": "text"})
             self.failed("task_failed", "a descriptor cannot be a result", "echo", FD, fds=[file.fileno()])
         self.failed("task_failed", "cannot open: No such file", "probe.head", "/nonexistent/file")
         self.assertEqual(self.numbers(), self.EXPECTED)
+
+    def test_worker_goes_with_a_file_of_a_task_that_was_taken_back(self):
+        """Nobody would know of a close that hangs."""
+        with tempfile.TemporaryFile() as file:
+            self.worker.run("probe.head", FD, fds=[file.fileno()], state=REVOKED)
+            with self.assertRaises(EOFError):
+                self.worker.answer()
 
     def test_descriptors_of_tasks_sent_ahead_stay_apart(self):
         with tempfile.TemporaryFile() as one, tempfile.TemporaryFile() as two:
