@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gangerd import CLI, Gangerd, eventually, main  # noqa: E402
-from memfds import ALL, GROW, SEAL, SHRINK, WRITE, content, memfd, result_of  # noqa: E402
+from memfds import ALL, SEAL, SHRINK, WRITE, content, memfd, result_of  # noqa: E402
 from wire import Closed, Refused, descriptor  # noqa: E402
 
 MIB = 1 << 20
