@@ -149,13 +149,13 @@ def check_left(g, watcher, before):
         "objects": (lambda: watcher.ask("shared.list"), []),
         "descriptors": (lambda: kinds_of_descriptors(g.pid), descriptors),
         "files": (lambda: files(g), file_names),
-        "memory beyond what it may keep": (lambda: sanitized() or g.rss() - level < MEMORY_BACK, True),
+        "memory given back": (lambda: sanitized() or g.rss() - level < MEMORY_BACK, True),
     }
     for what, (look, expected) in looks.items():
         with contextlib.suppress(TooLate):
             eventually(lambda: look() == expected, LEFT_BOUND)
             continue
-        raise AssertionError(f"{what} are left: {look()}, where there was {expected}")
+        raise AssertionError(f"{what}: in the end {look()}, expected {expected}")
     print(f"the daemon's memory: {level >> 10} KiB before the first client, {g.rss() >> 10} KiB after the last one")
 
 
