@@ -155,7 +155,7 @@ const char *scan_message(int result)
                 [SCAN_DONE] = "well formed",
                 [SCAN_MORE] = "not complete",
                 [SCAN_BAD] = "not MessagePack, or a bad descriptor value",
-                [SCAN_DEEP] = "deeper than " TEXT_OF(LIMIT_DEPTH),
+                [SCAN_DEEP] = ("deeper than " TEXT_OF(LIMIT_DEPTH)),
                 [SCAN_LARGE] = "larger than max_message",
         };
 

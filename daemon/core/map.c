@@ -198,7 +198,7 @@ static bool is_done(const struct task *task)
 /* False: the map waits for its time, or has ended just now. */
 static bool is_going_on(struct core *core, struct task *task)
 {
-        assert(!TASK_IS_END(task->state) && task->state != TASK_UNBORN);
+        assert(task->state < TASK_SUCCEEDED); /* and born */
         if (task->state == TASK_DELAYED)
                 return false;
         if (!is_done(task))

@@ -186,27 +186,6 @@ void task_connection_over(struct sim *s, uint32_t connection)
 
 /* -- refusals -- */
 
-bool task_reaches(const struct sim *s, uint32_t from, uint32_t to, unsigned depth)
-{
-        if (from == to)
-                return true;
-        for (uint32_t i = MAX_CLIENTS; depth < 8 && i < MAX_CONNECTIONS; i++)
-                if (s->connections[i].open && s->connections[i].entry == from &&
-                    shared_reaches(s, i, to, depth + 1))
-                        return true;
-        for (uint32_t i = 0; depth < 8 && i < s->n_requests; i++) {
-                const struct request *r = &s->requests[i];
-                if (!r->open || !is_of_task(r->connection) || s->connections[r->connection].entry != from)
-                        continue;
-                if (r->entry != NO_ENTRY && task_reaches(s, r->entry, to, depth + 1))
-                        return true;
-                for (uint32_t j = 0; j < r->n_ids; j++)
-                        if (r->entries[j] != NO_ENTRY && task_reaches(s, r->entries[j], to, depth + 1))
-                                return true;
-        }
-        return false;
-}
-
 static void check_nesting(struct sim *s, const struct model_worker *w)
 {
         const struct core_pool_config *config = &s->pools[w->pool].config;
@@ -225,9 +204,9 @@ void task_check_refused(struct sim *s, int refusal, const struct entry *wanted)
         TRACE(s, " refused", (uint64_t)(int64_t)refusal);
         if (refusal == CORE_DEADLOCK) {
                 MEET(s, events, EVENT_refused_deadlock);
-                if (wanted && !task_reaches(s, ledger_index(s, wanted), c->entry, 0))
-                        sim_fail(s, "task %llu does not wait for who asks for it",
-                                 (unsigned long long)wanted->id);
+                if (wanted && shared_task_can_end(s, ledger_index(s, wanted), connection_of(w)))
+                        sim_fail(s, "task %llu can end without who asks for it: %s",
+                                 (unsigned long long)wanted->id, core_refused_circle(s->core));
         } else if (refusal == CORE_NESTING) {
                 check_nesting(s, w);
         } else if (refusal == CORE_CANCELLED) {

@@ -194,8 +194,8 @@ bool shared_waits_for_lock(struct sim *, uint32_t connection);
 
 /* Whether the owner could go on if all who can did. */
 bool shared_can_go_on(struct sim *, uint32_t connection, uint64_t owner);
-/* Whether the connection waits for a lock that some way leads from to that task. */
-bool shared_reaches(const struct sim *, uint32_t connection, uint32_t to, unsigned depth);
+/* Whether the task could end if all could go on who can, but for the one that asks for it. */
+bool shared_task_can_end(struct sim *, uint32_t entry, uint32_t asking_connection);
 
 /* -- shared_meet.c: events, barriers -- */
 

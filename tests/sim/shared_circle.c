@@ -11,6 +11,8 @@
 struct path { /* what is being asked about: met again, it cannot help itself */
         uint64_t steps[PATH_MAX];
         unsigned n;
+        uint32_t asking; /* the task's connection that would wait, whichever of its owners; NOBODY: an owner
+                            would */
 };
 #define LOCK_STEP(name)  ((uint64_t)(name))
 #define TASK_STEP(entry) ((uint64_t)(entry) + N_NAMES)
@@ -100,6 +102,8 @@ static bool owner_can(struct sim *s, uint32_t connection, uint64_t owner, struct
 {
         const struct shared_wait *w;
 
+        if (connection == path->asking)
+                return false;
         TAILQ_FOREACH (w, &s->shared->waits, link)
                 if (w->connection == connection && w->owner == owner && is_for_lock(w) &&
                     !lock_can(s, w->name, path))
@@ -109,29 +113,15 @@ static bool owner_can(struct sim *s, uint32_t connection, uint64_t owner, struct
 
 bool shared_can_go_on(struct sim *s, uint32_t connection, uint64_t owner)
 {
-        struct path path = {.n = 0};
+        struct path path = {.asking = NOBODY};
 
         return owner_can(s, connection, owner, &path);
 }
 
-bool shared_reaches(const struct sim *s, uint32_t connection, uint32_t to, unsigned depth)
+bool shared_task_can_end(struct sim *s, uint32_t entry, uint32_t asking_connection)
 {
-        const struct shared_wait *w;
-        const struct shared_hold *hold;
+        struct path path = {.asking = asking_connection};
 
-        if (depth > 8)
-                return false;
-        TAILQ_FOREACH (w, &s->shared->waits, link) {
-                if (w->connection != connection || !is_for_lock(w))
-                        continue;
-                TAILQ_FOREACH (hold, &s->shared->holds, link) {
-                        if (hold->name != w->name)
-                                continue;
-                        if (is_of_task(hold->connection)
-                                    ? task_reaches(s, s->connections[hold->connection].entry, to, depth + 1)
-                                    : shared_reaches(s, hold->connection, to, depth + 1))
-                                return true;
-                }
-        }
-        return false;
+        push(s, &path, TASK_STEP(s->connections[asking_connection].entry));
+        return task_can(s, entry, &path);
 }

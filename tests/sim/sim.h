@@ -388,8 +388,6 @@ void task_connection_over(struct sim *, uint32_t connection);
 void task_check_refused(struct sim *, int refusal, const struct entry *wanted);
 /* Whether the task may be cancelled with the one that asked for it. */
 bool task_may_be_let_go(const struct sim *, const struct entry *);
-/* Whether the one waits, through others, for the other: any way will do here. */
-bool task_reaches(const struct sim *, uint32_t from, uint32_t to, unsigned depth);
 
 /* model_admin.c */
 void admin_act(struct sim *, uint32_t connection);

@@ -106,6 +106,35 @@ static void test_many_come_back_over_several_turns(void **state)
         end(r);
 }
 
+/* Both results are too old at the same time. */
+static void test_many_of_two_users_come_back(void **state)
+{
+        struct core_result huge = {.size_bytes = ordinary.user_memory_bytes};
+        struct recorder *r = begin(1, 1);
+        uint64_t last[2] = {0, 0};
+        client(r, 2, BOB);
+        for (int i = 0; i < 1 + MANY; i++) {
+                submit(r, 1); /* odd numbers */
+                submit(r, 2); /* even ones */
+        }
+        for (uint64_t id = 1; id <= 2; id++) {
+                turn(r, 0);
+                assert_int_equal(r->sent.task, id);
+                assert_int_equal(core_worker_result(r->core, 0, 0, id, 1, &huge, r->now), 0);
+        }
+        turn(r, 0);
+        forget(r);
+        turn(r, spec(r).ttl);
+        for (int i = 0; i < 2 * MANY; i++) {
+                assert_true(r->sent.task > last[r->sent.task % 2]); /* each one's in their order */
+                last[r->sent.task % 2] = r->sent.task;
+                answer(r, 0, 0, r->sent.task);
+                turn(r, 0);
+        }
+        assert_int_equal(last[0] + last[1], 4 * (1 + MANY) - 1);
+        end(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -114,6 +143,7 @@ int main(void)
                 cmocka_unit_test(test_descriptors),
                 cmocka_unit_test(test_of_who_is_unknown_there_is_nothing),
                 cmocka_unit_test(test_many_come_back_over_several_turns),
+                cmocka_unit_test(test_many_of_two_users_come_back),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Attempts after bad ends: when they begin, how many, what is told of them. Chance takes nothing
  * off the pauses here. */
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "proto/options.h"
 #include "tests/unit/core/recorder.h"
@@ -254,6 +256,73 @@ static void test_map_with_waiting_items_is_cancelled(void **state)
         end(r);
 }
 
+/* -- ordered maps, whose items run one by one each on a worker of its own -- */
+
+static struct recorder *begin_ordered(uint64_t n_items, uint32_t n_workers, uint32_t worker[])
+{
+        struct recorder *r = begin(n_workers, 1);
+        struct core_spec s = retrying(r, 1, RETRY_TASK_FAILED);
+        struct core_map_spec m = {.n_items = n_items, .chunk = 1, .ordered = true, .fail_fast = true};
+        r->n_payloads++;
+        assert_int_equal(core_map(r->core, (struct core_request){1, 5}, &s, &m, r->now), 0);
+        turn(r, 0);
+        const char *at = r->log;
+        for (uint64_t i = 0; i < n_items; i++) {
+                int n = 0;
+                sscanf(at, "send %" SCNu32 ":%*u #%*u [%*u+1]\n%n", &worker[i], &n);
+                assert_true(n > 0);
+                at += n;
+        }
+        forget(r);
+        return r;
+}
+
+static void end_item(struct recorder *r, uint32_t worker, uint64_t index, uint32_t attempt, bool failed)
+{
+        struct core_result result = {.failed = failed, .size_bytes = 50}, chunk = {0};
+        assert_int_equal(core_worker_item(r->core, worker, 1, attempt, index, &result, r->now), 0);
+        assert_int_equal(core_worker_result(r->core, worker, 0, 1, attempt, &chunk, r->now), 0);
+        core_check(r->core);
+}
+
+/* What lies behind a failure that is known is not tried again, and not told. */
+static void test_ordered_map_tries_nothing_again_behind_its_failure(void **state)
+{
+        uint32_t worker[3];
+        struct recorder *r = begin_ordered(3, 3, worker);
+        end_item(r, worker[1], 1, 1, true);
+        turn(r, CORE_SECOND);
+        assert_int_equal(r->sent.first, 1);
+        end_item(r, worker[2], 2, 1, true);
+        end_item(r, r->sent_to, 1, 2, true);
+        forget(r);
+        turn(r, CORE_SECOND);
+        expect(r, "");
+        end_item(r, worker[0], 0, 1, false);
+        expect(r, "item 1.5 0\nitem 1.5 1 function\nmap 1.5 3: 1 good 1 bad\n");
+        end(r);
+}
+
+/* An item that would only be held for its turn waits for that too, while its user holds too much. */
+static void test_ordered_map_of_who_holds_too_much_tries_only_the_next_again(void **state)
+{
+        struct core_result huge = {.size_bytes = ordinary.user_memory_bytes};
+        uint32_t worker[2];
+        struct recorder *r = begin_ordered(2, 3, worker);
+        submit(r, 1);
+        turn(r, 0);
+        end_item(r, worker[1], 1, 1, true);
+        assert_int_equal(core_worker_result(r->core, r->sent_to, 0, 2, 1, &huge, r->now), 0);
+        forget(r);
+        turn(r, CORE_SECOND);
+        expect(r, "note user_over\n");
+        end_item(r, worker[0], 0, 1, false);
+        turn(r, 0);
+        assert_int_equal(r->sent.first, 1);
+        end_item(r, r->sent_to, 1, 2, false);
+        end(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -269,6 +338,8 @@ int main(void)
                 cmocka_unit_test(test_expires_is_met_by_the_first_attempt),
                 cmocka_unit_test(test_item_is_tried_again_alone),
                 cmocka_unit_test(test_map_with_waiting_items_is_cancelled),
+                cmocka_unit_test(test_ordered_map_tries_nothing_again_behind_its_failure),
+                cmocka_unit_test(test_ordered_map_of_who_holds_too_much_tries_only_the_next_again),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

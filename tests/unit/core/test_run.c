@@ -55,6 +55,30 @@ static void test_state_that_there_is_not_counts_as_begun(void **state)
         end(r);
 }
 
+/* It has answered the one before, and what it does until it is at the next one is not that one's time. */
+static void test_time_of_an_item_begins_when_the_worker_is_at_it(void **state)
+{
+        struct core_slot slot = {.task = 1, .state = SLOT_CLAIMED, .index = 0};
+        struct recorder *r = begin(1, 1);
+        struct core_spec s = spec(r);
+        struct core_map_spec m = {.n_items = 2, .chunk = 2};
+        s.timeout = 2 * CORE_SECOND;
+        r->n_payloads++;
+        assert_int_equal(core_map(r->core, (struct core_request){1, 5}, &s, &m, r->now), 0);
+        turn(r, 0);
+        item(r, 0, 1, 0);
+        forget(r);
+        r->slot = &slot;
+        turn(r, 2 * CORE_SECOND);
+        expect(r, "");
+        slot.index = 1;
+        slot.begin = r->now;
+        turn(r, CORE_SECOND);
+        turn(r, CORE_SECOND);
+        expect(r, "tell 0 #1\nspawn 1\n");
+        end(r);
+}
+
 /* The old message would claim the slot: what stands there now is not taken back. */
 static void test_only_slot_with_an_unread_message(void **state)
 {
@@ -74,8 +98,8 @@ static void test_only_slot_with_an_unread_message(void **state)
         end(r);
 }
 
-/* The map does not expire, for of the chunk that was ahead it turns out that it has begun. */
-static void test_map_expires_while_its_chunk_begins(void **state)
+/* A map of which a chunk was sent ahead, at the time when it expires. */
+static struct recorder *begin_expiring(bool claimed)
 {
         struct recorder *r = begin(1, 2);
         struct core_spec s = spec(r);
@@ -87,13 +111,29 @@ static void test_map_expires_while_its_chunk_begins(void **state)
         assert_int_equal(core_map(r->core, (struct core_request){1, 2}, &s, &m, r->now), 0);
         turn(r, 0);
         expect(r, "send 0:0 #2\nsend 0:1 #3 [0+1]\n");
+        r->claimed = claimed;
         turn(r, MS / 2);
+        return r;
+}
+
+/* It does not expire, for of the chunk it turns out that it has begun. */
+static void test_map_expires_while_its_chunk_begins(void **state)
+{
+        struct recorder *r = begin_expiring(true);
         expect(r, "take_back 0:1 #3 lost\n");
         assert_int_equal(state_of(r, 1, 3), TASK_RUNNING);
         answer(r, 0, 0, 2);
         item(r, 0, 3, 0);
         answer(r, 0, 1, 3);
         expect(r, "result 1.1\nitem 1.2 0\nmap 1.2 1: 1 good 0 bad\n");
+        end(r);
+}
+
+static void test_map_expires_before_its_chunk_begins(void **state)
+{
+        struct recorder *r = begin_expiring(false);
+        expect(r, "take_back 0:1 #3 won\nrecord 1.2 #3 expired\n");
+        assert_int_equal(state_of(r, 1, 3), TASK_EXPIRED);
         end(r);
 }
 
@@ -104,8 +144,10 @@ int main(void)
                 cmocka_unit_test(test_who_says_that_it_begins_later_gains_nothing),
                 cmocka_unit_test(test_slot_of_another_task_counts_as_begun),
                 cmocka_unit_test(test_state_that_there_is_not_counts_as_begun),
+                cmocka_unit_test(test_time_of_an_item_begins_when_the_worker_is_at_it),
                 cmocka_unit_test(test_only_slot_with_an_unread_message),
                 cmocka_unit_test(test_map_expires_while_its_chunk_begins),
+                cmocka_unit_test(test_map_expires_before_its_chunk_begins),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
