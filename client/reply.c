@@ -59,10 +59,10 @@ int reply_new(struct ganger_reply **ret, struct reader value, bool is_error)
 {
         size_t size_bytes = (size_t)(value.end - value.at);
         struct ganger_reply *reply = malloc(sizeof *reply + size_bytes);
-        uint8_t *copy = (uint8_t *)(reply + 1);
 
         if (reply == NULL)
                 return -ENOMEM;
+        uint8_t *copy = (uint8_t *)(reply + 1);
         memcpy(copy, value.at, size_bytes);
         reply_borrow(reply, reader_over(copy, size_bytes), is_error);
         *ret = reply;

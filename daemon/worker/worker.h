@@ -60,7 +60,7 @@ struct worker {
         uint32_t last_msgid;   /* of what was asked */
         struct refusal refusal;
         struct confine_refusals refusals; /* told in the hello */
-        uint64_t unlooked_task; /* not 0: the last whose strays were not looked for, being short */
+        uint64_t unlooked_task;           /* not 0: the last whose strays were not looked for, being short */
         bool leaving; /* something is left of a task that cannot be killed: exit, gangerd sees to it */
 };
 
