@@ -36,7 +36,12 @@ static void on_writable(evutil_socket_t fd, short what, void *userdata)
 int channel_init(struct channel *channel, struct daemon *daemon, int fd, struct channel_list *flush,
                  const struct channel_callbacks *callbacks)
 {
-        *channel = (struct channel){.callbacks = callbacks, .daemon = daemon, .flush = flush, .fd = -1};
+        *channel = (struct channel){.callbacks = callbacks,
+                                    .daemon = daemon,
+                                    .flush = flush,
+                                    .fd = -1,
+                                    .ended = true,
+                                    .lost = true};
         channel->fds.close_fd = closer_close;
         scan_init(&channel->scan, LIMIT_MESSAGE_BYTES);
         output_init(&channel->output);
@@ -46,8 +51,11 @@ int channel_init(struct channel *channel, struct daemon *daemon, int fd, struct 
             event_assign(&channel->write_event, daemon->base, fd, EV_WRITE, on_writable, channel) < 0)
                 return -EINVAL;
         int r = daemon_event_add(&channel->read_event);
-        channel->fd = r == 0 ? fd : -1;
-        return r;
+        if (r < 0)
+                return r; /* and nothing is ever read from it */
+        channel->fd = fd;
+        channel->ended = channel->lost = false;
+        return 0;
 }
 
 void channel_deinit(struct channel *channel)
