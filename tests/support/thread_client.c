@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/ganger.h"
@@ -57,11 +58,17 @@ __attribute__((format(printf, 2, 3))) static void wrong(struct world *world, con
         va_end(list);
 }
 
+/* Opening waits for nobody: where the daemon is killed now and then it is tried again. */
 static struct ganger *open_handle(struct world *world)
 {
+        const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
         struct ganger *g = NULL;
         int r = ganger_open(&g, world->socket);
 
+        for (int ms = 0; r < 0 && ms < world->patience_ms; ms += 10) {
+                nanosleep(&pause, NULL);
+                r = ganger_open(&g, world->socket);
+        }
         if (r == 0 && world->patience_ms > 0)
                 r = ganger_set_reconnect(g, world->patience_ms);
         if (r < 0)
