@@ -8,15 +8,6 @@
  *      peer_ganger SOCKET large SECONDS BYTES             through a function that turns every byte over
  *      peer_ganger SOCKET in-place SECONDS BYTES          the value is made once, where it is sent from
  */
-/*
- * The work through ganger, by libganger.
- *
- *      peer_ganger SOCKET one SECONDS [FUNCTION SLEEP]
- *      peer_ganger SOCKET many SECONDS OUTSTANDING
- *      peer_ganger SOCKET map N payload|number
- *      peer_ganger SOCKET sleeps SECONDS OUTSTANDING MILLISECONDS      a flood of such tasks, until it is
- * killed or the time is over
- */
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
