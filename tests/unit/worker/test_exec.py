@@ -213,12 +213,17 @@ class Streams(Case):
 
 class Cancel(Case):
     def cancelled(self, script, within, at_least=0.0, **more):
-        task = self.start(["sh", "-c", f"{script}"], **more)
-        time.sleep(0.1)
-        self.worker.tell(task)
-        begin = time.monotonic()
-        error, _ = self.worker.answer()
-        took = time.monotonic() - begin
+        """SCRIPT says "ready" once it is to be ended."""
+        with tempfile.TemporaryDirectory() as directory:
+            fifo = f"{directory}/ready"
+            os.mkfifo(fifo)
+            task = self.start(["sh", "-c", f"ready() {{ echo ready >{fifo}; }}; {script}"], **more)
+            with open(fifo, encoding="ascii") as said:
+                self.assertEqual(said.read(), "ready\n")
+            begin = time.monotonic()
+            self.worker.tell(task)
+            error, _ = self.worker.answer()
+            took = time.monotonic() - begin
         self.assertEqual(error["code"], "cancelled")
         self.assertLess(took, within)
         self.assertGreaterEqual(took, at_least)
@@ -226,31 +231,31 @@ class Cancel(Case):
         return error
 
     def test_term(self):
-        self.assertEqual(self.cancelled("sleep 30", GRACE)["detail"]["signal"], signal.SIGTERM)
+        self.assertEqual(self.cancelled("ready; sleep 30", GRACE)["detail"]["signal"], signal.SIGTERM)
 
     def test_stopped_program(self):
-        self.assertEqual(self.cancelled("kill -STOP $$", GRACE)["detail"]["signal"], signal.SIGTERM)
+        self.assertEqual(self.cancelled("ready; kill -STOP $$", GRACE)["detail"]["signal"], signal.SIGTERM)
 
     def test_whole_group(self):
-        self.cancelled("sleep 30 | sleep 30", GRACE)
+        self.cancelled("ready; sleep 30 | sleep 30", GRACE)
 
     def test_program_that_says_farewell(self):
-        error = self.cancelled("trap 'echo bye; exit 0' TERM; while :; do sleep 0.02; done", GRACE)
+        error = self.cancelled("trap 'echo bye; exit 0' TERM; ready; while :; do sleep 0.02; done", GRACE)
         self.assertEqual([error["detail"]["status"], error["detail"]["stdout"]], [0, b"bye\n"])
 
     def test_killed_after_the_grace(self):
-        error = self.cancelled("trap '' TERM; while :; do sleep 0.05; done", GRACE + 1, GRACE)
+        error = self.cancelled("trap '' TERM; ready; while :; do sleep 0.05; done", GRACE + 1, GRACE)
         self.assertEqual(error["detail"]["signal"], signal.SIGKILL)
         self.assertIn("did not within kill_grace", error["message"])
 
     def test_group_has_the_grace_after_its_leader(self):
         with tempfile.TemporaryDirectory() as directory:
-            self.cancelled(f"(trap 'sleep 0.1; touch {directory}/done; exit' TERM; while :; do sleep 0.02; done) & wait",
-                           GRACE, 0.1)
+            farewell = f"trap 'sleep 0.1; touch {directory}/done; exit' TERM"
+            self.cancelled(f"({farewell}; ready; while :; do sleep 0.02; done) & wait", GRACE, 0.1)
             self.assertTrue(os.path.exists(f"{directory}/done"))
 
     def test_without_credit(self):
-        self.cancelled("trap 'echo bye; exit' TERM; yes & while :; do sleep 0.02; done", GRACE + 1, flags=1)
+        self.cancelled("trap 'echo bye; exit' TERM; yes & ready; while :; do sleep 0.02; done", GRACE + 1, flags=1)
 
 
 class LeftBehind(Case):
