@@ -322,14 +322,15 @@ class Connection:
 class Fuzzer:
     """Mutant after mutant; between them, from time to time, a polite client of the same user."""
 
-    def __init__(self, path, seed):
+    def __init__(self, path, seed, recordings):
         self.path = path
         self.seed = seed
+        self.recordings = recordings
         self.count = collections.Counter()
 
-    def one(self, recordings, n):
+    def one(self, n):
         chance = random.Random(f"{self.seed} {n}")
-        messages = mutate(chance, recordings)
+        messages = mutate(chance, self.recordings)
         connection = Connection(self.path)
         try:
             connection.play(messages, reads=chance.random() < 0.9, shuts_down=chance.random() < 0.5)
@@ -352,10 +353,9 @@ class Fuzzer:
 
     def run(self, out, seconds):
         end = time.monotonic() + seconds
-        recordings = record(self.path, f"fuzz{os.getpid()}.")
         n = 0
         while time.monotonic() < end:
-            self.one(recordings, n)
+            self.one(n)
             n += 1
             if n % TIDY_EACH == 0:
                 self.tidy()

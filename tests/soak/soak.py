@@ -5,6 +5,7 @@ Beside the users of crowd.py and those of the chaos test there are rude ones (mu
 reloads. Each second it is measured what the daemon takes. In the end a table says whether memory, descriptors and latency were flat after
 the warm-up, every task that was asked for was accounted for once, and nothing is left; so does the exit status. The series goes to
 OUTPUT/soak.csv and soak.png. GANGER_SEED repeats the choices (not the moments)."""
+import ast
 import contextlib
 import json
 import os
@@ -18,7 +19,7 @@ from gangerd import Child, Gangerd, children, eventually, kinds_of_descriptors, 
 import crowd  # noqa: E402
 import series  # noqa: E402
 from chaos import AHEAD, ENDS, TOLD_BOUND, check_accounts, count_of, files, harass, marked, say_latencies  # noqa: E402
-from mutants import Fuzzer  # noqa: E402
+from mutants import Fuzzer, record  # noqa: E402
 from users import ANN, BOB, CAT, UserChild, open_to_all  # noqa: E402
 from wire import Closed, TooLate  # noqa: E402
 
@@ -43,8 +44,19 @@ def gangerd():
     return Gangerd(daemon, pool, more=pools, prepare=lambda: os.nice(AHEAD))
 
 
+def recorded(path):
+    """What the fuzzers mutate: recorded by their user, and before anybody disturbs it."""
+    child = UserChild(RUDE, lambda out: out.write(repr(record(path, "fuzz."))))
+    text = child.pipe.read()
+    status, _ = child.end()
+    assert status == 0, "the recordings could not be made"
+    return ast.literal_eval(text)
+
+
 def begin(g, seed, seconds):
     """All that is at work: {name: child}."""
+    recordings = recorded(g.socket)
+
     def chance(name):
         return random.Random(f"{seed} {name}").random()
     kinds = [(crowd.Caller, ANN), (crowd.Caller, BOB), (crowd.Caller, CAT), (crowd.Mapper, BOB), (crowd.LargeValues, CAT), (crowd.Programs, None),
@@ -55,7 +67,7 @@ def begin(g, seed, seconds):
         run = kind(g.socket, chance(name), unheard=crowd.UNTOLD).run
         at_work[name] = UserChild(uid, run, seconds) if uid else Child(run, seconds)
     for i in range(2):
-        at_work[f"Fuzzer {i}"] = UserChild(RUDE, Fuzzer(g.socket, f"{seed} fuzzer {i}").run, seconds)
+        at_work[f"Fuzzer {i}"] = UserChild(RUDE, Fuzzer(g.socket, f"{seed} fuzzer {i}", recordings).run, seconds)
     at_work["killer"] = Child(harass, g.pid, chance("killer"), seconds, "measured")
     at_work["measure"] = Child(crowd.measure, g.socket, seconds)
     return at_work
@@ -103,8 +115,8 @@ def watch(g, at_work, latencies, watcher, seconds):
         status = watcher.ask("status")
         assert sums_hold(status), f"the sums do not hold: {status}"
         rows.append({"t": now, **series.sample(g.pid, status), **latencies.take()})
-        failed = [name for name, child in at_work.items() if child.has_failed()]
-        assert not failed, f"failed: {', '.join(failed)} (after {now:.0f} s)"
+        failed = [f"{name}: {child.pipe.read()}" for name, child in at_work.items() if child.has_failed()]
+        assert not failed, f"failed after {now:.0f} s: {', '.join(failed)}"
         if len(rows) % 60 == 0:
             last = rows[-1]
             print(f"{now / 60:.0f} min: RSS {last['rss'] >> 10} KiB, {last['descriptors']} descriptors, {last['submitted']} submitted, "

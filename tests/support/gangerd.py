@@ -321,7 +321,11 @@ class Child:
                 libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
                 os.close(reader)
                 with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as out:
-                    function(out, *arguments)
+                    try:
+                        function(out, *arguments)
+                    except BaseException as error:
+                        print(f"{type(error).__name__}: {error}", file=out)
+                        raise
                 status = 0
             except BaseException as error:  # a forked child must not run the test's own clean-up
                 print(f"client process: {type(error).__name__}: {error}", file=sys.stderr, flush=True)

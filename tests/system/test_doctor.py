@@ -323,10 +323,13 @@ class Limits(Doctor):
         def low():
             resource.setrlimit(resource.RLIMIT_NPROC, (100, 100))
         with open_to_all(Gangerd(uid=ALONE, prepare=low)) as g:
-            its = ("--gangerd", g.programs()[0])  # which that user can run
-            self.told(self.of(g, *its, status=0), "processes", "warning", f"RLIMIT_NPROC of gangerd (pid {g.pid}) is 100", "ulimit -Su")
+            gangerd, zygote = g.programs()  # which that user can run
+            its = {"words": {"GANGER_ZYGOTE": str(zygote)}}
+            findings = self.of(g, "--gangerd", gangerd, status=0, **its)
+            self.told(findings, "processes", "warning", f"RLIMIT_NPROC of gangerd (pid {g.pid}) is 100", "ulimit -Su")
             config = self.write(configuration(pool={"workers": 200}))
-            self.told(self.of(g, *its, "--config", config), "processes", "problem", "is 100", "fewer workers")
+            findings = self.of(g, "--gangerd", gangerd, "--config", config, **its)
+            self.told(findings, "processes", "problem", "is 100", "fewer workers")
 
     def test_memory(self):
         config = self.write(configuration({"memory_limit": "900000G"}, {"memory_limit": "500000G"}))
