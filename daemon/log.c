@@ -197,24 +197,38 @@ static void say_owed(struct log_limit *limit)
         limit->suppressed = 0;
 }
 
-bool log_may(struct log_limit *limit, enum log_level level, const uid_t *uid, const char *like)
+/* Whether it may be written. If not the caller says what was left out, where nothing is said of it yet. */
+static bool take_share(struct log_limit *limit, enum log_level level, const uid_t *uid)
 {
         struct timespec clock;
 
-        if (!log_enabled(level))
-                return false;
         clock_gettime(CLOCK_MONOTONIC, &clock);
         if (log_limit_take(limit, (int64_t)clock.tv_sec * 1000000000 + clock.tv_nsec)) {
                 say_owed(limit);
                 return true;
         }
         limit->level = level;
-        limit->like = like;
         limit->has_uid = uid != NULL;
         limit->uid = uid != NULL ? *uid : 0;
-        if (!limit->owes)
-                LIST_INSERT_HEAD(&state.owing, limit, owing);
+        return false;
+}
+
+static void owe(struct log_limit *limit)
+{
         limit->owes = true;
+        LIST_INSERT_HEAD(&state.owing, limit, owing);
+}
+
+bool log_may(struct log_limit *limit, enum log_level level, const uid_t *uid, const char *like)
+{
+        if (!log_enabled(level))
+                return false;
+        if (take_share(limit, level, uid))
+                return true;
+        if (!limit->owes) {
+                snprintf(limit->like, sizeof(limit->like), "%s", like);
+                owe(limit);
+        }
         return false;
 }
 
@@ -243,9 +257,14 @@ void log_limited_at(const struct log_origin *origin, struct log_limit *limit, en
 {
         va_list args;
 
-        if (!log_may(limit, level, fields != NULL ? fields->uid : NULL, format))
+        if (!log_enabled(level))
                 return;
         va_start(args, format);
-        log_writev(origin, level, fields, format, args);
+        if (take_share(limit, level, fields != NULL ? fields->uid : NULL))
+                log_writev(origin, level, fields, format, args);
+        else if (!limit->owes) {
+                vsnprintf(limit->like, sizeof(limit->like), format, args);
+                owe(limit);
+        }
         va_end(args);
 }

@@ -69,8 +69,8 @@ const char *log_level_name(enum log_level);
 enum log_level log_level_from_name(const char *name);
 /* Whether a message of this level would be written (for what costs something to tell). */
 bool log_enabled(enum log_level);
-/* Whether a message of this cause and level may be written now, else it is counted; `like`: what it is, a
- * literal. Who got true writes one. */
+/* Whether a message of this cause and level may be written now, else it is counted; `like`: what its sort is
+ * called. Who got true writes one. */
 bool log_may(struct log_limit *, enum log_level, const uid_t *, const char *like);
 
 void log_write_at(const struct log_origin *, enum log_level, const struct log_fields *, const char *format,

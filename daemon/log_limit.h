@@ -14,18 +14,19 @@
 #define LOG_LIMIT_BURST      10  /* where nothing else is said */
 #define LOG_LIMIT_EVENTS     100 /* of what is worth a line each, as long as there are not too many */
 #define LOG_LIMIT_INTERVAL_S 10
+#define LOG_LIMIT_LIKE_BYTES 128
 
 struct log_limit {
         uint32_t burst; /* 0: LOG_LIMIT_BURST */
         uint32_t n;     /* let through in the interval */
         int64_t since;  /* its begin, CLOCK_MONOTONIC, ns */
         uint64_t suppressed;
-        const char *like;            /* what was suppressed last, as it stands in the source */
-        unsigned level;              /* its */
-        bool has_uid;                /* the same */
-        uid_t uid;                   /* the same */
-        bool owes;                   /* suppressed > 0 */
-        LIST_ENTRY(log_limit) owing; /* log.c's list of those that owe their count */
+        char like[LOG_LIMIT_LIKE_BYTES]; /* the first one suppressed, or what its sort is called */
+        unsigned level;                  /* of the last one */
+        bool has_uid;                    /* the same */
+        uid_t uid;                       /* the same */
+        bool owes;                       /* suppressed > 0 */
+        LIST_ENTRY(log_limit) owing;     /* log.c's list of those that owe their count */
 };
 
 /* Whether a message of the cause may be written now; if not it is counted. */

@@ -256,7 +256,7 @@ static void test_what_was_left_out_is_told_in_time(void **state)
         const char *told = strstr(capture_end(), "number 9 uid=5\n");
         assert_non_null(told);
         assert_string_equal(told + strlen("number 9 uid=5\n"),
-                            "WARNING 7 messages were left out that are like this one: number %d uid=5\n");
+                            "WARNING 7 messages were left out that are like this one: number 10 uid=5\n");
 }
 
 static void test_levels(void **state)
