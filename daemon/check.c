@@ -140,6 +140,15 @@ static void note(struct check *check, const char *about, const char *pool, const
         fputc('}', check->problems);
 }
 
+static void wrong(struct check *check, const char *about, const char *pool, const char *why)
+{
+        if (check->json)
+                note(check, about, pool, why);
+        else
+                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool), "%s", why);
+        check->n_problems++;
+}
+
 static void configuration_wrong(struct check *check, const struct configuration_problem *problem)
 {
         char text[CONFIGURATION_PROBLEM_BYTES];
@@ -149,15 +158,6 @@ static void configuration_wrong(struct check *check, const struct configuration_
                 note(check, "configuration", NULL, text);
         else
                 configuration_log_problem(problem);
-        check->n_problems++;
-}
-
-static void modules_wrong(struct check *check, const char *pool, const char *why)
-{
-        if (check->json)
-                note(check, "modules", pool, why);
-        else
-                log_with(LOG_LEVEL_ERROR, LOG_FIELDS(.pool = pool), "%s", why);
         check->n_problems++;
 }
 
@@ -188,11 +188,12 @@ static void settle(struct check *check, const char *option)
         struct rlimit limit = {0};
         struct systemd_sockets passed;
         bool usual, shared = (config->socket_mode & 022) != 0;
-        char *path = NULL;
+        char *path = NULL, why[SOCKETS_WHY_BYTES];
 
         getrlimit(RLIMIT_NOFILE, &limit);
-        if (sockets_find(option, config, &passed, &usual, &path) != 0)
-                check->n_problems++; /* logged */
+        int r = sockets_find(option, config, &passed, &usual, &path, why);
+        if (r != 0)
+                wrong(check, "socket", NULL, r < 0 ? strerror(-r) : why);
         if (path != NULL) {
                 free(config->socket);
                 config->socket = path;
@@ -216,7 +217,7 @@ static int load(struct check *check, struct daemon *d, const struct pool_configu
         if (r == 0)
                 r = zygotes_await(d->zygotes);
         if (r == 0 && zygote_progress(zygote) == ZYGOTE_UNFIT)
-                modules_wrong(check, pool->name, zygote_why(zygote));
+                wrong(check, "modules", pool->name, zygote_why(zygote));
         d->zygotes = zygotes_free(d->zygotes);
         return r;
 }

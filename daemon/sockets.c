@@ -32,7 +32,7 @@ static void on_accept(void *userdata, int fd)
 }
 
 /* The path of a socket that systemd passed. */
-static int passed_path(int fd, char **ret)
+static int passed_path(int fd, char **ret, const char **ret_why)
 {
         struct sockaddr_un address = {0};
         socklen_t size = sizeof address;
@@ -40,51 +40,53 @@ static int passed_path(int fd, char **ret)
         if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
                 return -errno;
         if (size <= offsetof(struct sockaddr_un, sun_path) || address.sun_path[0] != '/') {
-                log_error("the socket that systemd passed is not in the file system");
+                *ret_why = "the socket that systemd passed is not in the file system";
                 return SOCKET_IMPOSSIBLE;
         }
         *ret = strndup(address.sun_path, sizeof address.sun_path);
         return *ret == NULL ? -ENOMEM : 0;
 }
 
-static int find_passed(struct systemd_sockets *ret)
+static int find_passed(struct systemd_sockets *ret, char why[SOCKETS_WHY_BYTES])
 {
         int r = systemd_listen_fds(ret);
 
         switch (r) {
         case SYSTEMD_SEVERAL:
-                log_error("systemd passed more sockets named %s than gangerd listens on (one for clients, up "
-                          "to "
-                          "%d for metrics)",
-                          ret->name, LIMIT_METRICS_SOCKETS);
+                snprintf(why, SOCKETS_WHY_BYTES,
+                         "systemd passed more sockets named %.100s than gangerd listens on (one for clients, "
+                         "up to %d for metrics)",
+                         ret->name, LIMIT_METRICS_SOCKETS);
                 break;
         case SYSTEMD_NO_SOCKET:
-                log_error("what systemd passed as %s is no listening stream socket, or not a Unix one, which "
-                          "that for clients must be",
-                          ret->name);
+                snprintf(why, SOCKETS_WHY_BYTES,
+                         "what systemd passed as %.100s is no listening stream socket, or not a Unix one, "
+                         "which that for clients must be",
+                         ret->name);
                 break;
         case SYSTEMD_UNKNOWN_NAME:
-                log_error("systemd passed a socket named %s: one for metrics has FileDescriptorName=metrics, "
-                          "one for clients has no FileDescriptorName",
-                          ret->name);
+                snprintf(why, SOCKETS_WHY_BYTES,
+                         "systemd passed a socket named %.100s: one for metrics has "
+                         "FileDescriptorName=metrics, one for clients has no FileDescriptorName",
+                         ret->name);
                 break;
         }
         return r > 0 ? SOCKET_IMPOSSIBLE : r;
 }
 
 int sockets_find(const char *option, const struct configuration *config, struct systemd_sockets *ret_passed,
-                 bool *ret_usual, char **ret_path)
+                 bool *ret_usual, char **ret_path, char why[SOCKETS_WHY_BYTES])
 {
-        const char *why = NULL;
-        int r = find_passed(ret_passed);
+        const char *path_why = NULL;
+        int r = find_passed(ret_passed, why);
 
         *ret_usual = false;
         if (r == 0 && ret_passed->main_fd >= 0)
-                r = passed_path(ret_passed->main_fd, ret_path);
+                r = passed_path(ret_passed->main_fd, ret_path, &path_why);
         else if (r == 0)
-                r = listener_path(option, config->socket, ret_path, ret_usual, &why);
-        if (why != NULL)
-                log_error("%s", why);
+                r = listener_path(option, config->socket, ret_path, ret_usual, &path_why);
+        if (path_why != NULL)
+                snprintf(why, SOCKETS_WHY_BYTES, "%s", path_why);
         return r;
 }
 
@@ -199,8 +201,11 @@ int sockets_new(struct daemon *d, const char *option)
         struct systemd_sockets passed;
         bool usual;
         char *path = NULL;
-        int r = sockets_find(option, d->config, &passed, &usual, &path);
+        char why[SOCKETS_WHY_BYTES];
+        int r = sockets_find(option, d->config, &passed, &usual, &path, why);
 
+        if (r == SOCKET_IMPOSSIBLE)
+                log_error("%s", why);
         if (r == 0) {
                 listener.passed_fd = passed.main_fd;
                 listener.file = file_config(d->config, path);

@@ -14,6 +14,7 @@ IDLE_SECONDS = 10 if os.environ.get("GANGER_TEST_LONG") else 4
 
 
 @unittest.skipUnless(shutil.which("strace"), "strace is not here: nobody can see whether it sleeps")
+@unittest.skipUnless(os.geteuid() == 0, "only root may trace gangerd: it is not dumpable")
 class Idle(unittest.TestCase):
     def test_sleeps(self):
         """Nothing wakes gangerd in all the seconds after its work is done, its helpers have ended and the memory is given back."""

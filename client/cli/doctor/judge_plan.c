@@ -115,6 +115,13 @@ static void judge_complaint(const struct doctor_facts *facts, const struct docto
         const struct doctor_plan *plan = &facts->plan;
         bool modules = strcmp(complaint->about, "modules") == 0, sure = plan->by_daemons_user;
 
+        if (strcmp(complaint->about, "socket") ==
+            0) { /* of whom none listens: that is a finding of its own */
+                doctor_find(ret, "socket", DOCTOR_WARNING, "%s does not start so: %s", plan->program,
+                            complaint->message);
+                doctor_remedy(ret, "%s --socket PATH", plan->program);
+                return;
+        }
         doctor_find(ret, modules ? "modules" : "configuration", sure ? DOCTOR_PROBLEM : DOCTOR_WARNING,
                     "%s%s%s%s%s%s", complaint->pool != NULL ? "[pool " : "",
                     complaint->pool != NULL ? complaint->pool : "", complaint->pool != NULL ? "] " : "",
