@@ -4,14 +4,12 @@
 # pid namespaces, chroot). Everything is gone afterwards; if FRESH_ROOT_LOGS names a directory, what was said is kept there.
 set -eu
 
-if [ "$(id -u)" != 0 ]; then
-        echo "SKIP: fresh-root: needs root"
+skip() { # WHY
+        echo "SKIP: fresh-root: $1"
         exit 77
-fi
-if ! command -v mmdebstrap >/dev/null; then
-        echo "SKIP: fresh-root: needs mmdebstrap"
-        exit 77
-fi
+}
+[ "$(id -u)" = 0 ] || skip "needs root"
+command -v mmdebstrap >/dev/null || skip "needs mmdebstrap"
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 
 now() {
@@ -44,7 +42,8 @@ if [ -z "${FRESH_ROOT-}" ]; then
         chmod 755 "$FRESH_ROOT"
         began=$(now)
         # Nothing in it outlives this script, so dpkg need not wait for the disk.
-        run mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io --include=git,ca-certificates bookworm "$FRESH_ROOT"
+        run mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io --include=git,ca-certificates bookworm "$FRESH_ROOT" ||
+                skip "mmdebstrap makes no bare Debian here"
         git -c safe.directory="$tree" -C "$tree" bundle create -q "$FRESH_ROOT/ganger.bundle" HEAD
         echo "--- a bare Debian 12, $(($(now) - began)) s"
         # A pid namespace of its own: whatever is left running in it ends with it. Its mounts go with the mount namespace.
@@ -81,7 +80,10 @@ both() { # WHO RUNNER DIRECTORY
                 [ -z "${FRESH_ROOT_LOGS-}" ] || mkdir -p "$FRESH_ROOT_LOGS"
                 [ -z "${FRESH_ROOT_LOGS-}" ] || cp "$FRESH_ROOT/log" "$FRESH_ROOT_LOGS/$who-$command.log"
                 if [ $status -ne 0 ]; then
-                        tail -n 150 "$FRESH_ROOT/log"
+                        awk '/^ *[0-9]+\/[0-9]+ / { failed = / (FAIL|TIMEOUT|ERROR) / }
+                             /^Summary of Failures/ { exit }
+                             failed' "$FRESH_ROOT/log"
+                        tail -n 30 "$FRESH_ROOT/log"
                         echo "fresh-root: ./dev $command failed ($who)"
                         exit 1
                 fi
