@@ -19,7 +19,8 @@
 #include "daemon/worker/words.h"
 #include "daemon/worker/worker.h"
 
-#define SHORT_RUN_NS 2000
+#define SHORT_RUN_NS      2000
+#define FREED_LATER_BYTES (128u << 20)
 
 int64_t now_ns(void)
 {
@@ -150,17 +151,25 @@ static void run_function(struct run *run)
         for (size_t i = 0; i < run->n_opened; i++)
                 close(run->opened[i]);
         run->n_opened = 0;
-        mapped_free(&run->mapped);
         end_what_is_left(run);
 }
 
 /* Before the answer, for a close may wait for as long as the descriptor's sender likes: it is his task then
- * that has not ended, and no other one waits behind it. */
+ * that has not ended, and no other one waits behind it. A value in a memfd is only memory. To free that takes
+ * time as well, some milliseconds for much of it, in which the caller may have his answer already; and
+ * whoever closes last frees it, which is not to be gangerd. */
 static void close_args(struct run *run)
 {
-        for (; run->n_fds > 0; run->n_fds--)
-                if (run->fds[run->n_fds - 1] >= 0)
-                        close(run->fds[run->n_fds - 1]);
+        bool later = mapped_size_bytes(run->mapped) <= FREED_LATER_BYTES;
+
+        if (!later)
+                mapped_free(&run->mapped);
+        for (uint32_t i = 0; i < run->n_fds; i++) {
+                if (run->fds[i] < 0 || (later && fcntl(run->fds[i], F_GET_SEALS) >= 0))
+                        continue;
+                close(run->fds[i]);
+                run->fds[i] = -1;
+        }
 }
 
 /* The word must not end the same task's next attempt or chunk, which may come to this worker. */
@@ -177,7 +186,9 @@ static int run_single(struct run *run)
         run_function(run);
         close_args(run);
         forget_cancel(run);
-        return answer_send(run);
+        int r = answer_send(run);
+        mapped_free(&run->mapped);
+        return r;
 }
 
 /* The reader stands on an item: an array of one call's arguments. */
@@ -198,7 +209,9 @@ static int run_item(struct run *run, struct reader *items, uint64_t index)
         atomic_store_explicit(&slot->begin_ns, run->called_ns, memory_order_release);
         run_function(run);
         run->next_fd = next_fd + n_fds;
-        return answer_send_item(run, index);
+        int r = answer_send_item(run, index);
+        mapped_free(&run->mapped);
+        return r;
 }
 
 static int run_chunk(struct run *run, uint64_t first, uint32_t n_items)
@@ -308,7 +321,6 @@ static int run_message(struct worker *worker, struct message *message, bool is_c
                 return 0;
         }
         r = is_chunk ? run_chunk(&run, first, n) : run_single(&run);
-        message->n_fds = run.n_fds;
         free(run.opened);
 
         /* Only if it is still ours: with the answer gangerd may have given the slot to the next task. */

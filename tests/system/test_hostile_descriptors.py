@@ -70,8 +70,10 @@ class Descriptors(unittest.TestCase):
         with for_all(pool={"modules": "probe"}) as g, unharmed(g), open("/dev/null", "rb") as null:
             for n in range(1, MOST + 1):
                 for hello in False, True:
-                    with hostile(g, descriptors=hello) as client:
+                    with hostile(g) as client:
                         with contextlib.suppress(Closed):
+                            if hello:
+                                client.ask("hello", {"protocol": 1, "descriptors": True})
                             client.send_bytes(PING[:1] if n % 2 else PING, [null.fileno()] * n)
                             client.send_bytes(PING[1:] if n % 2 else PING)
                         self.assertIn(told(client), ([], ["protocol_error"], ["quota_exceeded"]), (n, hello))  # they are closed one by one
