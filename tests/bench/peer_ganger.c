@@ -2,11 +2,10 @@
 /*
  * The work through ganger, by libganger.
  *
- *      peer_ganger SOCKET one SECONDS
- *      peer_ganger SOCKET many SECONDS OUTSTANDING [MILLISECONDS]      tasks that sleep for so long instead
- *      peer_ganger SOCKET map N payloads|numbers
- *      peer_ganger SOCKET large SECONDS BYTES             through a function that turns every byte over
- *      peer_ganger SOCKET in-place SECONDS BYTES          the value is made once, where it is sent from
+ *      peer_ganger SOCKET one SECONDS [MILLISECONDS]                   of echo; or tasks that sleep for so
+ * long peer_ganger SOCKET many SECONDS OUTSTANDING [MILLISECONDS]      the same peer_ganger SOCKET map N
+ * payloads|numbers peer_ganger SOCKET large SECONDS BYTES             through a function that turns every
+ * byte over peer_ganger SOCKET in-place SECONDS BYTES          the value is made once, where it is sent from
  */
 #include <endian.h>
 #include <errno.h>
@@ -49,9 +48,15 @@ static void round_trip(void *userdata)
         struct ganger_reply *reply = NULL;
         char payload[PAYLOAD_BYTES];
 
-        numbers_send(&client->numbers, payload);
-        check("call", ganger_call(client->ganger, &reply, NULL, "echo", "[y]", payload, sizeof(payload)));
-        take(client, reply);
+        if (client->sleep_seconds > 0)
+                check("call",
+                      ganger_call(client->ganger, &reply, NULL, "sleep", "[d]", client->sleep_seconds));
+        else {
+                numbers_send(&client->numbers, payload);
+                check("call",
+                      ganger_call(client->ganger, &reply, NULL, "echo", "[y]", payload, sizeof(payload)));
+                take(client, reply);
+        }
         ganger_reply_free(reply);
 }
 
@@ -226,9 +231,11 @@ int main(int argc, char **argv)
         struct client client = {0};
 
         if (argc < 4)
-                die("usage",
-                    "peer_ganger SOCKET one SECONDS | many SECONDS OUTSTANDING [MILLISECONDS] | map N KIND");
+                die("usage", "peer_ganger SOCKET one SECONDS [MILLISECONDS] | many SECONDS OUTSTANDING "
+                             "[MILLISECONDS] | map N KIND");
         check(argv[1], ganger_open(&client.ganger, argv[1]));
+        if (strcmp(argv[2], "one") == 0 && argc > 4)
+                client.sleep_seconds = atof(argv[4]) / 1e3;
         if (strcmp(argv[2], "one") == 0)
                 measure_round_trips(atof(argv[3]), round_trip, &client);
         else if (strcmp(argv[2], "large") == 0 || strcmp(argv[2], "in-place") == 0)

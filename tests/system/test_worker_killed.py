@@ -85,10 +85,10 @@ class WorkerKilled(unittest.TestCase):
     def test_worker_that_takes_long_to_die(self):
         """Its channel is over long before it can be reaped: here because its tracer has not looked, else because the machine is busy.
         It is what killed it that counts."""
-        with Gangerd() as g, g.connect() as caller, g.connect() as watcher:
-            caller.call("echo", 1)
-            msgid = caller.start("call", "sleep", [60], {})
-            pid = eventually(lambda: [worker["pid"] for worker in watcher.ask("status")["workers"] if worker["function"] == "sleep"])[0]
+        with Gangerd(pool={"exec": "yes"}) as g, g.connect() as caller, g.connect() as watcher:
+            msgid = caller.start("call", "exec", [["sh", "-c", "echo begun; exec sleep 60"]], {"stream": ["stdout"]})
+            caller.until(lambda: caller.streams[msgid])  # one that its worker has not begun would go to another worker unharmed
+            [pid] = [worker["pid"] for worker in watcher.ask("status")["workers"] if worker["function"] == "exec"]
             if libc.ptrace(PTRACE_SEIZE, pid, None, None) != 0:
                 raise OSError(ctypes.get_errno(), "PTRACE_SEIZE")
             os.kill(pid, signal.SIGKILL)
