@@ -118,6 +118,14 @@ static void scan_whole(struct scan *s, const uint8_t *data, size_t size_bytes)
                         continue;
                 }
                 const struct first_byte *first = &first_byte_table[*at];
+                size_t whole = first->whole_bytes;
+
+                if (whole > 0 && whole <= (size_t)(end - at) && whole <= spare_bytes + 1) {
+                        spare_bytes -= whole - 1;
+                        at += whole;
+                        left--;
+                        continue;
+                }
                 size_t there = (size_t)(end - at) - 1, behind = first->head_bytes - 1u;
 
                 if (first->type <= VALUE_BIN) {
