@@ -8,7 +8,6 @@
 #include "proto/scan.h"
 
 #include <assert.h>
-#include <stdbool.h>
 
 #include "proto/descriptors.h"
 #include "proto/head.h"
@@ -173,6 +172,17 @@ int scan_feed(struct scan *s, const uint8_t *data, size_t size_bytes)
                 if (r != SCAN_DONE)
                         return r;
         }
+}
+
+bool scan_is_plain(const uint8_t *data, size_t size_bytes)
+{
+        const struct first_byte *first;
+
+        if (size_bytes == 0)
+                return false;
+        first = &first_byte_table[*data];
+        return first->type <= VALUE_BIN && first->head_bytes <= size_bytes &&
+               head_length(first, data) == size_bytes - first->head_bytes;
 }
 
 #define TEXT_OF(x)       TEXT_OF_VALUE(x)
