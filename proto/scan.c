@@ -59,7 +59,7 @@ static int scan_ext(struct scan *s, const struct first_byte *first, uint32_t len
         return SCAN_DONE;
 }
 
-/* Passes one value's head; SCAN_DONE: passed, its payload is owed, what it holds is to come. */
+/* Looks at the head that scan_whole() left; SCAN_DONE: passed, its payload is owed. */
 static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_bytes)
 {
         const uint8_t *at = data + s->at;
@@ -84,8 +84,10 @@ static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_byt
         needed = first->head_bytes - 1u + payload + children;
         if (needed > s->spare_bytes)
                 return SCAN_LARGE;
-        if (nested && s->depth == LIMIT_DEPTH)
+        if (nested) { /* scan_whole() left it for this alone */
+                assert(s->depth == LIMIT_DEPTH);
                 return SCAN_DEEP;
+        }
         if (first->type == VALUE_EXT) {
                 int r = scan_ext(s, first, length, at, size_bytes - s->at);
                 if (r != SCAN_DONE)
@@ -95,8 +97,6 @@ static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_byt
         s->at += first->head_bytes;
         s->owed_bytes = payload;
         s->left[s->depth]--;
-        if (children > 0)
-                s->left[++s->depth] = children;
         return SCAN_DONE;
 }
 
