@@ -89,6 +89,7 @@ void writer_begin(struct ganger_writer *w, struct buffer *buffer)
         pack_begin(&w->packer, buffer);
         w->error = 0;
         w->n_fds = 0;
+        w->is_plain = false;
         w->large_beside = false;
 }
 
@@ -126,6 +127,7 @@ static void writer_values(struct ganger_writer *w, const void *data, size_t size
         size_t left_bytes = size_bytes;
         uint32_t n_claimed = 0;
 
+        w->is_plain = false;
         for (uint32_t i = 0; i < n; i++) {
                 struct scan scan;
 
@@ -259,22 +261,28 @@ static void writer_walk(struct ganger_writer *w, const char *format, struct argu
                         pack_map(&w->packer, format_elements(at) / 2);
                 else if (*at != ']' && *at != '}')
                         writer_letter(w, *at, arguments);
+                if (at > format && (*at == '[' || *at == '{'))
+                        w->is_plain = false;
         }
 }
 
-void writer_format(struct ganger_writer *w, const char *format, va_list list)
+static void writer_format_checked(struct ganger_writer *w, const char *format, va_list list)
 {
         struct arguments arguments;
 
         if (w->error < 0)
                 return;
-        if (format == NULL || format_count(format) < 0) {
-                writer_fail(w, -EINVAL);
-                return;
-        }
         va_copy(arguments.list, list);
         writer_walk(w, format, &arguments);
         va_end(arguments.list);
+}
+
+void writer_format(struct ganger_writer *w, const char *format, va_list list)
+{
+        if (format == NULL || format_count(format) < 0)
+                writer_fail(w, -EINVAL);
+        else
+                writer_format_checked(w, format, list);
 }
 
 void writer_format_array(struct ganger_writer *w, const char *format, va_list list)
@@ -291,8 +299,9 @@ void writer_format_array(struct ganger_writer *w, const char *format, va_list li
                 writer_fail(w, -EINVAL);
                 return;
         }
-        writer_format(w, format, list);
-        if (w->error < 0 || w->packer.error < 0)
+        w->is_plain = format[0] == '[';
+        writer_format_checked(w, format, list);
+        if (w->error < 0 || w->packer.error < 0 || format[0] == '[')
                 return;
         reader = reader_over(buffer_at(w->packer.buffer) + before, buffer_size(w->packer.buffer) - before);
         if (reader_next(&reader, &value) < 0 || value.type != VALUE_ARRAY)

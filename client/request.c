@@ -16,6 +16,7 @@
 #include "proto/envelope.h"
 
 #define CHAINS_AT_FIRST 64
+#define SPARE_REQUESTS  64
 #define FLUSH_AT_BYTES  (64u << 10) /* output beyond it is sent while requests are still being made */
 
 /* ---- the table ---- */
@@ -28,7 +29,13 @@ void request_table_init(struct request_table *t)
 
 void request_table_deinit(struct request_table *t)
 {
+        struct request *request;
+
         assert(t->n == 0);
+        while ((request = SLIST_FIRST(&t->spare)) != NULL) {
+                SLIST_REMOVE_HEAD(&t->spare, chain_link);
+                free(request);
+        }
         free(t->chains);
         t->chains = NULL;
 }
@@ -66,6 +73,17 @@ struct request *request_find(const struct request_table *t, uint32_t msgid)
         return NULL;
 }
 
+static struct request *request_allocate(struct request_table *t)
+{
+        struct request *request = SLIST_FIRST(&t->spare);
+
+        if (request == NULL)
+                return malloc(sizeof *request);
+        SLIST_REMOVE_HEAD(&t->spare, chain_link);
+        t->n_spare--;
+        return request;
+}
+
 int request_new(struct request_table *t, struct request **ret)
 {
         struct request *request;
@@ -73,9 +91,10 @@ int request_new(struct request_table *t, struct request **ret)
 
         if (r < 0)
                 return r;
-        request = calloc(1, sizeof *request);
+        request = request_allocate(t);
         if (request == NULL)
                 return -ENOMEM;
+        *request = (struct request){0};
         while (request_find(t, t->next_msgid) != NULL)
                 t->next_msgid++;
         request->msgid = t->next_msgid++;
@@ -94,7 +113,12 @@ struct request *request_free(struct request_table *t, struct request *request)
         TAILQ_REMOVE(&t->open, request, link);
         t->n--;
         kept_free(request->kept);
-        free(request);
+        if (t->n_spare < SPARE_REQUESTS) {
+                SLIST_INSERT_HEAD(&t->spare, request, chain_link);
+                t->n_spare++;
+        } else {
+                free(request);
+        }
         return NULL;
 }
 
@@ -153,11 +177,15 @@ int message_begin_notification(struct message *m, struct ganger *g, const char *
         return 0;
 }
 
-/* What the daemon would end the connection for is refused here: other requests live on it. */
-static int message_check(const struct ganger *g, const uint8_t *data, size_t size_bytes)
+/* What the daemon would end the connection for is refused here: other requests live on it. What the library
+ * itself made flat can only be too large. */
+static int message_check(const struct ganger *g, bool is_plain, const uint8_t *data, size_t size_bytes)
 {
         struct scan scan;
         int r;
+
+        if (is_plain)
+                return size_bytes > g->max_message ? -EMSGSIZE : 0;
 
         scan_init(&scan, g->max_message);
         r = scan_feed(&scan, data, size_bytes);
@@ -191,7 +219,7 @@ int message_end(struct message *m, uint32_t *ret_msgid)
 
         if (r == 0) {
                 size_bytes = buffer_size(&output->bytes) - w->packer.start;
-                r = message_check(m->g, buffer_at(&output->bytes) + w->packer.start, size_bytes);
+                r = message_check(m->g, w->is_plain, buffer_at(&output->bytes) + w->packer.start, size_bytes);
         }
         r = r < 0 ? writer_abort(w, r) : writer_end(w);
         if (r == 0)

@@ -34,6 +34,8 @@ struct request_table {
         uint32_t n_chains;
         uint32_t n;
         uint32_t next_msgid;
+        struct request_chain spare; /* at most SPARE_REQUESTS, to be used again */
+        uint32_t n_spare;
         TAILQ_HEAD(request_list, request) open; /* oldest first */
 };
 

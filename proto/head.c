@@ -7,7 +7,7 @@
 
 #define FIXED(type_, n)                                                                                      \
         {                                                                                                    \
-                .type = type_, .head_bytes = 1, .fixed = n                                                   \
+                .type = type_, .head_bytes = 1, .fixed = n, .whole_bytes = type_ <= VALUE_BIN ? 1 + n : 0    \
         }
 #define FIXED_EXT(n)                                                                                         \
         {                                                                                                    \

@@ -21,6 +21,7 @@ struct first_byte {
         uint8_t head_bytes;   /* with the length and an ext's type */
         uint8_t length_bytes; /* 0: the length is `fixed` */
         uint8_t fixed;        /* bytes behind the head, or elements, or pairs */
+        uint8_t whole_bytes;  /* of a value that holds no others and has no length of its own; else 0 */
 };
 
 extern const struct first_byte first_byte_table[256];

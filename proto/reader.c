@@ -167,7 +167,7 @@ int reader_skip(struct reader *r, const uint8_t **ret, size_t *ret_size_bytes, u
         return 0;
 }
 
-int reader_uint(struct reader *r, uint64_t *ret)
+int reader_uint_head(struct reader *r, uint64_t *ret)
 {
         const struct first_byte *first;
         uint32_t length;

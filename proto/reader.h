@@ -61,7 +61,14 @@ int reader_next(struct reader *r, struct value *ret);
 int reader_skip(struct reader *r, const uint8_t **ret, size_t *ret_size_bytes, uint32_t *ret_n_descriptors);
 /* Typed gets: 0, or -ENODATA, -EBADMSG, or -EINVAL if the next value is of another type (the cursor then
  * stays). */
-int reader_uint(struct reader *r, uint64_t *ret);
+int reader_uint_head(struct reader *r, uint64_t *ret); /* whatever form it has */
+static inline int reader_uint(struct reader *r, uint64_t *ret)
+{
+        if (r->at == r->end || *r->at > 0x7f)
+                return reader_uint_head(r, ret);
+        *ret = *r->at++; /* the first byte is the number, as it is in most */
+        return 0;
+}
 int reader_int(struct reader *r, int64_t *ret);   /* any integer that fits */
 int reader_double(struct reader *r, double *ret); /* integers too */
 int reader_bool(struct reader *r, bool *ret);

@@ -26,8 +26,10 @@ static void write_bytes(struct ring *ring, uint64_t at, const void *data, size_t
 {
         size_t place = at % RING_BYTES, first = RING_BYTES - place;
 
-        if (first > size_bytes)
-                first = size_bytes;
+        if (first >= size_bytes) {
+                memcpy(ring->bytes + place, data, size_bytes);
+                return;
+        }
         memcpy(ring->bytes + place, data, first);
         memcpy(ring->bytes, (const uint8_t *)data + first, size_bytes - first);
 }
@@ -36,10 +38,18 @@ static void read_bytes(const struct ring *ring, uint64_t at, void *ret, size_t s
 {
         size_t place = at % RING_BYTES, first = RING_BYTES - place;
 
-        if (first > size_bytes)
-                first = size_bytes;
+        if (first >= size_bytes) {
+                memcpy(ret, ring->bytes + place, size_bytes);
+                return;
+        }
         memcpy(ret, ring->bytes + place, first);
         memcpy((uint8_t *)ret + first, ring->bytes, size_bytes - first);
+}
+
+/* A record's first word lies at a multiple of its size, so never across the ring's end. */
+static void write_header(struct ring *ring, uint64_t at, uint32_t header)
+{
+        memcpy(ring->bytes + at % RING_BYTES, &header, sizeof(header));
 }
 
 static uint64_t room(struct ring *ring, uint64_t head)
@@ -50,12 +60,11 @@ static uint64_t room(struct ring *ring, uint64_t head)
 bool ring_put(struct ring *ring, const struct iovec *iov, size_t n, size_t size_bytes)
 {
         uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed), at = head + HEADER_BYTES;
-        uint32_t header = (uint32_t)size_bytes;
 
         if (size_bytes > RING_INLINE_BYTES ||
             room(ring, head) < HEADER_BYTES + padded(size_bytes) + ANNOUNCE_BYTES)
                 return false;
-        write_bytes(ring, head, &header, sizeof(header));
+        write_header(ring, head, (uint32_t)size_bytes);
         for (size_t i = 0; i < n; i++) {
                 write_bytes(ring, at, iov[i].iov_base, iov[i].iov_len);
                 at += iov[i].iov_len;
@@ -72,7 +81,7 @@ bool ring_announce(struct ring *ring, uint32_t size_bytes, bool is_wake)
         assert(size_bytes > 0 && size_bytes <= SIZE_MASK);
         if (room(ring, head) < HEADER_BYTES)
                 return false;
-        write_bytes(ring, head, &header, sizeof(header));
+        write_header(ring, head, header);
         atomic_store(&ring->head, head + HEADER_BYTES);
         return true;
 }

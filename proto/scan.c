@@ -8,7 +8,6 @@
 #include "proto/scan.h"
 
 #include <assert.h>
-#include <stdbool.h>
 
 #include "proto/descriptors.h"
 #include "proto/head.h"
@@ -60,7 +59,7 @@ static int scan_ext(struct scan *s, const struct first_byte *first, uint32_t len
         return SCAN_DONE;
 }
 
-/* Passes one value's head; SCAN_DONE: passed, its payload is owed, what it holds is to come. */
+/* Looks at the head that scan_whole() left; SCAN_DONE: passed, its payload is owed. */
 static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_bytes)
 {
         const uint8_t *at = data + s->at;
@@ -85,8 +84,10 @@ static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_byt
         needed = first->head_bytes - 1u + payload + children;
         if (needed > s->spare_bytes)
                 return SCAN_LARGE;
-        if (nested && s->depth == LIMIT_DEPTH)
+        if (nested) { /* scan_whole() left it for this alone */
+                assert(s->depth == LIMIT_DEPTH);
                 return SCAN_DEEP;
+        }
         if (first->type == VALUE_EXT) {
                 int r = scan_ext(s, first, length, at, size_bytes - s->at);
                 if (r != SCAN_DONE)
@@ -96,33 +97,63 @@ static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_byt
         s->at += first->head_bytes;
         s->owed_bytes = payload;
         s->left[s->depth]--;
-        if (children > 0)
-                s->left[++s->depth] = children;
         return SCAN_DONE;
 }
 
-/* Passes values that hold no others and are there as a whole, which most are. The scan's place is in locals:
- * for all that the compiler knows, the bytes could be *s. */
-static void scan_plain(struct scan *s, const uint8_t *data, size_t size_bytes)
+/* Passes what is there as a whole, which most is: plain values, and the heads of arrays and maps. What is
+ * cut, an ext, or refused is left to scan_head(). The scan's place is in locals: for all that the compiler
+ * knows, the bytes could be *s. */
+static void scan_whole(struct scan *s, const uint8_t *data, size_t size_bytes)
 {
-        uint64_t left = s->left[s->depth], spare_bytes = s->spare_bytes;
-        size_t at = s->at;
+        const uint8_t *at = data + s->at, *end = data + size_bytes;
+        uint32_t depth = s->depth;
+        uint64_t left = s->left[depth], spare_bytes = s->spare_bytes;
 
-        for (; left > 0 && at < size_bytes; left--) {
-                const struct first_byte *first = &first_byte_table[data[at]];
-                size_t there = size_bytes - at, behind = first->head_bytes - 1u;
+        while (at < end) {
+                if (left == 0) {
+                        if (depth == 0)
+                                break;
+                        left = s->left[--depth];
+                        continue;
+                }
+                const struct first_byte *first = &first_byte_table[*at];
+                size_t whole = first->whole_bytes;
 
-                if (first->type > VALUE_BIN || behind >= there)
+                if (whole > 0 && whole <= (size_t)(end - at) && whole <= spare_bytes + 1) {
+                        spare_bytes -= whole - 1;
+                        at += whole;
+                        left--;
+                        continue;
+                }
+                size_t there = (size_t)(end - at) - 1, behind = first->head_bytes - 1u;
+
+                if (first->type <= VALUE_BIN) {
+                        if (behind > there)
+                                break;
+                        behind += head_length(first, at);
+                        if (behind > there || behind > spare_bytes)
+                                break;
+                        spare_bytes -= behind;
+                        at += 1 + behind;
+                        left--;
+                        continue;
+                }
+                if (first->type > VALUE_MAP || behind > there || depth == LIMIT_DEPTH)
                         break;
-                behind += head_length(first, data + at);
-                if (behind > spare_bytes || behind >= there)
+                uint64_t children = head_children(first, head_length(first, at));
+                if (behind + children > spare_bytes)
                         break;
-                spare_bytes -= behind;
+                spare_bytes -= behind + children;
                 at += 1 + behind;
+                s->left[depth++] = left - 1;
+                left = children;
         }
-        s->left[s->depth] = left;
+        while (left == 0 && depth > 0)
+                left = s->left[--depth];
+        s->depth = depth;
+        s->left[depth] = left;
         s->spare_bytes = spare_bytes;
-        s->at = at;
+        s->at = (size_t)(at - data);
 }
 
 int scan_feed(struct scan *s, const uint8_t *data, size_t size_bytes)
@@ -132,18 +163,26 @@ int scan_feed(struct scan *s, const uint8_t *data, size_t size_bytes)
         for (;;) {
                 if (s->owed_bytes > 0 && !scan_payload(s, size_bytes))
                         return SCAN_MORE;
-                scan_plain(s, data, size_bytes);
-                while (s->left[s->depth] == 0) {
-                        if (s->depth == 0)
-                                return SCAN_DONE;
-                        s->depth--;
-                }
+                scan_whole(s, data, size_bytes);
+                if (s->left[s->depth] == 0)
+                        return SCAN_DONE;
                 if (s->at == size_bytes)
                         return SCAN_MORE;
                 int r = scan_head(s, data, size_bytes);
                 if (r != SCAN_DONE)
                         return r;
         }
+}
+
+bool scan_is_plain(const uint8_t *data, size_t size_bytes)
+{
+        const struct first_byte *first;
+
+        if (size_bytes == 0)
+                return false;
+        first = &first_byte_table[*data];
+        return first->type <= VALUE_BIN && first->head_bytes <= size_bytes &&
+               head_length(first, data) == size_bytes - first->head_bytes;
 }
 
 #define TEXT_OF(x)       TEXT_OF_VALUE(x)

@@ -12,6 +12,7 @@
 #ifndef PROTO_SCAN_H
 #define PROTO_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,9 @@ void scan_init(struct scan *s, size_t max_bytes);
  * (what was passed already is not looked at again). Returns an enum scan_result; on SCAN_DONE s->at is the
  * message's size. After SCAN_BAD, SCAN_DEEP, SCAN_LARGE the scan is over: the peer is to be dropped. */
 int scan_feed(struct scan *s, const uint8_t *data, size_t size_bytes);
+/* Whether the bytes are exactly one value that holds no others and is no ext: then a scan of them, or of
+ * arrays around them, has nothing to find. */
+bool scan_is_plain(const uint8_t *data, size_t size_bytes);
 /* For a message that is passed over and not kept: the caller has dropped its first s->at bytes; what is fed
  * next begins behind them. */
 static inline void scan_forget(struct scan *s)

@@ -183,6 +183,8 @@ bool answer_is_whole(const struct run *run, unsigned outer)
         assert(outer <= OUTER_MOST);
         if (run->packer.error < 0 || answer_size(run) == 0)
                 return false;
+        if (scan_is_plain(buffer_at(result) + OUTER_MOST, answer_size(run)))
+                return true;
         size = buffer_size(result) - begin;
         scan_init(&scan, LIMIT_MESSAGE_BYTES);
         return scan_feed(&scan, buffer_at(result) + begin, size) == SCAN_DONE && scan.at == size;

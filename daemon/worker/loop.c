@@ -122,14 +122,19 @@ static void end_strays(struct worker *worker, uint64_t task)
         worker->leaving = true;
 }
 
+static bool was_short(const struct run *run)
+{
+        return run->ended_ns - run->called_ns < SHORT_RUN_NS;
+}
+
 /* The kernel takes longer to make a process than a short run lasts, so what many of them left behind, which
  * is nothing, is looked for once: to look costs more than they do. */
 static void end_what_is_left(struct run *run)
 {
-        if (run->ended_ns - run->called_ns >= SHORT_RUN_NS)
-                end_strays(run->worker, run->id);
-        else
+        if (was_short(run))
                 run->worker->unlooked_task = run->id;
+        else
+                end_strays(run->worker, run->id);
 }
 
 /* Calls the function and ends what it left behind. */
@@ -183,12 +188,27 @@ static void forget_cancel(struct run *run)
 
 static int run_single(struct run *run)
 {
+        bool is_light;
+
         run_function(run);
+        is_light = was_short(run) && run->n_fds == 0 && !run->opened;
         close_args(run);
         forget_cancel(run);
+        if (is_light)
+                run->worker->latest_ns = run->ended_ns;
         int r = answer_send(run);
         mapped_free(&run->mapped);
         return r;
+}
+
+/* To read the clock takes as long as a short run: the next begins when the last has ended, if nothing but its
+ * answer lies between. */
+static int64_t begin_ns(struct worker *worker)
+{
+        int64_t ns = worker->latest_ns;
+
+        worker->latest_ns = 0;
+        return ns != 0 ? ns : now_ns();
 }
 
 /* The reader stands on an item: an array of one call's arguments. */
@@ -315,7 +335,7 @@ static int run_message(struct worker *worker, struct message *message, bool is_c
 
         slot = &worker->area->slots[run.slot];
         atomic_store_explicit(&slot->index, first, memory_order_relaxed);
-        run.began_ns = run.called_ns = run.ended_ns = now_ns();
+        run.began_ns = run.called_ns = run.ended_ns = begin_ns(worker);
         if (!area_claim(worker->area, run.slot, run.id, run.began_ns)) {
                 drop_taken_back(worker, message);
                 return 0;
@@ -355,9 +375,12 @@ int worker_serve(struct worker *worker)
         while (r == 0 && !worker->leaving) {
                 if (worker->unlooked_task != 0 && inbox_is_empty(&worker->inbox))
                         end_strays(worker, worker->unlooked_task);
+                uint64_t read_bytes = worker->inbox.stream_at;
                 r = inbox_next(&worker->inbox, &message);
                 if (r != 0)
                         break;
+                if (worker->inbox.stream_at != read_bytes)
+                        worker->latest_ns = 0;
                 r = handle(worker, &message);
                 inbox_done(&worker->inbox, &message);
         }

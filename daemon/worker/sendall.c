@@ -31,13 +31,15 @@ static int ring_send(struct worker *worker, struct iovec *iov, size_t n, size_t 
                      uint32_t n_fds)
 {
         struct iovec wake = {(char[]){0}, 1};
+        bool put = n_fds == 0 && ring_put(worker->ring, iov, n, size_bytes);
 
-        if (n_fds > 0 || !ring_put(worker->ring, iov, n, size_bytes)) {
+        if (put && !ring_must_wake(worker->ring))
+                return 0;
+        worker->latest_ns = 0;
+        if (!put) {
                 announce(worker->ring, (uint32_t)size_bytes, false);
                 return send_all(worker->channel, iov, n, fds, n_fds);
         }
-        if (!ring_must_wake(worker->ring))
-                return 0;
         announce(worker->ring, 1, true);
         return send_all(worker->channel, &wake, 1, NULL, 0);
 }
@@ -50,6 +52,8 @@ int message_send(struct worker *worker, struct iovec *iov, size_t n, const int *
         for (size_t i = 0; i < n; i++)
                 size_bytes += iov[i].iov_len;
         crash_hold_channel(true);
+        if (!worker->ring)
+                worker->latest_ns = 0;
         r = worker->ring ? ring_send(worker, iov, n, size_bytes, fds, n_fds)
                          : send_all(worker->channel, iov, n, fds, n_fds);
         crash_hold_channel(false);

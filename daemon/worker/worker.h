@@ -60,7 +60,8 @@ struct worker {
         uint32_t last_msgid;   /* of what was asked */
         struct refusal refusal;
         struct confine_refusals refusals; /* told in the hello */
-        uint64_t unlooked_task;           /* not 0: the last whose strays were not looked for, being short */
+        int64_t latest_ns;      /* not 0: the time of a moment ago; no system call has been made since */
+        uint64_t unlooked_task; /* not 0: the last whose strays were not looked for, being short */
         bool leaving; /* something is left of a task that cannot be killed: exit, gangerd sees to it */
 };
 

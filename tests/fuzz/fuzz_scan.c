@@ -156,6 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
                 memcpy(exact, data, size_bytes);
         r = scan_every_way(&s, exact, size_bytes);
         MUST(scan_message(r) != NULL);
+        if (size_bytes <= MAX_BYTES && scan_is_plain(exact, size_bytes))
+                MUST(r == SCAN_DONE && s.at == size_bytes && s.n_descriptors == 0);
         switch ((enum scan_result)r) {
         case SCAN_DONE:
                 check_done(&s, exact);

@@ -265,6 +265,30 @@ static void test_descriptors(void **state)
         assert_int_equal(SCAN("\xc7\x09\x46\x03", 100), SCAN_MORE); /* not ours */
 }
 
+#define IS_PLAIN(text) scan_is_plain((const uint8_t *)(text), sizeof(text) - 1)
+
+static void test_plain_is_one_whole_value(void **state)
+{
+        assert_true(IS_PLAIN("\x07"));
+        assert_true(IS_PLAIN("\xc0"));
+        assert_true(IS_PLAIN("\xcd\x01\x02"));
+        assert_true(IS_PLAIN("\xcb\0\0\0\0\0\0\0\0"));
+        assert_true(IS_PLAIN("\xa2hi"));
+        assert_true(IS_PLAIN("\xc4\x02hi"));
+        assert_true(IS_PLAIN("\xdb\0\0\0\0"));
+        assert_false(IS_PLAIN(""));
+        assert_false(IS_PLAIN("\x07\x07"));
+        assert_false(IS_PLAIN("\xcd\x01"));
+        assert_false(IS_PLAIN("\xc4"));
+        assert_false(IS_PLAIN("\xc4\x02h"));
+        assert_false(IS_PLAIN("\xc4\x01hi"));
+        assert_false(IS_PLAIN("\xc1"));
+        assert_false(IS_PLAIN("\x90"));
+        assert_false(IS_PLAIN("\x80"));
+        assert_false(IS_PLAIN("\xd4\x01\x02"));
+        assert_false(IS_PLAIN("\xc7\x09\x47\0\0\0\0\0\0\0\0\x05"));
+}
+
 static void test_messages_name_the_limit(void **state)
 {
         assert_string_equal(scan_message(SCAN_DEEP), "deeper than 32");
@@ -284,6 +308,7 @@ int main(void)
                 cmocka_unit_test(test_depth),
                 cmocka_unit_test(test_depth_is_left_again),
                 cmocka_unit_test(test_descriptors),
+                cmocka_unit_test(test_plain_is_one_whole_value),
                 cmocka_unit_test(test_messages_name_the_limit),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
