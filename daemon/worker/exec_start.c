@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starts a program: fork, everything it is to find set up in the child, exec. A pipe that closes at the exec
- * tells the parent whether and why it failed, so that "not found" and "not executable" are told apart. The
- * child dies with its worker: nobody else would know of it.
+ * Starts a program: vfork, everything it is to find set up in the child, exec. Until then the child lives in
+ * our memory and we stand still: nothing is copied, however much the worker holds, and what failed it leaves
+ * where we find it, so that "not found" and "not executable" are told apart. The child dies with its worker:
+ * nobody else would know of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -66,42 +67,54 @@ static int stdin_from_bytes(const char *data, size_t size_bytes)
         return fd;
 }
 
-__attribute__((noreturn)) static void child_fails(int report_fd, int stage)
+__attribute__((noreturn)) static void child_fails(struct exec_failure *ret, int stage)
 {
-        struct exec_failure failure = {.stage = stage, .error = errno};
-
-        (void)!write(report_fd, &failure, sizeof(failure)); /* the parent waits for it */
+        *ret = (struct exec_failure){.stage = stage, .error = errno};
         _exit(127);
 }
 
 /* In the child: `fds` become 0, 1, 2. All of them are above 2, as the worker has those open. */
-__attribute__((noreturn)) static void child(struct exec *x, char **env, const int fds[3], int report_fd,
-                                            pid_t parent)
+__attribute__((noreturn)) static void child(const struct exec *x, const int fds[3], pid_t parent,
+                                            struct exec_failure *ret)
 {
         struct sigaction by_default = {.sa_handler = SIG_DFL};
         sigset_t none;
 
         setpgid(0, 0);
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-                child_fails(report_fd, EXEC_FAILED_SETUP);
+                child_fails(ret, EXEC_FAILED_SETUP);
         if (getppid() != parent)
                 _exit(127);
         for (int i = 1; i <= PROGRAM_SIGNALS; i++)
                 sigaction(i, &by_default, NULL);
         for (int i = 0; i < 3; i++)
                 if (dup2(fds[i], i) < 0)
-                        child_fails(report_fd, EXEC_FAILED_SETUP);
+                        child_fails(ret, EXEC_FAILED_SETUP);
         fds_cloexec_from(3);
         if (x->umask >= 0)
                 umask((mode_t)x->umask);
         if (x->cwd && chdir(x->cwd) < 0)
-                child_fails(report_fd, EXEC_FAILED_CWD);
-        environ = env; /* its PATH is where the program is looked for */
+                child_fails(ret, EXEC_FAILED_CWD);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         confine_program(&x->run->worker->pool->confinement);
         execvp(x->argv[0], x->argv);
-        child_fails(report_fd, EXEC_FAILED_PROGRAM);
+        child_fails(ret, EXEC_FAILED_PROGRAM);
+}
+
+/* All signals are held until the child has none of our handlers any more, which would run in our memory. */
+static pid_t vfork_child(const struct exec *x, const int fds[3], struct exec_failure *ret)
+{
+        pid_t self = getpid(), pid;
+        sigset_t all, before;
+
+        sigfillset(&all);
+        sigprocmask(SIG_SETMASK, &all, &before);
+        pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
+        if (pid == 0)
+                child(x, fds, self, ret);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return pid < 0 ? -errno : pid;
 }
 
 /* The descriptors that the child gets; those that were made here are to be closed here: own[i]. */
@@ -132,31 +145,19 @@ static int child_fds(struct exec *x, int fds[3], int own[3])
         return 0;
 }
 
-static int fork_child(struct exec *x, char **env, const int fds[3], struct exec_failure *ret)
+/* The program is looked for in the PATH that it will have. */
+static int start_child(struct exec *x, char **env, const int fds[3], struct exec_failure *ret)
 {
-        int report[2], r = 0;
-        pid_t self = getpid();
-        ssize_t n;
+        char **own = environ;
 
-        if (pipe2(report, O_CLOEXEC) < 0)
-                return -errno;
+        *ret = (struct exec_failure){0};
         x->started_ns = now_ns();
-        x->pid = fork();
-        if (x->pid == 0)
-                child(x, env, fds, report[1], self);
+        environ = env;
+        x->pid = vfork_child(x, fds, ret);
+        environ = own;
         if (x->pid < 0)
-                r = -errno;
-        close(report[1]);
-        if (r == 0) {
-                setpgid(x->pid, x->pid); /* here too: whoever comes first */
-                do
-                        n = read(report[0], ret, sizeof(*ret));
-                while (n < 0 && errno == EINTR);
-                if (n == (ssize_t)sizeof(*ret))
-                        r = EXEC_NOT_STARTED;
-        }
-        close(report[0]);
-        return r;
+                return x->pid;
+        return ret->error != 0 ? EXEC_NOT_STARTED : 0;
 }
 
 int exec_start(struct exec *x, struct exec_failure *ret)
@@ -166,7 +167,7 @@ int exec_start(struct exec *x, struct exec_failure *ret)
         int r = env ? child_fds(x, fds, own) : -ENOMEM;
 
         if (r == 0)
-                r = fork_child(x, env, fds, ret);
+                r = start_child(x, env, fds, ret);
         for (int i = 0; i < 3; i++)
                 if (own[i] >= 0)
                         close(own[i]);

@@ -28,7 +28,7 @@ ONLY = os.environ.get("GANGER_TEST_FAULT")
 START = {
     "openat": ("EMFILE", "ENFILE", "ENOMEM"),
     "mmap": ("ENOMEM",),
-    "clone,clone3": ("EAGAIN", "ENOMEM"),
+    "clone,clone3,vfork": ("EAGAIN", "ENOMEM"),
     "epoll_create1": ("EMFILE", "ENFILE", "ENOMEM"),
     "epoll_ctl": ("ENOMEM", "ENOSPC"),
     "timerfd_create": ("EMFILE", "ENFILE", "ENOMEM"),
@@ -47,7 +47,7 @@ START = {
 ZYGOTE = {
     "openat": ("EMFILE", "ENFILE", "ENOMEM"),
     "mmap": ("ENOMEM",),
-    "clone,clone3": ("EAGAIN", "ENOMEM"),
+    "clone,clone3,vfork": ("EAGAIN", "ENOMEM"),
     "sendmsg": ("EINTR", "ENOMEM", "ENOBUFS"),
     "sendto": ("EINTR", "ENOMEM", "ENOBUFS"),
     "recvmsg": ("EINTR", "ENOMEM"),
