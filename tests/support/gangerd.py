@@ -7,8 +7,11 @@ protocol's client (tests/conformance/wire.py).
 """
 import collections
 import ctypes
+import functools
+import itertools
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -39,6 +42,7 @@ TEST_MODULES = BUILD / "tests" / "unit" / "worker"  # probe, and some that are r
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_BOUND = 20
 LOG_BOUND = 5
+LOG_LINES_SHOWN = 40
 STOP_BOUND = 20
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
@@ -184,8 +188,10 @@ class Gangerd:
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 
     def show_log(self):
+        """Its end. Short: meson shows the last 100 lines of a test, and what the test says itself is to be among them."""
         lines = self.log().splitlines()
-        print(f"--- the daemon's log ({len(lines)} lines)", *lines[-200:], "---", sep="\n", file=sys.stderr, flush=True)
+        last = folded(lines)[-LOG_LINES_SHOWN:]
+        print(f"--- the daemon's log ({len(lines)} lines)", *last, "---", sep="\n", file=sys.stderr, flush=True)
 
     @property
     def pid(self):
@@ -216,6 +222,12 @@ class Gangerd:
             there = all(p["workers"]["idle"] == p["workers"]["target"] for p in pools)
             return status if rest == 0 and there else None
         return eventually(idle, 20)
+
+
+def folded(lines):
+    """Lines that say the same but for their numbers, one after another: the first of them, and how many there were."""
+    runs = [list(run) for _, run in itertools.groupby(lines, lambda line: re.sub(r"\d+", "0", line))]
+    return [run[0] if len(run) == 1 else f"{run[0]}  [{len(run)} lines like this]" for run in runs]
 
 
 def thread_runs(pid, name):
@@ -278,6 +290,7 @@ def kinds_of_descriptors(pid):
     return kinds
 
 
+@functools.cache
 def sanitized():
     """Whether the daemon is built with AddressSanitizer or ThreadSanitizer: its memory is no measure then."""
     program = GANGERD.read_bytes()

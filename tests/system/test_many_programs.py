@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A hundred client programs with some hundred calls each of four functions with random arguments: every answer is what the client
 computes itself, and the sums of `status` hold at every sample meanwhile and are what the clients counted at the end. A thousand calls
-each if GANGER_TEST_LONG is set."""
+each if GANGER_TEST_LONG is set, a hundred with sanitizers."""
 import collections
 import hashlib
 import os
@@ -12,10 +12,10 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import Child, Gangerd, main, sums_hold  # noqa: E402
+from gangerd import Child, Gangerd, main, sanitized, sums_hold  # noqa: E402
 
 PROGRAMS = 100
-CALLS = 1000 if os.environ.get("GANGER_TEST_LONG") else 300  # of each program; a quarter of each function
+CALLS = 1000 if os.environ.get("GANGER_TEST_LONG") else 100 if sanitized() else 200  # of each program; a quarter of each function
 AHEAD = 50  # calls that a program has open at once
 WORDS = [b"alpha", b"Beta", b"gamma", b"x1", b"OMEGA", b"caf\xc3\xa9"]
 
