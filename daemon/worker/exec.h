@@ -61,7 +61,7 @@ void exec_options_deinit(struct exec *x);
 /* Why a program did not start. */
 struct exec_failure {
         enum { EXEC_FAILED_SETUP, EXEC_FAILED_CWD, EXEC_FAILED_PROGRAM } stage;
-        int error; /* errno; 0: it did */
+        int error; /* errno */
 };
 enum exec_result { EXEC_NOT_STARTED = 1 };
 /* Starts the program in a process group of its own; 0, EXEC_NOT_STARTED (the failure says why), or -errno. */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starts a program: vfork, everything it is to find set up in the child, exec. Until then the child lives in
- * our memory and we stand still: nothing is copied, however much the worker holds, and what failed it leaves
- * where we find it, so that "not found" and "not executable" are told apart. The child dies with its worker:
- * nobody else would know of it.
+ * Starts a program: vfork, everything it is to find set up in the child, exec. To copy a worker's page tables
+ * costs more than all the rest, so the child borrows the worker's memory until it has become the program. In
+ * it the child notes whether and why it failed, so that "not found" and "not executable" are told apart. It
+ * dies with its worker: nobody else would know of it.
+ *
+ * What the child may change is what the kernel keeps for each process (descriptors, directory, mask, what
+ * signals do, limits), errno, and environ where it names a PATH. No signal is let in before it has none of
+ * the worker's handlers left.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +48,14 @@ static char **merge_env(const struct exec *x)
         return merged;
 }
 
+static bool names_path(const struct exec *x)
+{
+        for (size_t i = 0; i < x->n_env; i++)
+                if (strncmp(x->env[i], "PATH=", 5) == 0)
+                        return true;
+        return false;
+}
+
 /* A file that holds the bytes for standard input: no pipe has to be fed. */
 static int stdin_from_bytes(const char *data, size_t size_bytes)
 {
@@ -67,54 +79,53 @@ static int stdin_from_bytes(const char *data, size_t size_bytes)
         return fd;
 }
 
-__attribute__((noreturn)) static void child_fails(struct exec_failure *ret, int stage)
+struct child {
+        struct exec *x;
+        char **env;
+        const int *fds; /* become 0, 1, 2; all of them are above 2, as the worker has those open */
+        pid_t parent;
+        /* Read by another process than the one that writes it and ends. */
+        volatile struct exec_failure failure;
+        volatile bool failed;
+};
+
+__attribute__((noreturn)) static void child_fails(struct child *c, int stage)
 {
-        *ret = (struct exec_failure){.stage = stage, .error = errno};
+        c->failure.stage = stage;
+        c->failure.error = errno;
+        c->failed = true;
         _exit(127);
 }
 
-/* In the child: `fds` become 0, 1, 2. All of them are above 2, as the worker has those open. */
-__attribute__((noreturn)) static void child(const struct exec *x, const int fds[3], pid_t parent,
-                                            struct exec_failure *ret)
+/* In the child, as far as the exec. */
+__attribute__((noreturn, noinline)) static void child_run(struct child *c)
 {
         struct sigaction by_default = {.sa_handler = SIG_DFL};
+        const struct exec *x = c->x;
         sigset_t none;
 
         setpgid(0, 0);
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-                child_fails(ret, EXEC_FAILED_SETUP);
-        if (getppid() != parent)
+                child_fails(c, EXEC_FAILED_SETUP);
+        if (getppid() != c->parent)
                 _exit(127);
         for (int i = 1; i <= PROGRAM_SIGNALS; i++)
                 sigaction(i, &by_default, NULL);
         for (int i = 0; i < 3; i++)
-                if (dup2(fds[i], i) < 0)
-                        child_fails(ret, EXEC_FAILED_SETUP);
+                if (dup2(c->fds[i], i) < 0)
+                        child_fails(c, EXEC_FAILED_SETUP);
         fds_cloexec_from(3);
         if (x->umask >= 0)
                 umask((mode_t)x->umask);
         if (x->cwd && chdir(x->cwd) < 0)
-                child_fails(ret, EXEC_FAILED_CWD);
+                child_fails(c, EXEC_FAILED_CWD);
+        if (names_path(x)) /* the worker's own, to be put back, so not without need */
+                environ = c->env;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         confine_program(&x->run->worker->pool->confinement);
-        execvp(x->argv[0], x->argv);
-        child_fails(ret, EXEC_FAILED_PROGRAM);
-}
-
-/* All signals are held until the child has none of our handlers any more, which would run in our memory. */
-static pid_t vfork_child(const struct exec *x, const int fds[3], struct exec_failure *ret)
-{
-        pid_t self = getpid(), pid;
-        sigset_t all, before;
-
-        sigfillset(&all);
-        sigprocmask(SIG_SETMASK, &all, &before);
-        pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
-        if (pid == 0)
-                child(x, fds, self, ret);
-        sigprocmask(SIG_SETMASK, &before, NULL);
-        return pid < 0 ? -errno : pid;
+        execvpe(x->argv[0], x->argv, c->env); /* looks in the PATH of environ */
+        child_fails(c, EXEC_FAILED_PROGRAM);
 }
 
 /* The descriptors that the child gets; those that were made here are to be closed here: own[i]. */
@@ -145,19 +156,37 @@ static int child_fds(struct exec *x, int fds[3], int own[3])
         return 0;
 }
 
-/* The program is looked for in the PATH that it will have. */
+/* In a function of its own, whose variables nobody needs afterwards: the child runs on this very stack. */
+__attribute__((noinline)) static pid_t child_begin(struct child *c)
+{
+        pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
+
+        if (pid == 0)
+                child_run(c); /* NOLINT(clang-analyzer-unix.Vfork) */
+        return pid;
+}
+
 static int start_child(struct exec *x, char **env, const int fds[3], struct exec_failure *ret)
 {
-        char **own = environ;
+        struct child c = {.x = x, .env = env, .fds = fds, .parent = getpid()};
+        char **environ_before = environ;
+        sigset_t all, before;
+        int r = 0;
 
-        *ret = (struct exec_failure){0};
+        sigfillset(&all);
+        sigprocmask(SIG_SETMASK, &all, &before);
         x->started_ns = now_ns();
-        environ = env;
-        x->pid = vfork_child(x, fds, ret);
-        environ = own;
+        x->pid = child_begin(&c);
         if (x->pid < 0)
-                return x->pid;
-        return ret->error != 0 ? EXEC_NOT_STARTED : 0;
+                r = -errno;
+        if (names_path(x))
+                environ = environ_before;
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        if (!c.failed)
+                return r;
+        ret->stage = c.failure.stage;
+        ret->error = c.failure.error;
+        return EXEC_NOT_STARTED;
 }
 
 int exec_start(struct exec *x, struct exec_failure *ret)
