@@ -13,7 +13,7 @@ from gangerd import (TEST_MODULES, ZYGOTE, Gangerd, children, configuration, eve
                      sanitized, sums_hold)
 from wire import Refused  # noqa: E402
 
-RELOADS = 100
+RELOADS = 40 if sanitized() else 100
 AHEAD = 120  # calls that the load keeps open
 IN_FLIGHT = 50  # the least that the daemon must count whenever it reloads
 GROWTH = 320 << 10  # bytes, with the heap in pieces that it is in; 60 to 200 KiB were seen, a configuration that stayed each time is more
