@@ -16,6 +16,7 @@ from users import ANN, BOB, UserChild, connect_as, open_to_all
 MIB = 1 << 20
 P99 = 0.02  # seconds of a call beside a hostile user, on a busy machine; a test fails beyond ten times it
 PAUSE = 0.002  # seconds between two calls of the other user
+SANITIZED_TIMES = 4  # slower, as meson's timeouts are longer then
 CALLS = 20  # of the other user at least
 SETTLES = 0.05  # seconds
 TRIMMED = 5  # seconds until unused memory is given back
@@ -81,7 +82,8 @@ def bystander(gangerd, p99=P99):
     took = json.loads(said)
     print(f"another user's {took['n']} calls meanwhile: p99 {1e3 * took['p99']:.1f} ms, longest {1e3 * took['max']:.1f} ms; "
           f"p99 at a gangerd without the hostile one {1e3 * took['elsewhere']:.1f} ms")
-    assert took["p99"] < 10 * max(p99, took["elsewhere"]), f"another user's p99 was {took['p99']:.3f} s, more than ten times what it may be"
+    bound = 10 * max(p99, took["elsewhere"]) * (SANITIZED_TIMES if sanitized() else 1)
+    assert took["p99"] < bound, f"another user's p99 was {took['p99']:.3f} s, more than {bound:.3f}: ten times what it may be"
 
 
 def state(gangerd):
