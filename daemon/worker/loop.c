@@ -19,8 +19,7 @@
 #include "daemon/worker/words.h"
 #include "daemon/worker/worker.h"
 
-#define SHORT_RUN_NS      2000
-#define FREED_LATER_BYTES (128u << 20)
+#define SHORT_RUN_NS 2000
 
 int64_t now_ns(void)
 {
@@ -156,25 +155,18 @@ static void run_function(struct run *run)
         for (size_t i = 0; i < run->n_opened; i++)
                 close(run->opened[i]);
         run->n_opened = 0;
+        mapped_free(&run->mapped);
         end_what_is_left(run);
 }
 
 /* Before the answer, for a close may wait for as long as the descriptor's sender likes: it is his task then
- * that has not ended, and no other one waits behind it. A value in a memfd is only memory. To free that takes
- * time as well, some milliseconds for much of it, in which the caller may have his answer already; and
- * whoever closes last frees it, which is not to be gangerd. */
+ * that has not ended, and no other one waits behind it. Nor does one wait until a large value is freed, some
+ * 10 ms for 128 MiB: gangerd, which closes it last, does that beside its loop. */
 static void close_args(struct run *run)
 {
-        bool later = mapped_size_bytes(run->mapped) <= FREED_LATER_BYTES;
-
-        if (!later)
-                mapped_free(&run->mapped);
-        for (uint32_t i = 0; i < run->n_fds; i++) {
-                if (run->fds[i] < 0 || (later && fcntl(run->fds[i], F_GET_SEALS) >= 0))
-                        continue;
-                close(run->fds[i]);
-                run->fds[i] = -1;
-        }
+        for (; run->n_fds > 0; run->n_fds--)
+                if (run->fds[run->n_fds - 1] >= 0)
+                        close(run->fds[run->n_fds - 1]);
 }
 
 /* The word must not end the same task's next attempt or chunk, which may come to this worker. */
@@ -196,9 +188,7 @@ static int run_single(struct run *run)
         forget_cancel(run);
         if (is_light)
                 run->worker->latest_ns = run->ended_ns;
-        int r = answer_send(run);
-        mapped_free(&run->mapped);
-        return r;
+        return answer_send(run);
 }
 
 /* To read the clock takes as long as a short run: the next begins when the last has ended, if nothing but its
@@ -229,9 +219,7 @@ static int run_item(struct run *run, struct reader *items, uint64_t index)
         atomic_store_explicit(&slot->begin_ns, run->called_ns, memory_order_release);
         run_function(run);
         run->next_fd = next_fd + n_fds;
-        int r = answer_send_item(run, index);
-        mapped_free(&run->mapped);
-        return r;
+        return answer_send_item(run, index);
 }
 
 static int run_chunk(struct run *run, uint64_t first, uint32_t n_items)
@@ -341,6 +329,7 @@ static int run_message(struct worker *worker, struct message *message, bool is_c
                 return 0;
         }
         r = is_chunk ? run_chunk(&run, first, n) : run_single(&run);
+        message->n_fds = run.n_fds;
         free(run.opened);
 
         /* Only if it is still ours: with the answer gangerd may have given the slot to the next task. */

@@ -38,15 +38,6 @@ int mapped_get(struct mapped **list, int fd, size_t size_bytes, const void **ret
         return 0;
 }
 
-size_t mapped_size_bytes(const struct mapped *list)
-{
-        size_t n_bytes = 0;
-
-        for (const struct mapped *mapped = list; mapped; mapped = mapped->next)
-                n_bytes += mapped->size_bytes;
-        return n_bytes;
-}
-
 void mapped_free(struct mapped **list)
 {
         while (*list) {

@@ -12,7 +12,6 @@ struct mapped; /* a list; NULL: empty */
 
 /* 0 or -errno. */
 int mapped_get(struct mapped **, int fd, size_t size_bytes, const void **ret);
-size_t mapped_size_bytes(const struct mapped *);
 /* Unmaps all. */
 void mapped_free(struct mapped **);
 

@@ -79,7 +79,7 @@ struct run {
         int64_t credit_bytes; /* of stream data that may still be sent */
 
         struct reader args; /* over the elements of the args array */
-        int *fds;           /* that the arguments claim; -1: closed */
+        const int *fds;     /* that the arguments claim */
         uint32_t n_fds, next_fd;
         struct mapped *mapped; /* of them, those that are values */
         int *opened;           /* by open_input(), closed when the run ends */

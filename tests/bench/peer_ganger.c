@@ -2,10 +2,14 @@
 /*
  * The work through ganger, by libganger.
  *
- *      peer_ganger SOCKET one SECONDS [MILLISECONDS]                   of echo; or tasks that sleep for so
- * long peer_ganger SOCKET many SECONDS OUTSTANDING [MILLISECONDS]      the same peer_ganger SOCKET map N
- * payloads|numbers peer_ganger SOCKET large SECONDS BYTES             through a function that turns every
- * byte over peer_ganger SOCKET in-place SECONDS BYTES          the value is made once, where it is sent from
+ *      peer_ganger SOCKET one SECONDS [MILLISECONDS]
+ *      peer_ganger SOCKET many SECONDS OUTSTANDING [MILLISECONDS]
+ *      peer_ganger SOCKET map N payloads|numbers
+ *      peer_ganger SOCKET large SECONDS BYTES
+ *      peer_ganger SOCKET in-place SECONDS BYTES
+ *
+ * Of echo; with MILLISECONDS of tasks that sleep for so long. Large values go through a function that turns
+ * every byte over; in-place: the value is made once, where it is sent from.
  */
 #include <endian.h>
 #include <errno.h>

@@ -269,6 +269,20 @@ class BadInput(unittest.TestCase):
         finally:
             g.clean()
 
+    def test_check_for_programs_names_the_socket(self):
+        """Beside what else is wrong; nothing of it stands in the log instead"""
+        g = Gangerd(text=configuration(pool={"modules": "none_such"}))
+        try:
+            g.config.write_text(g.text, encoding="utf-8")
+            done = subprocess.run([GANGERD, "--check", "--json", "--config", g.config, "--socket", "/" + "x" * 200], env=environment(),
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+            self.assertEqual((done.returncode, done.stderr), (EXIT_CONFIGURATION, b""))
+            socket, modules = json.loads(done.stdout)["problems"]
+            self.assertEqual([socket["about"], socket["pool"], modules["about"]], ["socket", None, "modules"])
+            self.assertIn("107 bytes", socket["message"])
+        finally:
+            g.clean()
+
     def test_configuration_that_is_not_there(self):
         g = Gangerd(text="")
         try:

@@ -115,8 +115,8 @@ static void judge_complaint(const struct doctor_facts *facts, const struct docto
         const struct doctor_plan *plan = &facts->plan;
         bool modules = strcmp(complaint->about, "modules") == 0, sure = plan->by_daemons_user;
 
-        if (strcmp(complaint->about, "socket") ==
-            0) { /* of whom none listens: that is a finding of its own */
+        /* Of no configuration: that nobody listens is a finding of its own. */
+        if (strcmp(complaint->about, "socket") == 0) {
                 doctor_find(ret, "socket", DOCTOR_WARNING, "%s does not start so: %s", plan->program,
                             complaint->message);
                 doctor_remedy(ret, "%s --socket PATH", plan->program);
