@@ -198,7 +198,7 @@ class Events(unittest.TestCase):
                 told = [json.loads(line) for line in watching.stdout]
                 self.assertEqual(watching.wait(10), 0)
             self.assertEqual([event["kind"] for event in told], ["task_succeeded"] * 2)
-            again = g.ganger("events", "--after", str(told[0]["seq"] - 1), "-n", "2")
+            again = g.ganger("events", "--after", str(told[0]["seq"] - 1), "-n", "2", "task_succeeded")
             self.assertEqual([again.returncode, again.stdout.count(b"task_succeeded"), again.stdout.count(b"\n")], [0, 2, 2])
             wrong = g.ganger("events", "tasks")
             self.assertEqual([wrong.returncode, b"'tasks'" in wrong.stderr], [2, True])
