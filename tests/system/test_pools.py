@@ -76,7 +76,8 @@ class Pools(unittest.TestCase):
     def test_drain(self):
         """With its time and without; what waits begins only after resume; a map stops between its chunks"""
         with Gangerd() as g, g.connect() as client, g.connect() as admin:
-            running = client.start("call", "sleep", [0.4], {})
+            g.all_idle()  # both begin at once: what is to be running at the drain's end is not over before its beginning
+            running = client.start("call", "sleep", [1], {})
             items = client.start("map", "sleep", [[0.02]] * 200, {"chunk": 1})
             eventually(lambda: pool(admin)["running"] == 2)
             began = time.monotonic()
