@@ -212,7 +212,8 @@ class Foreign(unittest.TestCase):
             zygote.chmod(0o755)
             more = f"[pool foreign]\nworkers = 1\nmodules =\nzygote = {zygote}\n"
             with Gangerd(pool=NEST, more=more) as g, g.connect() as client:
-                answers = client.call("foreign.ask", "ping", [], "call", ["echo", [1]], "none such", [], "call", ["sleep", [0.1]], "map",
+                g.all_idle()  # a worker for the task that takes long, and one for what is asked after it
+                answers = client.call("foreign.ask", "ping", [], "call", ["echo", [1]], "none such", [], "call", ["sleep", [1]], "map",
                                       ["echo", [[n] for n in range(50)], {"collect": True}])
                 by_number = {number: (error and error["code"], result) for number, error, result in answers}
                 self.assertEqual([by_number[n] for n in range(4)], [(None, "pong"), (None, 1), ("unknown_method", None), (None, None)])
