@@ -27,6 +27,7 @@ class LongAndShort(unittest.TestCase):
         choose = random.Random(SEED)
         latest = []
         with Gangerd() as g, g.connect() as client:
+            g.all_idle()  # the worker beside the long task's
             for _ in range(MIXES):
                 learn(client)
                 latest.append(mix(client, choose))
