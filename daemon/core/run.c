@@ -192,6 +192,8 @@ bool run_take_back(struct run *run)
                 }
                 return false;
         }
+        if (task->n_descriptors) /* a worker goes that is left with one whose close might wait */
+                hand->was_told = true;
         run->revoked_task = task_id(task);
         run->revoked_sequence = run->sequence;
         if (task->map)
