@@ -50,8 +50,8 @@ class Status(unittest.TestCase):
             sleep, echo = functions["sleep"], functions["echo"]
             self.assertEqual([sleep["pool"], sleep["run"]["count"], sleep["wait"]["count"]], ["default", 12, 12])
             self.assertTrue(0.002 * 0.98 <= sleep["run"]["p50"] <= 0.02, sleep)
-            self.assertTrue(0.3 <= sleep["run"]["max"] <= 1, sleep)
-            self.assertTrue(0.29 <= sleep["wait"]["max"] <= 1, sleep)  # behind the one that slept
+            self.assertTrue(0.3 <= sleep["run"]["max"] <= 3, sleep)
+            self.assertTrue(0.29 <= sleep["wait"]["max"] <= 3, sleep)  # behind the one that slept
             self.assertLess(sleep["wait"]["p50"], 0.02, sleep)
             self.assertEqual([echo["run"]["count"], echo["wait"]["count"]], [100, 1])
             for times in (sleep["run"], sleep["wait"], echo["run"]):
