@@ -91,6 +91,7 @@ enum method {
 
 struct method_info {
         const char *name;
+        size_t name_size_bytes;
         const char *shape;
         unsigned flags;
 };

@@ -147,6 +147,8 @@ static inline bool reader_pass_common(struct reader *r, uint64_t *left)
                 return false;
         if (head_is_small_array(*r->at)) {
                 *left += *r->at++ & 0x0f;
+        } else if ((*r->at & 0xe0) == 0xa0 && (*r->at & 0x1fu) < there) {
+                r->at += 1 + (*r->at & 0x1f);
         } else if (*r->at < 0x80 || *r->at == 0xc0) {
                 r->at++;
         } else if (*r->at == 0xc4 && there >= 2 && r->at[1] <= there - 2) {
