@@ -188,7 +188,7 @@ int reader_skip(struct reader *r, const uint8_t **ret, size_t *ret_size_bytes, u
                 *ret_size_bytes = (size_t)(walk.at - r->at);
         if (ret_n_descriptors != NULL)
                 *ret_n_descriptors = n_descriptors;
-        *r = walk;
+        r->at = walk.at;
         return 0;
 }
 
@@ -230,7 +230,7 @@ int reader_int(struct reader *r, int64_t *ret)
                 *ret = v.as.i;
         else
                 return -EINVAL;
-        *r = walk;
+        r->at = walk.at;
         return 0;
 }
 
@@ -250,7 +250,7 @@ int reader_double(struct reader *r, double *ret)
                 *ret = (double)v.as.i;
         else
                 return -EINVAL;
-        *r = walk;
+        r->at = walk.at;
         return 0;
 }
 
@@ -265,7 +265,7 @@ int reader_bool(struct reader *r, bool *ret)
         if (v.type != VALUE_BOOL)
                 return -EINVAL;
         *ret = v.as.boolean;
-        *r = walk;
+        r->at = walk.at;
         return 0;
 }
 

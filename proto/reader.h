@@ -53,6 +53,12 @@ static inline bool reader_at_end(const struct reader *r)
 {
         return r->at == r->end;
 }
+/* The same as *r, for a cursor that has just moved: a copy of the whole, soon after a part of it was written,
+ * takes the processor longer than to read a value. */
+static inline struct reader reader_rest(const struct reader *r)
+{
+        return reader_over(r->at, (size_t)(r->end - r->at));
+}
 /* Reads the next value; of an array or map only its header. 0, or -ENODATA at the end, -EBADMSG if bytes are
  * cut. */
 int reader_next(struct reader *r, struct value *ret);
