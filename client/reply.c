@@ -170,20 +170,18 @@ static int read_array_header(struct reader *reader, const char *at)
         return r == 0 && n != n_wanted ? -EINVAL : r;
 }
 
+/* The list is the caller's own: to copy it would be to wait until it is written. */
 static int read_format(const struct ganger_reply *reply, struct reader reader, const char *format,
-                       va_list list_in)
+                       va_list *list)
 {
-        va_list list;
         int r = format != NULL && format_count(format) >= 0 ? 0 : -EINVAL;
 
-        va_copy(list, list_in);
         for (const char *at = format; r == 0 && *at != '\0'; at++) {
                 if (*at == '[')
                         r = read_array_header(&reader, at);
                 else if (*at != ']')
-                        r = read_letter(reply, &reader, *at, &list);
+                        r = read_letter(reply, &reader, *at, list);
         }
-        va_end(list);
         return r == 0 || r == -ENOMEM ? r : -EINVAL;
 }
 
@@ -193,7 +191,7 @@ int ganger_read(const struct ganger_reply *reply, const char *format, ...)
         int r;
 
         va_start(list, format);
-        r = read_format(reply, reply_reader(reply), format, list);
+        r = read_format(reply, reply_reader(reply), format, &list);
         va_end(list);
         return r;
 }
@@ -233,7 +231,7 @@ int ganger_read_key(const struct ganger_reply *reply, const char *key, const cha
         if (r < 0)
                 return r;
         va_start(list, format);
-        r = read_format(reply, reader, format, list);
+        r = read_format(reply, reader, format, &list);
         va_end(list);
         return r;
 }
@@ -280,7 +278,7 @@ int ganger_read_item(const struct ganger_reply *reply, uint64_t index, const cha
         if (r < 0)
                 return r;
         va_start(list, format);
-        r = read_format(reply, reader, format, list);
+        r = read_format(reply, reader, format, &list);
         va_end(list);
         return r;
 }

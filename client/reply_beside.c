@@ -77,7 +77,7 @@ int reply_read_fd(const struct ganger_reply *reply, struct reader *reader, int *
         if (fd < 0)
                 return -EINVAL;
         *ret = fd;
-        *reader = ahead;
+        reader->at = ahead.at;
         return 0;
 }
 
@@ -140,7 +140,7 @@ int reply_read_bytes(const struct ganger_reply *reply, struct reader *reader, co
         if (r < 0)
                 return r;
         *ret_size_bytes = size_bytes;
-        *reader = ahead;
+        reader->at = ahead.at;
         return 0;
 }
 

@@ -157,10 +157,7 @@ int message_begin_request(struct message *m, struct ganger *g, const char *metho
         m->request->on_reply = on_reply;
         m->request->userdata = userdata;
         writer_begin(&m->writer, &g->output.bytes);
-        pack_array(&m->writer.packer, 4);
-        pack_uint(&m->writer.packer, ENVELOPE_REQUEST);
-        pack_uint(&m->writer.packer, m->request->msgid);
-        pack_str(&m->writer.packer, method);
+        pack_request_head(&m->writer.packer, m->request->msgid, method);
         return 0;
 }
 

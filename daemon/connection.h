@@ -86,7 +86,8 @@ struct connection_callbacks {
         /* To be told to the core (core_connection_open). < 0, > 0: refused; what was packed for it is sent,
          * then it is closed, without on_close. */
         int (*on_open)(void *userdata, struct connection *);
-        void (*on_message)(void *userdata, struct connection *, const uint8_t *data, size_t size_bytes,
+        /* True: it cost no more than a message of its size may, which need not be measured. */
+        bool (*on_message)(void *userdata, struct connection *, const uint8_t *data, size_t size_bytes,
                            int *fds, uint32_t n_fds);
         /* A message that is not kept, for core_refused_quota() says there is no room, and that is no request:
          * `head` is what came of it. */

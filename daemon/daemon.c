@@ -25,6 +25,7 @@
 #include "daemon/core/core.h"
 #include "daemon/log.h"
 #include "daemon/metrics_http.h"
+#include "daemon/payload.h"
 #include "daemon/readiness.h"
 #include "daemon/reload.h"
 #include "daemon/rpc.h"
@@ -243,6 +244,7 @@ static void trim(struct daemon *d)
                 s->trim_at = s->active_at + TRIM_AFTER;
         } else {
                 core_trim(d->core);
+                payload_table_trim(d->payloads);
                 connections_trim(d->connections);
                 malloc_trim(0);
                 s->trim_at = CORE_NEVER;

@@ -4,6 +4,9 @@
  * bytes. The head is small, for every queued task has one. Numbers are places in a vector plus one; free
  * places form a list through the vector. The index has a mark for every MARK_EVERY-th item: walking from the
  * nearest one, or from where the last run of items ended, makes the way through a whole map linear.
+ *
+ * Some of those dropped are kept for the next of as many bytes, by what malloc rounds them up to anyway: a
+ * flood of tasks takes and drops hundreds at a time, more than malloc has at hand.
  */
 #include "daemon/payload.h"
 
@@ -52,11 +55,20 @@ union slot {
         uintptr_t free;
 };
 
+#define SPARE_SIZES 16 /* 8, 24, … 248 bytes */
+#define SPARE_MOST  512
+
+struct spare {
+        struct spare *next;
+};
+
 struct payload_table {
         void (*close_fd)(int fd);
         union slot *slots;
         uint32_t n_slots, first_free;
         size_t n;
+        struct spare *spares[SPARE_SIZES];
+        unsigned n_spares;
 };
 
 static struct index *index_of(struct payload *p)
@@ -98,6 +110,51 @@ int payload_table_new(void (*close_fd)(int fd), struct payload_table **ret)
         return 0;
 }
 
+/* Which size has room for so many bytes. */
+static size_t spare_size(size_t size_bytes)
+{
+        return (size_bytes + 7) / 16;
+}
+
+static void *allocate(struct payload_table *t, size_t size_bytes)
+{
+        size_t size = spare_size(size_bytes);
+        struct spare *spare = size < SPARE_SIZES ? t->spares[size] : NULL;
+
+        if (spare == NULL)
+                return malloc(size < SPARE_SIZES ? size * 16 + 8 : size_bytes);
+        t->spares[size] = spare->next;
+        t->n_spares--;
+        return spare;
+}
+
+static void give_back(struct payload_table *t, struct payload *p)
+{
+        size_t size = spare_size(sizeof *p + p->n_fds * sizeof(int) + p->size_bytes);
+        struct spare *spare = (struct spare *)p;
+
+        if (p->has_index || size >= SPARE_SIZES || t->n_spares >= SPARE_MOST) {
+                free(p);
+                return;
+        }
+        spare->next = t->spares[size];
+        t->spares[size] = spare;
+        t->n_spares++;
+}
+
+void payload_table_trim(struct payload_table *t)
+{
+        for (size_t i = 0; i < SPARE_SIZES; i++) {
+                struct spare *spare;
+
+                while ((spare = t->spares[i]) != NULL) {
+                        t->spares[i] = spare->next;
+                        free(spare);
+                }
+        }
+        t->n_spares = 0;
+}
+
 struct payload_table *payload_table_free(struct payload_table *t)
 {
         if (t == NULL)
@@ -106,6 +163,7 @@ struct payload_table *payload_table_free(struct payload_table *t)
                 if (!is_free(t->slots[i]))
                         payload_drop(t, i + 1);
         assert(t->n == 0);
+        payload_table_trim(t);
         free(t->slots);
         free(t);
         return NULL;
@@ -161,7 +219,7 @@ static int payload_make(struct payload_table *t, const uint8_t *data, size_t siz
         assert(n_fds <= UINT16_MAX);
         if (size_bytes > UINT32_MAX || table_reserve(t) < 0)
                 return -ENOMEM;
-        p = malloc(sizeof *p + index_bytes + n_fds * sizeof(int) + size_bytes);
+        p = allocate(t, sizeof *p + index_bytes + n_fds * sizeof(int) + size_bytes);
         if (p == NULL)
                 return -ENOMEM;
         *p = (struct payload){.size_bytes = (uint32_t)size_bytes, .n_fds = (uint16_t)n_fds};
@@ -242,7 +300,7 @@ void payload_drop(struct payload_table *t, payload_t number)
         for (uint32_t i = 0; i < p->n_fds; i++)
                 t->close_fd(fds_of(p)[i]);
         rights_unref(p->rights);
-        free(p);
+        give_back(t, p);
         t->slots[number - 1] = free_slot(t->first_free);
         t->first_free = number - 1;
         t->n--;

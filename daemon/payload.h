@@ -17,6 +17,8 @@ struct payload_table;
 
 int payload_table_new(void (*close_fd)(int fd), struct payload_table **ret);
 struct payload_table *payload_table_free(struct payload_table *);
+/* All is quiet: frees what is kept for payloads to come. */
+void payload_table_trim(struct payload_table *);
 
 /* Copies one whole MessagePack value; takes the descriptors over on success. 0 or -ENOMEM. */
 int payload_new(struct payload_table *, const uint8_t *data, size_t size_bytes, const int *fds,

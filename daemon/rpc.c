@@ -242,7 +242,7 @@ static const char *serve(struct rpc_call *call, const struct envelope *envelope)
         return NULL;
 }
 
-static void on_message(void *userdata, struct connection *connection, const uint8_t *data, size_t size_bytes,
+static bool on_message(void *userdata, struct connection *connection, const uint8_t *data, size_t size_bytes,
                        int *fds, uint32_t n_fds)
 {
         struct rpc *rpc = userdata;
@@ -257,6 +257,7 @@ static void on_message(void *userdata, struct connection *connection, const uint
                 connection_protocol_error(connection, why);
         for (uint32_t i = 0; i < call.n_fds; i++)
                 closer_close(call.fds[i]);
+        return call.method && call.method->flags & METHOD_FLAG_BRIEF && call.n_options == 0;
 }
 
 const char *rpc_serve_task(struct rpc *rpc, struct connection *connection, const struct envelope *envelope)

@@ -106,7 +106,10 @@ int worker_send(struct workers *workers, uint32_t index, const struct core_dispa
         uint64_t told = dispatch->task;
         if (atomic_load(&worker->area->cancel) == told) /* looked at first: the worker looks, too */
                 atomic_compare_exchange_strong(&worker->area->cancel, &told, 0);
-        atomic_store(&slot->word, slot_word(dispatch->task, SLOT_SENT));
+        /* That it is seen before the message is, is all that is needed: who claims it or takes it back does
+         * so by the word itself, and what the worker says of the slot's last task it says by
+         * compare-and-swap. */
+        atomic_store_explicit(&slot->word, slot_word(dispatch->task, SLOT_SENT), memory_order_release);
         struct rights **rights = &worker->rights[dispatch->slot];
         rights_unref(*rights);
         *rights = rights_ref(payload_rights(workers->daemon->payloads, dispatch->args));

@@ -20,7 +20,7 @@ static int envelope_parse_call(struct envelope *e, struct reader *r, const char 
                 return envelope_bad(ret_why, "the method's name is no string");
         if (reader_array(r, &e->n_params) < 0)
                 return envelope_bad(ret_why, "the parameters are no array");
-        e->params = *r;
+        e->params = reader_rest(r);
         return 0;
 }
 
@@ -34,7 +34,7 @@ static int envelope_parse_response(struct envelope *e, struct reader *r, const c
         if (reader_at_end(r))
                 return envelope_bad(ret_why, "a response without a result");
         e->error = reader_over(error, error_size_bytes);
-        e->result = *r;
+        e->result = reader_rest(r);
         return 0;
 }
 

@@ -8,6 +8,7 @@
 #define PROTO_HEAD_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -53,6 +54,11 @@ static inline uint32_t head_length(const struct first_byte *first, const uint8_t
         if (first->length_bytes == 1)
                 return at[1];
         return first->length_bytes == 2 ? load_be16(at + 1) : load_be32(at + 1);
+}
+
+static inline bool head_is_small_array(uint8_t byte)
+{
+        return (byte & 0xf0) == 0x90;
 }
 
 /* Values directly within an array or map of `length`; 0 for every other type. */

@@ -9,7 +9,8 @@
 
 const struct method_info method_table[N_METHODS] = {
 #define X(symbol, name_, shape_, flags_)                                                                     \
-        [METHOD_##symbol] = {.name = name_, .shape = shape_, .flags = flags_},
+        [METHOD_##symbol] = {                                                                                \
+                .name = name_, .name_size_bytes = sizeof(name_) - 1, .shape = shape_, .flags = flags_},
         METHOD_TABLE(X)
 #undef X
 };
@@ -44,8 +45,8 @@ enum method method_from_name(const char *name, size_t size_bytes)
         if (size_bytes > LONGEST)
                 return N_METHODS;
         for (unsigned place = place_of(name, size_bytes); places[place] != 0; place = (place + 1) % PLACES) {
-                const char *known = method_table[places[place] - 1].name;
-                if (strlen(known) == size_bytes && memcmp(known, name, size_bytes) == 0)
+                const struct method_info *known = &method_table[places[place] - 1];
+                if (known->name_size_bytes == size_bytes && memcmp(known->name, name, size_bytes) == 0)
                         return (enum method)(places[place] - 1);
         }
         return N_METHODS;

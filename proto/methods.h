@@ -18,13 +18,15 @@ enum method_flags {
         METHOD_FLAG_TASK = 1 << 1,   /* brings a task: its arguments may carry descriptors */
         METHOD_FLAG_WAITS = 1 << 2,  /* may answer later: counts as open until then */
         METHOD_FLAG_NOTIFY = 1 << 3, /* only as a notification */
+        METHOD_FLAG_BRIEF =
+                1 << 4, /* without options it costs what its message's size says, whatever gangerd holds */
 };
 
 #define METHOD_TABLE(X)                                                                                      \
         X(HELLO, "hello", "|o", 0)                                                                           \
         X(PING, "ping", "", 0)                                                                               \
-        X(CALL, "call", "sao", METHOD_FLAG_TASK | METHOD_FLAG_WAITS)                                         \
-        X(SUBMIT, "submit", "sao", METHOD_FLAG_TASK)                                                         \
+        X(CALL, "call", "sao", METHOD_FLAG_TASK | METHOD_FLAG_WAITS | METHOD_FLAG_BRIEF)                     \
+        X(SUBMIT, "submit", "sao", METHOD_FLAG_TASK | METHOD_FLAG_BRIEF)                                     \
         X(RESULT, "result", "no", METHOD_FLAG_WAITS)                                                         \
         X(WAIT, "wait", "Io", METHOD_FLAG_WAITS)                                                             \
         X(ATTACH, "attach", "no", METHOD_FLAG_WAITS)                                                         \
@@ -89,6 +91,7 @@ enum method {
 
 struct method_info {
         const char *name;
+        size_t name_size_bytes;
         const char *shape;
         unsigned flags;
 };

@@ -71,17 +71,38 @@ static inline void pack_byte(struct packer *p, uint8_t byte)
         p->buffer->end++;
 }
 
-/* A first byte and the number behind it, most significant byte first. */
-static inline void pack_head(struct packer *p, uint8_t first, uint64_t number, unsigned n_bytes)
-{
-        uint8_t *at = pack_room(p, 1 + sizeof number);
+#define HEAD_MOST_BYTES (1 + sizeof(uint64_t))
 
-        if (at == NULL)
-                return;
+/* A first byte and the number behind it, most significant byte first, in HEAD_MOST_BYTES of room; its end. */
+static inline uint8_t *put_head(uint8_t *at, uint8_t first, uint64_t number, unsigned n_bytes)
+{
         *at++ = first;
         for (unsigned i = n_bytes; i-- > 0;)
                 *at++ = (uint8_t)(number >> 8 * i);
-        p->buffer->end += 1 + n_bytes;
+        return at;
+}
+
+static inline uint8_t *put_uint(uint8_t *at, uint64_t value)
+{
+        if (value < 0x80) {
+                *at = (uint8_t)value;
+                return at + 1;
+        }
+        if (value <= UINT8_MAX)
+                return put_head(at, 0xcc, value, 1);
+        if (value <= UINT16_MAX)
+                return put_head(at, 0xcd, value, 2);
+        if (value <= UINT32_MAX)
+                return put_head(at, 0xce, value, 4);
+        return put_head(at, 0xcf, value, 8);
+}
+
+static inline void pack_head(struct packer *p, uint8_t first, uint64_t number, unsigned n_bytes)
+{
+        uint8_t *at = pack_room(p, HEAD_MOST_BYTES);
+
+        if (at != NULL)
+                p->buffer->end += (size_t)(put_head(at, first, number, n_bytes) - at);
 }
 
 void pack_nil(struct packer *p)
@@ -112,16 +133,10 @@ void pack_int(struct packer *p, int64_t value)
 
 void pack_uint(struct packer *p, uint64_t value)
 {
-        if (value < 0x80)
-                pack_byte(p, (uint8_t)value);
-        else if (value <= UINT8_MAX)
-                pack_head(p, 0xcc, value, 1);
-        else if (value <= UINT16_MAX)
-                pack_head(p, 0xcd, value, 2);
-        else if (value <= UINT32_MAX)
-                pack_head(p, 0xce, value, 4);
-        else
-                pack_head(p, 0xcf, value, 8);
+        uint8_t *at = pack_room(p, HEAD_MOST_BYTES);
+
+        if (at != NULL)
+                p->buffer->end += (size_t)(put_uint(at, value) - at);
 }
 
 void pack_double(struct packer *p, double value)
@@ -217,25 +232,40 @@ void pack_fd(struct packer *p)
         pack_descriptor(p, DESCRIPTOR_OPEN, 0);
 }
 
+/* What every message begins with is written at once. */
+static inline void pack_envelope(struct packer *p, enum envelope_type type, uint32_t msgid, bool with_nil)
+{
+        uint8_t *room = pack_room(p, 2 + HEAD_MOST_BYTES + 1), *at = room;
+
+        if (room == NULL)
+                return;
+        *at++ = 0x94;
+        *at++ = (uint8_t)type;
+        at = put_uint(at, msgid);
+        if (with_nil)
+                *at++ = 0xc0;
+        p->buffer->end += (size_t)(at - room);
+}
+
 void pack_response(struct packer *p, uint32_t msgid)
 {
-        pack_error_response(p, msgid);
-        pack_nil(p);
+        pack_envelope(p, ENVELOPE_RESPONSE, msgid, true);
 }
 
 void pack_error_response(struct packer *p, uint32_t msgid)
 {
-        pack_array(p, 4);
-        pack_uint(p, ENVELOPE_RESPONSE);
-        pack_uint(p, msgid);
+        pack_envelope(p, ENVELOPE_RESPONSE, msgid, false);
+}
+
+void pack_request_head(struct packer *p, uint32_t msgid, const char *method)
+{
+        pack_envelope(p, ENVELOPE_REQUEST, msgid, false);
+        pack_str(p, method);
 }
 
 void pack_request(struct packer *p, uint32_t msgid, const char *method, size_t n_params)
 {
-        pack_array(p, 4);
-        pack_uint(p, ENVELOPE_REQUEST);
-        pack_uint(p, msgid);
-        pack_str(p, method);
+        pack_request_head(p, msgid, method);
         pack_array(p, n_params);
 }
 

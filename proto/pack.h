@@ -44,6 +44,8 @@ void pack_fd(struct packer *p); /* of one of kind 2 */
 void pack_response(struct packer *p, uint32_t msgid);
 /* [1, msgid, …: the error is to be packed next, and then nil. */
 void pack_error_response(struct packer *p, uint32_t msgid);
+/* [0, msgid, method, …: the parameters are to be packed next. */
+void pack_request_head(struct packer *p, uint32_t msgid, const char *method);
 /* [0, msgid, method, [ … n parameters are to be packed next. */
 void pack_request(struct packer *p, uint32_t msgid, const char *method, size_t n_params);
 /* [2, method, [ … n parameters are to be packed next. */

@@ -137,6 +137,29 @@ int reader_next(struct reader *r, struct value *ret)
         return 0;
 }
 
+/* Passes a value of the forms that are in every message; whether it was one. As in scan_whole(), the
+ * processor need not wait for the table then. */
+static inline bool reader_pass_common(struct reader *r, uint64_t *left)
+{
+        size_t there = reader_left(r);
+
+        if (there == 0)
+                return false;
+        if (head_is_small_array(*r->at)) {
+                *left += *r->at++ & 0x0f;
+        } else if ((*r->at & 0xe0) == 0xa0 && (*r->at & 0x1fu) < there) {
+                r->at += 1 + (*r->at & 0x1f);
+        } else if (*r->at < 0x80 || *r->at == 0xc0) {
+                r->at++;
+        } else if (*r->at == 0xc4 && there >= 2 && r->at[1] <= there - 2) {
+                r->at += 2 + r->at[1];
+        } else {
+                return false;
+        }
+        --*left;
+        return true;
+}
+
 int reader_skip(struct reader *r, const uint8_t **ret, size_t *ret_size_bytes, uint32_t *ret_n_descriptors)
 {
         struct reader walk = *r;
@@ -146,6 +169,8 @@ int reader_skip(struct reader *r, const uint8_t **ret, size_t *ret_size_bytes, u
         do {
                 const struct first_byte *first;
                 uint32_t length;
+                if (reader_pass_common(&walk, &left))
+                        continue;
                 int e = reader_head(&walk, &first, &length);
                 if (e < 0)
                         return walk.at == r->at ? e : -EBADMSG;
@@ -163,7 +188,7 @@ int reader_skip(struct reader *r, const uint8_t **ret, size_t *ret_size_bytes, u
                 *ret_size_bytes = (size_t)(walk.at - r->at);
         if (ret_n_descriptors != NULL)
                 *ret_n_descriptors = n_descriptors;
-        *r = walk;
+        r->at = walk.at;
         return 0;
 }
 
@@ -171,8 +196,13 @@ int reader_uint_head(struct reader *r, uint64_t *ret)
 {
         const struct first_byte *first;
         uint32_t length;
-        int e = reader_head(r, &first, &length);
 
+        if (reader_left(r) >= 5 && *r->at == 0xce) {
+                *ret = load_be32(r->at + 1);
+                r->at += 5;
+                return 0;
+        }
+        int e = reader_head(r, &first, &length);
         if (e < 0)
                 return e;
         if (first->type == VALUE_UINT) {
@@ -200,7 +230,7 @@ int reader_int(struct reader *r, int64_t *ret)
                 *ret = v.as.i;
         else
                 return -EINVAL;
-        *r = walk;
+        r->at = walk.at;
         return 0;
 }
 
@@ -220,7 +250,7 @@ int reader_double(struct reader *r, double *ret)
                 *ret = (double)v.as.i;
         else
                 return -EINVAL;
-        *r = walk;
+        r->at = walk.at;
         return 0;
 }
 
@@ -235,11 +265,11 @@ int reader_bool(struct reader *r, bool *ret)
         if (v.type != VALUE_BOOL)
                 return -EINVAL;
         *ret = v.as.boolean;
-        *r = walk;
+        r->at = walk.at;
         return 0;
 }
 
-int reader_str(struct reader *r, const char **ret, size_t *ret_size_bytes)
+int reader_str_head(struct reader *r, const char **ret, size_t *ret_size_bytes)
 {
         const struct first_byte *first;
         const uint8_t *data;
@@ -272,7 +302,7 @@ static int reader_container(struct reader *r, enum value_type type, uint32_t *re
         return 0;
 }
 
-int reader_array(struct reader *r, uint32_t *ret_n)
+int reader_array_head(struct reader *r, uint32_t *ret_n)
 {
         return reader_container(r, VALUE_ARRAY, ret_n);
 }

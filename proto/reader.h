@@ -53,6 +53,12 @@ static inline bool reader_at_end(const struct reader *r)
 {
         return r->at == r->end;
 }
+/* The same as *r, for a cursor that has just moved: a copy of the whole, soon after a part of it was written,
+ * takes the processor longer than to read a value. */
+static inline struct reader reader_rest(const struct reader *r)
+{
+        return reader_over(r->at, (size_t)(r->end - r->at));
+}
 /* Reads the next value; of an array or map only its header. 0, or -ENODATA at the end, -EBADMSG if bytes are
  * cut. */
 int reader_next(struct reader *r, struct value *ret);
@@ -72,8 +78,25 @@ static inline int reader_uint(struct reader *r, uint64_t *ret)
 int reader_int(struct reader *r, int64_t *ret);   /* any integer that fits */
 int reader_double(struct reader *r, double *ret); /* integers too */
 int reader_bool(struct reader *r, bool *ret);
-int reader_str(struct reader *r, const char **ret, size_t *ret_size_bytes); /* str, or bin that is UTF-8 */
-int reader_array(struct reader *r, uint32_t *ret_n);
+int reader_str_head(struct reader *r, const char **ret, size_t *ret_size_bytes);
+/* A str, or a bin that is UTF-8. */
+static inline int reader_str(struct reader *r, const char **ret, size_t *ret_size_bytes)
+{
+        if (r->at == r->end || (*r->at & 0xe0) != 0xa0 || (*r->at & 0x1f) >= r->end - r->at)
+                return reader_str_head(r, ret, ret_size_bytes);
+        *ret_size_bytes = *r->at++ & 0x1f; /* short, as most are */
+        *ret = (const char *)r->at;
+        r->at += *ret_size_bytes;
+        return 0;
+}
+int reader_array_head(struct reader *r, uint32_t *ret_n);
+static inline int reader_array(struct reader *r, uint32_t *ret_n)
+{
+        if (r->at == r->end || (*r->at & 0xf0) != 0x90)
+                return reader_array_head(r, ret_n);
+        *ret_n = *r->at++ & 0x0f;
+        return 0;
+}
 int reader_map(struct reader *r, uint32_t *ret_n);
 /* Whether the next value is nil; then it is skipped. */
 bool reader_nil(struct reader *r);

@@ -102,7 +102,10 @@ static inline int scan_head(struct scan *s, const uint8_t *data, size_t size_byt
 
 /* Passes what is there as a whole, which most is: plain values, and the heads of arrays and maps. What is
  * cut, an ext, or refused is left to scan_head(). The scan's place is in locals: for all that the compiler
- * knows, the bytes could be *s. */
+ * knows, the bytes could be *s.
+ *
+ * The table says it all; what every message has is told by comparisons before it, which the processor guesses
+ * right: it goes on to the next value without waiting for the size of this one to be loaded. */
 static void scan_whole(struct scan *s, const uint8_t *data, size_t size_bytes)
 {
         const uint8_t *at = data + s->at, *end = data + size_bytes;
@@ -116,7 +119,26 @@ static void scan_whole(struct scan *s, const uint8_t *data, size_t size_bytes)
                         left = s->left[--depth];
                         continue;
                 }
-                const struct first_byte *first = &first_byte_table[*at];
+                uint8_t byte = *at;
+                if (byte < 0x80 || byte == 0xc0) {
+                        at++;
+                        left--;
+                        continue;
+                }
+                if (head_is_small_array(byte) && depth < LIMIT_DEPTH && (byte & 15u) <= spare_bytes) {
+                        spare_bytes -= byte & 15u;
+                        at++;
+                        s->left[depth++] = left - 1;
+                        left = byte & 15u;
+                        continue;
+                }
+                if (byte == 0xce && end - at >= 5 && spare_bytes >= 4) {
+                        spare_bytes -= 4;
+                        at += 5;
+                        left--;
+                        continue;
+                }
+                const struct first_byte *first = &first_byte_table[byte];
                 size_t whole = first->whole_bytes;
 
                 if (whole > 0 && whole <= (size_t)(end - at) && whole <= spare_bytes + 1) {

@@ -43,24 +43,37 @@ static int refuse(struct core *core, const char *what, uint64_t used, uint64_t l
         return CORE_QUOTA;
 }
 
+static uint64_t limit_of(const struct core_config *config, enum account_kind kind)
+{
+        switch (kind) {
+        case ACCOUNT_CONNECTIONS:
+                return config->user_connections;
+        case ACCOUNT_TASKS:
+                return config->user_tasks;
+        case ACCOUNT_DESCRIPTORS:
+                return config->user_descriptors;
+        case ACCOUNT_BYTES:
+                return config->user_memory_bytes;
+        case ACCOUNT_OBJECTS:
+                return config->user_objects;
+        case N_ACCOUNTS:
+                break;
+        }
+        abort();
+}
+
 int user_admit(struct user *user, enum account_kind kind, uint64_t amount)
 {
-        struct core *core = user->core;
-        const struct core_config *config = &core->config;
-        const struct {
-                const char *what;
-                uint64_t limit;
-        } limits[N_ACCOUNTS] = {
-                [ACCOUNT_CONNECTIONS] = {"user_connections", config->user_connections},
-                [ACCOUNT_TASKS] = {"user_tasks", config->user_tasks},
-                [ACCOUNT_DESCRIPTORS] = {"user_descriptors", config->user_descriptors},
-                [ACCOUNT_BYTES] = {"user_memory", config->user_memory_bytes},
-                [ACCOUNT_OBJECTS] = {"user_objects", config->user_objects},
+        static const char *const names[N_ACCOUNTS] = {
+                [ACCOUNT_CONNECTIONS] = "user_connections", [ACCOUNT_TASKS] = "user_tasks",
+                [ACCOUNT_DESCRIPTORS] = "user_descriptors", [ACCOUNT_BYTES] = "user_memory",
+                [ACCOUNT_OBJECTS] = "user_objects",
         };
-        uint64_t used = user->used[kind], limit = limits[kind].limit;
+        struct core *core = user->core;
+        uint64_t used = user->used[kind], limit = limit_of(&core->config, kind);
         if (amount > limit || used > limit - amount)
-                return refuse(core, limits[kind].what, used, limit);
-        limit = config->memory_limit_bytes;
+                return refuse(core, names[kind], used, limit);
+        limit = core->config.memory_limit_bytes;
         if (kind == ACCOUNT_BYTES && (amount > limit || core->bytes > limit - amount))
                 return refuse(core, "memory_limit", core->bytes, limit);
         return 0;

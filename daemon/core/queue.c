@@ -179,11 +179,12 @@ struct task *queue_take(struct pool *pool)
         struct task *task = TAILQ_FIRST(&lane->tasks);
         queue_remove(task);
         task->used_turn = true;
-        if (lane->in_ring) {
+        /* Who is alone is next again. */
+        if (lane->in_ring && TAILQ_NEXT(lane, ring)) {
                 TAILQ_REMOVE(&level->lanes, lane, ring);
                 TAILQ_INSERT_TAIL(&level->lanes, lane, ring);
         }
-        if (turn->in_ring) {
+        if (turn->in_ring && TAILQ_NEXT(turn, ring)) {
                 turn_leave(turn);
                 turn_enter(turn, false);
         }

@@ -70,11 +70,10 @@ static void leave(struct core *core, struct task *task)
                 break;
         }
         task->place = PLACE_NONE;
-        timer_clear(core, &task->timer);
 }
 
-/* A map in state ready or running is put into its lane by map_update(), a task that comes back by
- * queue_put_back(). */
+/* Its timer is that of the state, too. A map in state ready or running is put into its lane by map_update(),
+ * a task that comes back by queue_put_back(). */
 static void enter(struct core *core, struct task *task, enum task_state from)
 {
         struct pool *pool = task_pool(core, task);
@@ -140,10 +139,10 @@ static void task_dealloc(struct core *core, struct task *task)
 
 static struct task_extra *extra_free(struct task_extra *extra)
 {
-        if (extra) {
-                free(extra->label);
-                free(extra->key);
-        }
+        if (!extra)
+                return NULL;
+        free(extra->label);
+        free(extra->key);
         free(extra);
         return NULL;
 }

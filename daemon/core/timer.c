@@ -71,7 +71,7 @@ static void move(struct timers *timers, size_t place, struct timer_entry entry)
                 sift_down(timers, place, entry);
 }
 
-void timer_set(struct core *core, struct timer *timer, int64_t at)
+void timer_move(struct core *core, struct timer *timer, int64_t at)
 {
         struct timers *timers = &core->timers;
         size_t place = timer->place;

@@ -26,7 +26,12 @@ struct timers {
 int timers_reserve(struct timers *, size_t n);
 void timers_unreserve(struct timers *, size_t n);
 /* Arms or moves it; CORE_NEVER disarms. */
-void timer_set(struct core *, struct timer *, int64_t at);
+void timer_move(struct core *, struct timer *, int64_t at);
+static inline void timer_set(struct core *core, struct timer *timer, int64_t at)
+{
+        if (at != CORE_NEVER || timer->place)
+                timer_move(core, timer, at);
+}
 static inline void timer_clear(struct core *core, struct timer *timer)
 {
         if (timer->place)

@@ -172,7 +172,7 @@ int put_next(struct run *run, const struct source *source)
         int r = reader_skip(&behind, &data, &size_bytes, &n_fds);
 
         if (r == 0 && n_fds == 0) {
-                *reader = behind;
+                reader->at = behind.at;
                 return put_raw(run, data, size_bytes);
         }
         while (r == 0 && reader->at < behind.at) {

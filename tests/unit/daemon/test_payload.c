@@ -68,6 +68,38 @@ static void test_a_flood_leaves_nothing_behind(void **state)
         payload_table_free(t);
 }
 
+/* Those dropped are used again: of any size, also by one that differs, with and without descriptors. */
+static void test_used_again(void **state)
+{
+        enum { N = 600 };
+        struct payload_table *t = table();
+        static payload_t numbers[N];
+        uint8_t bytes[N];
+
+        for (unsigned round = 0; round < 6; round++) {
+                for (unsigned i = 0; i < N; i++) {
+                        size_t size = (i * 7 + round * 3) % N;
+                        const int fd = (int)i;
+                        memset(bytes, (int)(i + round) & 0xff, size);
+                        assert_int_equal(payload_new(t, bytes, size, &fd, (i + round) % 5 == 0, &numbers[i]),
+                                         0);
+                }
+                for (unsigned i = 0; i < N; i++) {
+                        size_t size, expected = (i * 7 + round * 3) % N;
+                        const uint8_t *got = payload_bytes(t, numbers[i], &size);
+                        assert_int_equal(size, expected);
+                        memset(bytes, (int)(i + round) & 0xff, size);
+                        assert_memory_equal(got, bytes, size);
+                        n_closed = 0;
+                        payload_drop(t, numbers[i]);
+                        assert_int_equal(n_closed, (i + round) % 5 == 0);
+                }
+                if (round == 3)
+                        payload_table_trim(t);
+        }
+        payload_table_free(t);
+}
+
 static void test_descriptors_are_closed_with_it(void **state)
 {
         struct payload_table *t = table();
@@ -197,6 +229,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_bytes_and_numbers),
                 cmocka_unit_test(test_a_flood_leaves_nothing_behind),
+                cmocka_unit_test(test_used_again),
                 cmocka_unit_test(test_descriptors_are_closed_with_it),
                 cmocka_unit_test(test_runs_of_items),
                 cmocka_unit_test(test_an_item_that_is_no_array),
