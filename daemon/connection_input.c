@@ -205,20 +205,20 @@ static void go_on_next_turn(struct connection *c)
         c->unread = true;
 }
 
-/* To read the clock costs as much as a good part of a brief message: it is read for some of them together. */
-static void deliver_in_share(struct connection *c, unsigned n)
+/* What has passed since the clock was last read was spent on this user. */
+static void spend(const struct connection *c)
 {
         struct daemon *daemon = c->owner->daemon;
         int64_t before = daemon->now;
 
-        if (deliver(c) && n % BRIEF_AT_ONCE != BRIEF_AT_ONCE - 1)
-                return;
         daemon_update_now(daemon);
         share_of(c)->spent += daemon->now - before;
 }
 
-/* Whole messages go up, until one is not whole or it is enough for this turn. */
-static void process(struct connection *c)
+/* Whole messages go up, until one is not whole or it is enough for this turn. To read the clock costs as much
+ * as a good part of a brief message: it is read for some of them together; how many are left over at the end
+ * is in *ret_n_brief. */
+static void process_messages(struct connection *c, unsigned *ret_n_brief)
 {
         for (unsigned n = 0; may_go_on(c); n++) {
                 int r = SCAN_MORE;
@@ -238,11 +238,23 @@ static void process(struct connection *c)
                         connection_protocol_error(c, scan_message(r));
                         return;
                 }
-                deliver_in_share(c, n);
+                if (deliver(c) && ++*ret_n_brief < BRIEF_AT_ONCE)
+                        continue;
+                spend(c);
+                *ret_n_brief = 0;
         }
         c->unread = !c->closing && !c->closed && buffer_size(&c->input) > 0;
         if (!c->closed)
                 connection_flush_later(c);
+}
+
+static void process(struct connection *c)
+{
+        unsigned n_brief = 0;
+
+        process_messages(c, &n_brief);
+        if (n_brief > 0) /* many connections with a few each are no way around his share */
+                spend(c);
 }
 
 /* An idle connection keeps no buffer, and one that held a large message gives its memory back. */

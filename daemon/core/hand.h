@@ -53,7 +53,7 @@ struct hand {
         bool condemned;     /* it broke the protocol: nothing from it counts any more */
         bool asked_to_stop;
         bool is_retiring;                     /* to be replaced, and then asked to exit */
-        bool was_told;                        /* to end a task, or it may keep a file of one: dies of that */
+        bool was_told;                        /* to end a task, or may keep a file of one: may die of it */
         uint32_t n_runs, n_ahead, n_stopping; /* n_ahead: sent, not begun */
         int64_t ahead_ns;
         uint64_t free_slots; /* bits */
