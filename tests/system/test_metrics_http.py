@@ -31,6 +31,7 @@ HOST = "127.0.0.1"
 MANY_POOLS = "".join(f"[pool {n}{'x' * 200}]\nworkers = 1\n" for n in range(10))
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 EXIT_CONFIGURATION = 78
+ESTABLISHED = "01"  # in /proc/net/tcp
 # What LISTEN_PID says is known only there.
 PASS = """#!/bin/sh
 LISTEN_PID=$$ LISTEN_FDS={n} {names} exec {python} -c '
@@ -101,6 +102,13 @@ def read_all(sock):
     except (ConnectionResetError, BrokenPipeError):
         pass
     return data
+
+
+def n_served(port):
+    """How many connections gangerd has not closed."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    return sum(1 for row in rows if int(row[1].split(":")[1], 16) == port and row[3] == ESTABLISHED)
 
 
 def exchange(address, data, family=socket.AF_INET):
@@ -277,6 +285,7 @@ class Rude(unittest.TestCase):
                 time.sleep(0.001)
                 self.assertLess(time.monotonic() - began, CUT_OFF * MARGIN)
             took = time.monotonic() - began
+            eventually(lambda: n_served(listener.getsockname()[1]) == 0)
             for sock in readers:
                 sock.settimeout(BOUND)
                 answer = read_all(sock)
