@@ -15,15 +15,33 @@
 #include "daemon/worker/worker.h"
 #include "proto/limits.h"
 
-enum { PAUSE_NS = 100000 };
+enum { PAUSE_NS = 100000, N_PAUSES = 16 };
+
+static void rest(void)
+{
+        const struct timespec pause = {.tv_nsec = PAUSE_NS};
+
+        nanosleep(&pause, NULL);
+}
 
 /* There is always room but after hundreds of announcements that gangerd has not come to read. */
 static void announce(struct ring *ring, uint32_t size_bytes, bool is_wake)
 {
-        const struct timespec pause = {.tv_nsec = PAUSE_NS};
-
         while (!ring_announce(ring, size_bytes, is_wake))
-                nanosleep(&pause, NULL);
+                rest();
+}
+
+/* While the ring is full gangerd is at it, and behind: to wait for room costs both less than a system call
+ * for each message. If it takes long, the socket wakes the worker better. */
+static bool put(struct worker *worker, const struct iovec *iov, size_t n, size_t size_bytes)
+{
+        for (int n_rests = 0; !ring_put(worker->ring, iov, n, size_bytes); n_rests++) {
+                if (size_bytes > RING_INLINE_BYTES || n_rests == N_PAUSES)
+                        return false;
+                worker->latest_ns = 0;
+                rest();
+        }
+        return true;
 }
 
 /* A crash in here must not write into the channel. */
@@ -31,12 +49,12 @@ static int ring_send(struct worker *worker, struct iovec *iov, size_t n, size_t 
                      uint32_t n_fds)
 {
         struct iovec wake = {(char[]){0}, 1};
-        bool put = n_fds == 0 && ring_put(worker->ring, iov, n, size_bytes);
+        bool is_put = n_fds == 0 && put(worker, iov, n, size_bytes);
 
-        if (put && !ring_must_wake(worker->ring))
+        if (is_put && !ring_must_wake(worker->ring))
                 return 0;
         worker->latest_ns = 0;
-        if (!put) {
+        if (!is_put) {
                 announce(worker->ring, (uint32_t)size_bytes, false);
                 return send_all(worker->channel, iov, n, fds, n_fds);
         }
