@@ -156,6 +156,7 @@ struct ganger *ganger_close(struct ganger *g)
         connection_tell_all(g, -ECANCELED);
         reconnect_free(g->reconnect);
         request_table_deinit(&g->requests);
+        sent_unref(g->answered);
         output_deinit(&g->output);
         fd_queue_deinit(&g->fds);
         buffer_deinit(&g->input);

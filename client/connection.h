@@ -34,6 +34,7 @@ struct ganger {
         struct fd_queue fds;
         struct output output;
         struct request_table requests;
+        struct sent *answered;                  /* what the last answer was about; NULL: nothing large */
         struct ganger_reply *error;             /* what ganger_error() gives */
         char path[LIMIT_SOCKET_PATH_BYTES + 1]; /* "": it was not connected by one */
         struct reconnect *reconnect;            /* NULL: a lost connection stays lost */

@@ -88,7 +88,7 @@ void writer_begin(struct ganger_writer *w, struct buffer *buffer)
 {
         pack_begin(&w->packer, buffer);
         w->error = 0;
-        w->n_fds = 0;
+        w->n_fds = w->n_made = 0;
         w->is_plain = false;
         w->large_beside = false;
 }
@@ -200,7 +200,7 @@ static void writer_bytes(struct ganger_writer *w, const void *data, size_t size_
                 pack_bin(&w->packer, data, size_bytes);
                 return;
         }
-        w->fds[w->n_fds++] = fd;
+        w->fds[w->n_fds++] = w->made[w->n_made++] = fd;
         pack_descriptor(&w->packer, DESCRIPTOR_VALUE, size_bytes);
 }
 

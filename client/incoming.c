@@ -81,6 +81,8 @@ static void connection_on_response(struct ganger *g, size_t size_bytes, const st
         }
         on_reply = request->on_reply;
         userdata = request->userdata;
+        sent_unref(g->answered);
+        g->answered = request_take_sent(&g->requests, request);
         request_free(&g->requests, request);
         if (on_reply == NULL) {
                 connection_consume(g, size_bytes);
@@ -92,10 +94,12 @@ static void connection_on_response(struct ganger *g, size_t size_bytes, const st
                 size_bytes = 0; /* it left the input with its buffer */
         connection_consume(g, size_bytes);
         r = r < 0 ? r : reply_take_fds(reply, claimed->fds, claimed->n);
-        if (r == 0)
+        if (r == 0) {
                 claimed->n = 0;
-        else
+                reply->sent = sent_ref(g->answered);
+        } else {
                 reply = ganger_reply_free(reply);
+        }
         g->n_callbacks++;
         on_reply(userdata, r < 0 ? r : ganger_code(reply), reply);
 }

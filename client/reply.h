@@ -16,6 +16,7 @@
 struct reply_text;
 struct reply_fds;
 struct reply_map;
+struct sent;
 
 struct ganger_reply {
         struct buffer bytes; /* that `data` lies in; empty: it lies behind this, or is borrowed */
@@ -25,6 +26,7 @@ struct ganger_reply {
         struct reply_text *texts; /* strings that were read */
         struct reply_map *maps;   /* values in memfds that were read */
         struct reply_fds *fds;    /* that came with it, in the order of their values; NULL: none */
+        struct sent *sent;        /* with what it answers; NULL: nothing large */
         struct reader item;       /* where ganger_read_item() is … */
         uint64_t item_index;      /* … before which element; 0: at none yet */
 };

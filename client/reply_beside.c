@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/sent.h"
 #include "proto/descriptors.h"
 #include "proto/pack.h"
 #include "proto/sealed.h"
@@ -40,6 +41,7 @@ void reply_free_beside(struct ganger_reply *reply)
         for (uint32_t i = 0; reply->fds != NULL && i < reply->fds->n; i++)
                 close(reply->fds->fds[i]);
         free(reply->fds);
+        sent_unref(reply->sent);
         while (reply->maps != NULL) {
                 struct reply_map *map = reply->maps;
                 reply->maps = map->next;

@@ -15,9 +15,10 @@
 #include "client/reconnect.h"
 #include "proto/envelope.h"
 
-#define CHAINS_AT_FIRST 64
-#define SPARE_REQUESTS  64
-#define FLUSH_AT_BYTES  (64u << 10) /* output beyond it is sent while requests are still being made */
+#define CHAINS_AT_FIRST  64
+#define SPARE_REQUESTS   64
+#define SENT_VALUES_MOST 64          /* a program has its own use for descriptors */
+#define FLUSH_AT_BYTES   (64u << 10) /* output beyond it is sent while requests are still being made */
 
 /* ---- the table ---- */
 
@@ -105,6 +106,22 @@ int request_new(struct request_table *t, struct request **ret)
         return 0;
 }
 
+struct sent *request_take_sent(struct request_table *t, struct request *request)
+{
+        struct sent *sent = request->sent;
+
+        t->n_values -= sent_n(sent);
+        request->sent = NULL;
+        return sent;
+}
+
+static void request_keep_sent(struct request_table *t, struct request *request, const struct ganger_writer *w)
+{
+        if (w->n_made > 0 && t->n_values + w->n_made <= SENT_VALUES_MOST)
+                request->sent = sent_new(w->made, w->n_made);
+        t->n_values += sent_n(request->sent);
+}
+
 struct request *request_free(struct request_table *t, struct request *request)
 {
         if (request == NULL)
@@ -113,6 +130,7 @@ struct request *request_free(struct request_table *t, struct request *request)
         TAILQ_REMOVE(&t->open, request, link);
         t->n--;
         kept_free(request->kept);
+        sent_unref(request_take_sent(t, request));
         if (t->n_spare < SPARE_REQUESTS) {
                 SLIST_INSERT_HEAD(&t->spare, request, chain_link);
                 t->n_spare++;
@@ -137,6 +155,7 @@ static int message_begin(struct message *m, struct ganger *g, const char *method
         int r = connection_check(g);
 
         *m = (struct message){.g = g, .method = N_METHODS};
+        g->answered = sent_unref(g->answered);
         if (r == 0 && g->reconnect != NULL) {
                 m->method = method_from_name(method, strlen(method));
                 r = reconnect_may_send(g, m->method);
@@ -267,6 +286,7 @@ int request_start_task(struct ganger *g, const char *method, const struct ganger
         m.writer.large_beside = false;
         if (has_options)
                 options_write(&m.writer, &options, false, 0);
+        request_keep_sent(&g->requests, m.request, &m.writer);
         return message_end(&m, NULL);
 }
 

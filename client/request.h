@@ -13,6 +13,7 @@
 #include "client/format.h"
 #include "client/ganger.h"
 #include "client/resend.h"
+#include "client/sent.h"
 
 struct request {
         uint32_t msgid;
@@ -21,6 +22,7 @@ struct request {
         void *userdata;
         enum method method;              /* of a handle that can be connected again */
         struct kept *kept;               /* NULL: it cannot be sent again */
+        struct sent *sent;               /* NULL: it has no large values */
         bool streamed;                   /* something of its answer has been given away */
         bool given_up;                   /* by cancel_request */
         SLIST_ENTRY(request) chain_link; /* request_table.chains[] */
@@ -34,6 +36,7 @@ struct request_table {
         uint32_t n_chains;
         uint32_t n;
         uint32_t next_msgid;
+        uint32_t n_values;          /* descriptors kept of large values, at most SENT_VALUES_MOST */
         struct request_chain spare; /* at most SPARE_REQUESTS, to be used again */
         uint32_t n_spare;
         TAILQ_HEAD(request_list, request) open; /* oldest first */
@@ -47,6 +50,8 @@ void request_table_forget(struct request_table *);
 /* A new open request with a msgid of its own; the caller fills in the rest. 0 or -ENOMEM. */
 int request_new(struct request_table *, struct request **ret);
 struct request *request_free(struct request_table *, struct request *);
+/* What it keeps of its large values is the caller's now. */
+struct sent *request_take_sent(struct request_table *, struct request *);
 /* NULL: no such request is open. */
 struct request *request_find(const struct request_table *, uint32_t msgid);
 

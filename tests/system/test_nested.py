@@ -15,7 +15,7 @@ from wire import TooLate, descriptor  # noqa: E402
 DEPTH = 100
 ROOTS = 1000
 MANY = 300  # more than nesting_limit
-ROOT_WORKERS = 3  # the one that there is, and two more while somebody waits
+ROOT_WORKERS = 10  # the one that there is, and one for each that waits, mostly one or two: a root may begin before what another waits for
 AT_ONCE = 1.0  # seconds: what is told at once is told within this
 KILL_GRACE = 0.3
 NEST = {"workers": 1, "modules": "nest digest", "kill_grace": KILL_GRACE}
