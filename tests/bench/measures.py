@@ -90,9 +90,8 @@ def large_values(bench):
 
 
 def cpu_ms(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+    """Of the threads that there are, by the nanosecond: what stat counts in are ticks of 10 ms."""
+    return sum(int(path.read_text(encoding="ascii").split()[0]) for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
 
 
 def beside_flood(bench):

@@ -18,8 +18,7 @@ enum {
         READER_NS = 300000,
         MOST_BY_SOCKET = N_MESSAGES / 200,
         LEAST_WAIT_MS = 1,
-        MOST_WAIT_MS = 10,
-        MARGIN = 10
+        MOST_WAIT_MS = 1000 /* by a busy machine: mostly 3 */
 };
 
 struct fixture {
@@ -137,7 +136,7 @@ static void test_one_who_does_not_read_gets_it_by_the_socket(void **state)
         }
         double ms = (double)(end.tv_sec - begin.tv_sec) * 1e3 + (double)(end.tv_nsec - begin.tv_nsec) / 1e6;
         print_message("the ring was full for %.1f ms before the socket was taken\n", ms);
-        assert_true(ms > LEAST_WAIT_MS && ms < MOST_WAIT_MS * MARGIN);
+        assert_true(ms > LEAST_WAIT_MS && ms < MOST_WAIT_MS);
         read_ring(f);
         assert_int_equal(f->n_read, n - 1);
         read_socket(f);
