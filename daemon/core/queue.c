@@ -179,11 +179,11 @@ struct task *queue_take(struct pool *pool)
         struct task *task = TAILQ_FIRST(&lane->tasks);
         queue_remove(task);
         task->used_turn = true;
-        /* Who is alone is next again. */
-        if (lane->in_ring && TAILQ_NEXT(lane, ring)) {
+        if (lane->in_ring) {
                 TAILQ_REMOVE(&level->lanes, lane, ring);
                 TAILQ_INSERT_TAIL(&level->lanes, lane, ring);
         }
+        /* Who is alone is next again. */
         if (turn->in_ring && TAILQ_NEXT(turn, ring)) {
                 turn_leave(turn);
                 turn_enter(turn, false);

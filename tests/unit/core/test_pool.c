@@ -58,6 +58,30 @@ static void test_young_deaths_wait_longer_and_degrade(void **state)
         end(r);
 }
 
+/* A worker goes that may be left with a file of a task that was taken back: it is not the worker that is ill.
+ */
+static void test_who_goes_with_a_file_does_not_die_young(void **state)
+{
+        struct recorder *r = begin_pool(1);
+        struct core_spec s = spec(r);
+        s.n_descriptors = 1;
+        turn(r, 0);
+        r->claimed = false;
+        for (int i = 0; i < 3; i++) {
+                hello(r, 0);
+                uint64_t id = submit_with(r, 1, s);
+                turn(r, 0);
+                cancel(r, 1, id);
+                assert_int_equal(state_of(r, 1, id), TASK_CANCELLED);
+                lost(r, 0, -1);
+                forget(r);
+                turn(r, 0);
+                expect(r, "spawn 0\n");
+        }
+        assert_false(status_of(r).degraded);
+        end(r);
+}
+
 static void test_a_long_life_is_health_too(void **state)
 {
         struct recorder *r = begin_pool(1);
@@ -222,6 +246,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_few_spawns_at_once),
                 cmocka_unit_test(test_young_deaths_wait_longer_and_degrade),
+                cmocka_unit_test(test_who_goes_with_a_file_does_not_die_young),
                 cmocka_unit_test(test_a_long_life_is_health_too),
                 cmocka_unit_test(test_pause_has_a_bound),
                 cmocka_unit_test(test_spawn_that_never_comes_costs_the_zygote),
