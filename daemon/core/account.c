@@ -45,6 +45,7 @@ static int refuse(struct core *core, const char *what, uint64_t used, uint64_t l
 
 static uint64_t limit_of(const struct core_config *config, enum account_kind kind)
 {
+        assert(kind < N_ACCOUNTS);
         switch (kind) {
         case ACCOUNT_CONNECTIONS:
                 return config->user_connections;
