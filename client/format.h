@@ -21,7 +21,7 @@ struct ganger_writer {
         bool is_plain;     /* after writer_format_array(): one flat array of which every byte was made here */
         bool large_beside; /* large bytes go into a memfd: the writer's owner says so after writer_begin() */
         uint32_t n_fds, n_made;
-        int fds[LIMIT_DESCRIPTORS];  /* the writer's own duplicates, until writer_take_fds() … */
+        int fds[LIMIT_DESCRIPTORS];  /* the writer's own duplicates, until their message is queued … */
         int made[LIMIT_DESCRIPTORS]; /* … and which of them are memfds that it made */
 };
 

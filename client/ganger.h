@@ -164,7 +164,7 @@ GANGER_API int ganger_set_reconnect(struct ganger *, int64_t patience_ms);
  * handle: -EBUSY. A signal does not end these calls.
  *
  * Large bytes go beside the message, in memory of their own. A handle has a descriptor of it (at most 64 in
- * all) until the reply is freed or it makes its next request.
+ * all) until the answer is there, and then until its reply is freed or the next request is made.
  */
 
 /* Runs the function and waits for its end. `ret` may be NULL: what became of it is all that is wanted. */

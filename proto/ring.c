@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inline messages leave room for announcements, of which there can be no more than the socket has room for
- * sends: so the worker hardly ever waits for the ring.
+ * sends: so the worker hardly ever waits for the ring before it can announce one.
  */
 #include "proto/ring.h"
 
