@@ -6,7 +6,6 @@ import pathlib
 import pty
 import re
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import unittest
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(SOURCE / "tests" / "support"), str(SOURCE / "tests" / "man")]
 import programs  # noqa: E402
-from gangerd import BUILD, CLI, GANGERD, Gangerd, environment, eventually, main  # noqa: E402
+from gangerd import BUILD, CLI, GANGERD, Gangerd, environment, eventually, main, standing_still  # noqa: E402
 
 FILE = SOURCE / "client" / "completions" / "ganger.bash"
 BOUND = 10  # ten times the second that is promised
@@ -195,14 +194,10 @@ class Names(Case):
         self.offers("ganger shared unlink ", "jobs", "paths", "steps")
 
     def test_daemon_does_not_answer(self):
-        os.kill(self.g.process.pid, signal.SIGSTOP)
-        try:
-            eventually(lambda: pathlib.Path(f"/proc/{self.g.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T")
+        with standing_still(self.g.process.pid):
             for line in ("ganger call ", "ganger result ", "ganger pool pause "):
                 self.offers(line)
                 print(f"stopped: {self.took:.3f} s")
-        finally:
-            os.kill(self.g.process.pid, signal.SIGCONT)
 
 
 if __name__ == "__main__":

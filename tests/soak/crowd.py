@@ -15,7 +15,7 @@ import subprocess
 import time
 
 from chaos import AHEAD, ENDS, LEAVING, TOLD_BOUND, Ledger, leave
-from gangerd import CLI, Child, environment, sums_hold
+from gangerd import CLI, Child, environment, state_of, sums_hold
 from beside import finish, memfd
 from wire import Client, Refused, TooLate, descriptor, eventually
 
@@ -84,11 +84,6 @@ def stop_for_a_while():
         os._exit(0)
     os.kill(own, signal.SIGSTOP)
     os.wait()
-
-
-def state_of(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-        return stat.read().rpartition(")")[2].split()[0]
 
 
 class LargeValues(Ledger):

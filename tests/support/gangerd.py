@@ -6,6 +6,7 @@ dies with the test if the test dies, and shows its log if the test fails. Import
 protocol's client (tests/conformance/wire.py).
 """
 import collections
+import contextlib
 import ctypes
 import functools
 import itertools
@@ -275,6 +276,23 @@ def name_of(pid):
             return file.read().rstrip(b"\0").decode(errors="replace")
     except OSError:
         return ""
+
+
+def state_of(pid):
+    """Its letter in /proc."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
+@contextlib.contextmanager
+def standing_still(pid):
+    """Stopped within. kill() returns before the other one stands: what it waits for may still be given to it."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: state_of(pid) == "T")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def kinds_of_descriptors(pid):

@@ -13,7 +13,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import CLI, ZYGOTE, Gangerd, environment, eventually, main  # noqa: E402
+from gangerd import CLI, ZYGOTE, Gangerd, environment, eventually, main, standing_still  # noqa: E402
 
 PATIENCE = 3  # seconds that an interrupted program waits for a sign of the daemon
 
@@ -31,15 +31,6 @@ def started(g, *arguments):
             process.kill()
             process.wait()
             process.stdout.close()
-
-
-@contextlib.contextmanager
-def stopped(g):
-    os.kill(g.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(g.pid, signal.SIGCONT)
 
 
 def busy(g, n=1):
@@ -70,7 +61,7 @@ class Interrupted(unittest.TestCase):
             for arguments in (["call", "sleep", "60"], ["map", "sleep", "60", "61"], ["run", "sleep", "60"]):
                 with started(g, *arguments) as process:
                     busy(g)
-                    with stopped(g):
+                    with standing_still(g.pid):
                         seconds, err = self.ends(process, signal.SIGINT, PATIENCE * 10)
                         self.assertIn("the daemon does not answer", err)
                         self.assertGreater(seconds, PATIENCE * 0.9)
@@ -82,7 +73,7 @@ class Interrupted(unittest.TestCase):
                  (["run", "sleep", "0"], "it may run the command"), (["submit", "sleep", "0"], ""), (["list"], ""), (["ping"], ""))
         with Gangerd() as g:
             for arguments, words in cases:
-                with stopped(g), started(g, *arguments) as process:
+                with standing_still(g.pid), started(g, *arguments) as process:
                     eventually(lambda: waits(process))
                     _, err = self.ends(process, signal.SIGTERM, PATIENCE * 10)
                     self.assertTrue(words in err if words else not err, err)

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """ganger pipe: two programs' standard input and output connected, one line a message; how either end's end shows at the other."""
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import eventually, main  # noqa: E402
+from gangerd import eventually, main, standing_still  # noqa: E402
 from test_cli_shared import Verbs  # noqa: E402
 
 
@@ -82,11 +81,10 @@ class Pipe(Verbs):
         process.stdin.write("hello\n")
         process.stdin.flush()
         self.assertEqual(end.recv(100), b"hello\n")
-        process.send_signal(signal.SIGSTOP)
-        for message in (b"one", b"", b"two\n", b"", b"three"):
-            end.send(message)
-        end.close()
-        process.send_signal(signal.SIGCONT)
+        with standing_still(process.pid):
+            for message in (b"one", b"", b"two\n", b"", b"three"):
+                end.send(message)
+            end.close()
         self.assertEqual((process.wait(20), process.stdout.read()), (0, "one\ntwo\nthree\n"))
 
     def test_without_the_daemon(self):

@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import CLI, Gangerd, environment, eventually, main, name_of  # noqa: E402
+from gangerd import CLI, Gangerd, environment, eventually, main, name_of, standing_still  # noqa: E402
 
 
 class Verbs(unittest.TestCase):
@@ -365,15 +365,14 @@ class Queue(Verbs):
             sizes.append((record["size"], record["leased"]))
             return len(sizes) > 5 and record["leased"] > 0 and len(set(sizes[-5:])) == 1
         eventually(stands_still)
-        process.send_signal(signal.SIGSTOP)
-        os.set_blocking(process.stdout.fileno(), False)
-        text = b""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                text += os.read(process.stdout.fileno(), 1 << 20)
-        process.stdout.close()
-        process.stdout = None
-        process.send_signal(signal.SIGCONT)
+        with standing_still(process.pid):
+            os.set_blocking(process.stdout.fileno(), False)
+            text = b""
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    text += os.read(process.stdout.fileno(), 1 << 20)
+            process.stdout.close()
+            process.stdout = None
         return text.decode()
 
     def test_a_closed_pipe_gives_back(self):

@@ -15,7 +15,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import CLI, GANGERD, ZYGOTE, Gangerd, configuration, environment, eventually, main  # noqa: E402
+from gangerd import CLI, GANGERD, ZYGOTE, Gangerd, configuration, environment, eventually, main, standing_still  # noqa: E402
 from users import ANN, DAEMON, needs_root, open_to_all  # noqa: E402
 
 OWN = os.geteuid()
@@ -168,12 +168,8 @@ class Socket(Doctor):
 
 class Daemon(Doctor):
     def test_stopped(self):
-        with Gangerd() as g:
-            os.kill(g.pid, signal.SIGSTOP)
-            try:
-                self.told(self.of(g, status=1), "daemon", "problem", f"(pid {g.pid}) does not answer: it is stopped", f"kill -CONT {g.pid}")
-            finally:
-                os.kill(g.pid, signal.SIGCONT)
+        with Gangerd() as g, standing_still(g.pid):
+            self.told(self.of(g, status=1), "daemon", "problem", f"(pid {g.pid}) does not answer: it is stopped", f"kill -CONT {g.pid}")
 
     def test_refuses(self):
         with Gangerd({"user_connections": 1}) as g, g.connect():

@@ -13,7 +13,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gangerd import CLI, Gangerd, eventually, main  # noqa: E402
+from gangerd import CLI, Gangerd, eventually, main, standing_still  # noqa: E402
 from terminal import PROMPT, Terminal  # noqa: E402
 from users import ANN, DAEMON, needs_root, open_to_all  # noqa: E402
 
@@ -134,10 +134,9 @@ class Shows(unittest.TestCase):
             # what it did not see for some seconds is no burst: the time is measured
             top = pid_of_top(g)
             last = done_rate(terminal.screen())
-            os.kill(top, signal.SIGSTOP)
-            n = g.status()["totals"]["succeeded"]
-            eventually(lambda: g.status()["totals"]["succeeded"] > n + 4 * true, 60)
-            os.kill(top, signal.SIGCONT)
+            with standing_still(top):
+                n = g.status()["totals"]["succeeded"]
+                eventually(lambda: g.status()["totals"]["succeeded"] > n + 4 * true, 60)
             seen = []
 
             def sees_another(screen):
@@ -409,8 +408,7 @@ class WithoutDaemon(unittest.TestCase):
 
     def test_stopped_daemon_does_not_stop_the_keys(self):
         with Gangerd() as g, shown(g, "-d", "0.2") as terminal:
-            os.kill(g.pid, signal.SIGSTOP)
-            try:
+            with standing_still(g.pid):
                 terminal.sees("NO ANSWER from the daemon for 2 s")
                 terminal.sees("NO ANSWER from the daemon for 3 s")
                 began = time.monotonic()
@@ -421,15 +419,10 @@ class WithoutDaemon(unittest.TestCase):
                 terminal.type("r")
                 terminal.sees("the daemon has not answered yet: pause pool default")
                 print(f"{time.monotonic() - began:.2f} s for some keys while the daemon is stopped")
-            finally:
-                os.kill(g.pid, signal.SIGCONT)
             terminal.sees(lambda screen: "NO ANSWER" not in screen and "paused pool default" in screen)
-            os.kill(g.pid, signal.SIGSTOP)
-            try:
+            with standing_still(g.pid):
                 terminal.sees("NO ANSWER")
                 self.assertEqual(leave(terminal)[0], 0)
-            finally:
-                os.kill(g.pid, signal.SIGCONT)
 
 
 class Terminals(unittest.TestCase):
