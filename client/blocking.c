@@ -28,7 +28,7 @@ static int blocking_check(const struct ganger *g)
 {
         int r = connection_check(g);
 
-        return r == 0 && g->dispatching ? -EBUSY : r;
+        return r == 0 && g->calling ? -EBUSY : r;
 }
 
 /* Waits for something to happen on the handle, and lets it. A lost connection is no failure here: the answer
@@ -37,6 +37,8 @@ static int blocking_turn(struct ganger *g)
 {
         struct pollfd poller = {.fd = ganger_fd(g), .events = (short)ganger_events(g)};
 
+        if (connection_check(g) == -ECHILD)
+                return -ECHILD;
         if (poll(&poller, 1, (int)ganger_timeout_ms(g)) < 0 && errno != EINTR)
                 connection_fail(g, -errno);
         return ganger_dispatch(g) == -ECHILD ? -ECHILD : 0;
@@ -108,6 +110,7 @@ int ganger_submit(struct ganger *g, uint64_t *ret_id, const struct ganger_option
                   const char *function, const char *format, ...)
 {
         struct answer answer = {0};
+        uint64_t id = 0;
         int r = blocking_check(g);
         va_list list;
 
@@ -118,16 +121,24 @@ int ganger_submit(struct ganger *g, uint64_t *ret_id, const struct ganger_option
                 va_end(list);
         }
         r = blocking_wait(g, &answer, r);
-        if (r == 0 && ganger_read(answer.reply, "u", ret_id) < 0)
+        if (r == 0 && ganger_read(answer.reply, "u", &id) < 0)
                 r = -EPROTO;
+        if (r == 0 && ret_id != NULL)
+                *ret_id = id;
         return blocking_finish(g, r, answer.reply);
+}
+
+/* The daemon refuses more than it could ever wait for. */
+static double seconds_of(int64_t timeout_ms)
+{
+        return timeout_ms < LIMIT_SECONDS * 1000 ? (double)timeout_ms / 1000 : LIMIT_SECONDS;
 }
 
 int ganger_result(struct ganger *g, struct ganger_reply **ret, uint64_t id, int64_t timeout_ms)
 {
         if (timeout_ms < 0)
                 return ganger_request(g, ret, "result", "[u]", id);
-        return ganger_request(g, ret, "result", "[u{sd}]", id, "timeout", (double)timeout_ms / 1000);
+        return ganger_request(g, ret, "result", "[u{sd}]", id, "timeout", seconds_of(timeout_ms));
 }
 
 int ganger_cancel(struct ganger *g, uint64_t id)
@@ -162,12 +173,13 @@ static int wait_start(struct ganger *g, struct answer *answer, const uint64_t *i
         }
         if (timeout_ms >= 0) {
                 pack_str(packer, "timeout");
-                pack_double(packer, (double)timeout_ms / 1000);
+                pack_double(packer, seconds_of(timeout_ms));
         }
         return message_end(&m, NULL);
 }
 
-static int wait_tell(const struct ganger_reply *reply, ganger_on_ended on_ended, void *userdata)
+static int wait_tell(struct ganger *g, const struct ganger_reply *reply, ganger_on_ended on_ended,
+                     void *userdata)
 {
         int64_t n = ganger_count(reply);
         int r = n < 0 ? -EPROTO : 0;
@@ -179,8 +191,12 @@ static int wait_tell(const struct ganger_reply *reply, ganger_on_ended on_ended,
                 r = ganger_read_item(reply, (uint64_t)i, "[us]", &id, &state);
                 if (r < 0 || state == NULL)
                         return r == -ENOMEM ? r : -EPROTO;
+                g->calling = true;
                 if (on_ended != NULL)
                         r = on_ended(userdata, id, state);
+                g->calling = false;
+                if (connection_check(g) == -ECHILD)
+                        return -ECHILD;
         }
         return r;
 }
@@ -198,7 +214,7 @@ int ganger_wait(struct ganger *g, const uint64_t *ids, size_t n_ids, size_t coun
         r = blocking_wait(g, &answer, r);
         if (r != 0)
                 return blocking_finish(g, r, answer.reply);
-        r = wait_tell(answer.reply, on_ended, userdata);
+        r = wait_tell(g, answer.reply, on_ended, userdata);
         ganger_reply_free(answer.reply);
         return r;
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +18,9 @@
 #include "client/fork.h"
 #include "client/reconnect.h"
 #include "client/reply.h"
+#include "proto/reader.h"
 
+#define NAME_BYTES       65          /* of a program, with the 0 byte */
 #define READ_BYTES       (64u << 10) /* room for one read; what an idle buffer may keep */
 #define READS_A_DISPATCH 16          /* then the program's other work has its turn */
 #define SEND_PAUSE_MS    10
@@ -50,12 +53,25 @@ bool connection_is_hello(const struct request *request)
         return request->on_reply == connection_on_hello;
 }
 
+/* The program's name for people, as it may be said: anybody may have called it anything. */
+static void own_name(char ret[NAME_BYTES])
+{
+        snprintf(ret, NAME_BYTES, "%s", program_invocation_short_name);
+        if (utf8_valid((const uint8_t *)ret, strlen(ret)))
+                return;
+        for (char *at = ret; *at != '\0'; at++)
+                if ((unsigned char)*at >= 0x80)
+                        *at = '?';
+}
+
 int connection_hello(struct ganger *g)
 {
-        int r = ganger_start_request(g, NULL, "hello", NULL, connection_on_hello, g, "[{susssb}]", "protocol",
-                                     (uint64_t)PROTOCOL_VERSION, "client", program_invocation_short_name,
-                                     "descriptors", 1);
+        char name[NAME_BYTES];
+        int r;
 
+        own_name(name);
+        r = ganger_start_request(g, NULL, "hello", NULL, connection_on_hello, g, "[{susssb}]", "protocol",
+                                 (uint64_t)PROTOCOL_VERSION, "client", name, "descriptors", 1);
         if (r == 0)
                 g->hello_open = true;
         return r;
@@ -116,6 +132,20 @@ int ganger_open(struct ganger **ret, const char *path)
         return r < 0 ? r : connection_new_at(fd, path, ret);
 }
 
+/* Not a copy in a child that the program forked. */
+static bool is_own(const struct ganger *g)
+{
+        return g->generation != 0 ? fork_is_same(g->generation) : g->pid == getpid();
+}
+
+void connection_called(struct ganger *g)
+{
+        if (is_own(g))
+                return;
+        request_table_forget(&g->requests);
+        connection_fail(g, -ECHILD);
+}
+
 void connection_tell(struct ganger *g, struct request *request, int error)
 {
         ganger_on_reply on_reply = request->on_reply;
@@ -126,12 +156,7 @@ void connection_tell(struct ganger *g, struct request *request, int error)
                 return;
         g->n_callbacks++;
         on_reply(userdata, error, NULL);
-}
-
-/* Not a copy in a child that the program forked. */
-static bool is_own(const struct ganger *g)
-{
-        return g->generation != 0 ? fork_is_same(g->generation) : g->pid == getpid();
+        connection_called(g);
 }
 
 /* Tells every open request that there will be no answer. */
@@ -147,12 +172,13 @@ struct ganger *ganger_close(struct ganger *g)
 {
         if (g == NULL)
                 return NULL;
-        if (g->dispatching)
+        if (g->calling)
                 return g;
         if (g->lost == 0)
                 g->lost = -ECANCELED;
         if (!is_own(g))
                 request_table_forget(&g->requests);
+        g->calling = true;
         connection_tell_all(g, -ECANCELED);
         reconnect_free(g->reconnect);
         request_table_deinit(&g->requests);
@@ -255,25 +281,26 @@ int ganger_dispatch(struct ganger *g)
 
         if (r < 0)
                 return r;
-        if (g->dispatching)
+        if (g->calling)
                 return -EBUSY;
-        g->dispatching = true;
+        g->calling = true;
         g->n_callbacks = 0;
         reconnect_turn(g);
         if (g->fd >= 0) {
                 ganger_flush(g);
                 connection_receive(g);
         }
-        if (g->failed < 0 && !reconnect_begin(g)) {
+        if (g->failed < 0 && is_own(g) && !reconnect_begin(g)) {
                 g->lost = g->failed;
                 connection_tell_all(g, g->lost);
         } else {
                 ganger_flush(g); /* what the callbacks started */
         }
         buffer_trim(&g->input, READ_BYTES);
-        g->dispatching = false;
-        if (g->lost < 0)
-                return g->lost;
+        g->calling = false;
+        r = connection_check(g);
+        if (r < 0)
+                return r;
         return g->n_callbacks < INT_MAX ? (int)g->n_callbacks : INT_MAX;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The handle: one socket, what comes in, what goes out, the requests that are open. Owned by the program that
- * opened it and used by one thread at a time. Callbacks run from ganger_dispatch() alone, which cannot be
- * entered twice; so a reply may be borrowed from the input for the time of a callback. Every open request is
- * told exactly once: its answer, or that the connection is lost.
+ * opened it and used by one thread at a time. What comes from the daemon is told from ganger_dispatch()
+ * alone, which cannot be entered twice; so a reply may be borrowed from the input for the time of a callback.
+ * Every open request is told exactly once: its answer, or that the connection is lost.
  */
 #ifndef CLIENT_CONNECTION_H
 #define CLIENT_CONNECTION_H
@@ -22,10 +22,10 @@ struct ganger {
         uint64_t generation; /* the same, as fork.h has it */
         int lost;            /* -errno once the connection is lost */
         int failed;          /* -errno: to be lost as soon as the callback or the reading at hand is over */
-        int send_error;   /* -errno: nothing can be sent any more; what the peer still said is read first */
-        bool dispatching; /* within ganger_dispatch() */
-        bool hello_open;  /* the daemon has not answered hello yet */
-        bool send_pause;  /* the kernel takes no descriptors for the moment: to be tried again by time */
+        int send_error;  /* -errno: nothing can be sent any more; what the peer still said is read first */
+        bool calling;    /* the program's callbacks may be running: to be neither entered nor closed */
+        bool hello_open; /* the daemon has not answered hello yet */
+        bool send_pause; /* the kernel takes no descriptors for the moment: to be tried again by time */
         size_t max_message;
         size_t n_callbacks; /* of the dispatch at hand */
         struct buffer input;
@@ -50,6 +50,9 @@ int connection_hello(struct ganger *);
 bool connection_is_hello(const struct request *);
 /* Takes the request out and tells whoever waits for it. */
 void connection_tell(struct ganger *, struct request *, int error);
+/* To be called after each callback: one that has forked and returned in the child ends all that the handle is
+ * at there. What else there is to be read and to be told is the parent's. */
+void connection_called(struct ganger *);
 /* What to poll the socket for. */
 int connection_events(const struct ganger *);
 /* The input begins anew, and is empty. */

@@ -20,10 +20,13 @@
  * reply that is not there (< 0) is given back as NULL, so that it may be freed in any case.
  *
  * A handle is used by one thread at a time, and so is a reply: by any, also when its handle is closed. After
- * fork() only the parent may use a handle (the child gets -ECHILD; it calls ganger_close()). The library
- * prints nothing, touches no signal, starts no thread. A connection
- * that was lost stays lost, unless ganger_set_reconnect() says otherwise: every call then returns the same
+ * fork() only the parent may use a handle (the child gets -ECHILD, also where a callback returns in it; it
+ * calls ganger_close()). The library prints nothing, touches no signal, starts no thread. A connection that
+ * was lost stays lost, unless ganger_set_reconnect() says otherwise: every call then returns the same
  * negative number.
+ *
+ * Callbacks, next_item and on_ended among them, may start requests on their handle; what waits (-EBUSY),
+ * ganger_dispatch() and ganger_close() are not for them.
  */
 #ifndef GANGER_H
 #define GANGER_H
@@ -164,14 +167,16 @@ GANGER_API int ganger_set_reconnect(struct ganger *, int64_t patience_ms);
  * handle: -EBUSY. A signal does not end these calls.
  *
  * Large bytes go beside the message, in memory of their own. A handle has a descriptor of it (at most 64 in
- * all) until the answer is there, and then until its reply is freed or the next request is made.
+ * all) until the answer is there, and then until its reply is freed or the next request is made. A reply
+ * with large bytes has a descriptor for each until it is freed; where none is free for one that comes, the
+ * connection is lost: -EMFILE.
  */
 
 /* Runs the function and waits for its end. `ret` may be NULL: what became of it is all that is wanted. */
 GANGER_API int ganger_call(struct ganger *, struct ganger_reply **ret, const struct ganger_options *,
                            const char *function, const char *format, ...);
-/* Queues it and returns its id; the result is fetched with ganger_result(), also by another program of this
- * user. */
+/* Queues it and returns its id (`ret_id` may be NULL); the result is fetched with ganger_result(), also by
+ * another program of this user. */
 GANGER_API int ganger_submit(struct ganger *, uint64_t *ret_id, const struct ganger_options *,
                              const char *function, const char *format, ...);
 /* Takes the result of a submitted task. timeout_ms < 0: as long as it takes; GANGER_NOT_READY when it is

@@ -102,6 +102,7 @@ static void connection_on_response(struct ganger *g, size_t size_bytes, const st
         }
         g->n_callbacks++;
         on_reply(userdata, r < 0 ? r : ganger_code(reply), reply);
+        connection_called(g);
 }
 
 /* [msgid, kind, data]; for a request that is no longer open it is dropped. */
@@ -127,6 +128,7 @@ static int connection_on_stream(struct ganger *g, const struct envelope *envelop
         reply_borrow(&data, params, false);
         g->n_callbacks++;
         request->on_stream(request->userdata, kind, &data);
+        connection_called(g);
         reply_deinit(&data);
         return 0;
 }

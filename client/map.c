@@ -141,7 +141,7 @@ static void map_on_stream(void *userdata, const char *kind, const struct ganger_
         if (strcmp(kind, "items") != 0)
                 return;
         r = reader_array(&items, &n);
-        for (uint32_t i = 0; r == 0 && i < n; i++)
+        for (uint32_t i = 0; r == 0 && i < n && connection_check(m->g) != -ECHILD; i++)
                 r = map_on_item(m, &items);
         if (r < 0)
                 connection_fail(m->g, -EPROTO);
@@ -199,12 +199,17 @@ static bool item_is_array(const struct buffer *item)
 static int map_fetch(struct map *m)
 {
         struct ganger_writer *w = &m->item_writer;
+        bool calling = m->g->calling;
         int r;
 
         buffer_truncate(&m->item, 0);
         writer_begin(w, &m->item);
         w->large_beside = true;
+        m->g->calling = true;
         r = m->next_item(m->userdata, w);
+        m->g->calling = calling;
+        if (connection_check(m->g) == -ECHILD)
+                r = -ECHILD;
         if (r <= 0) {
                 writer_abort(w, -ECANCELED);
                 return r == 0 ? 1 : r;

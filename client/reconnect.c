@@ -394,6 +394,8 @@ void reconnect_turn(struct ganger *g)
         now_ms = clock_ms();
         if (rc->next_deadline_ms <= now_ms)
                 tell_late(g, now_ms);
+        if (connection_check(g) == -ECHILD)
+                return; /* the set is shared with the parent */
         if (rc->give_up_ms <= now_ms)
                 connection_fail(g, -ETIMEDOUT);
         else if (rc->state == LINK_WAITING && rc->next_try_ms <= now_ms)

@@ -120,6 +120,47 @@ static void test_hello_leaves_with_the_first_request(void **state)
         close_both(&f, g);
 }
 
+/* The name under which a program that is called so says hello. */
+static void says_hello_as(char *called, const char *name)
+{
+        char *before = program_invocation_short_name;
+        struct ganger *g;
+        struct fake f;
+        struct told told;
+        struct envelope e;
+        struct value value = {0};
+
+        program_invocation_short_name = called;
+        fake_open(&f, &g);
+        program_invocation_short_name = before;
+        start(g, &told);
+        assert_int_equal(ganger_flush(g), 0);
+        assert_true(fake_take(&f, &e));
+        for (int i = 0; i < 4; i++) /* {"protocol": 1, "client": … */
+                assert_int_equal(reader_next(&e.params, &value), 0);
+        assert_int_equal(reader_next(&e.params, &value), 0);
+        assert_int_equal(value.type, VALUE_STR);
+        assert_int_equal(value.size, strlen(name));
+        assert_memory_equal(value.as.data, name, strlen(name));
+        close_both(&f, g);
+}
+
+static void test_a_program_may_be_called_anything(void **state)
+{
+        char name[100000], first[65];
+
+        memset(name, 'n', sizeof name);
+        name[sizeof name - 1] = '\0';
+        snprintf(first, sizeof first, "%.64s", name);
+        says_hello_as((char[]){""}, "");
+        says_hello_as((char[]){"caf\303\251"}, "caf\303\251");
+        says_hello_as((char[]){"caf\351"}, "caf?");
+        says_hello_as(name, first);
+        memcpy(name + 63, "\303\251", 2); /* cut in the middle */
+        first[63] = '?';
+        says_hello_as(name, first);
+}
+
 static void test_answers_out_of_order(void **state)
 {
         enum { N = 300 };
@@ -526,6 +567,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_hello_leaves_with_the_first_request),
+                cmocka_unit_test(test_a_program_may_be_called_anything),
                 cmocka_unit_test(test_answers_out_of_order),
                 cmocka_unit_test(test_cut_at_every_byte),
                 cmocka_unit_test(test_a_lost_connection_tells_everybody),
