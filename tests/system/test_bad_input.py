@@ -183,7 +183,7 @@ class BadInput(unittest.TestCase):
             (("call", "sleep", ["long"]), "task_failed", ""), (("call", "echo", [1, 2]), "task_failed", ""),
             (("call", "exec", ["ls"]), "task_failed", ""), (("call", "exec", [[]]), "task_failed", ""),
             (("call", "exec", [["ls"], {"none": 1}]), "task_failed", "none"),
-            (("call", "sleep", [-1]), "task_failed", ""), (("call", "sleep", []), "task_failed", ""),
+            (("call", "sleep", [-1]), "task_failed", ""), (("call", "sleep", [0, 1]), "task_failed", "it takes seconds"), (("call", "sleep", []), "task_failed", ""),
             (("call", "digest.sha256", ["/"]), "task_failed", "/"), (("call", "text.merge", [1]), "task_failed", ""),
             (("call", "image.gamma", [b"no png", None]), "task_failed", "PNG"),
         ]
