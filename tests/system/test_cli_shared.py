@@ -108,6 +108,7 @@ class Objects(Verbs):
         self.says(["shared", "open", "x", "nonsense"], 2, err="kind")
         for n in range(3):
             self.says(["event", "set", f"e{n}"])
+        self.says(["shared", "open", "e0", "queue"], 1, err="it is an event")
         self.assertEqual(list(self.objects()), ["e0", "e1", "e2", "jobs"])
         self.assertEqual(list(self.objects("--prefix", "e")), ["e0", "e1", "e2"])
         self.assertEqual(list(self.objects("--kind", "queue")), ["jobs"])
