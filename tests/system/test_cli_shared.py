@@ -106,6 +106,7 @@ class Objects(Verbs):
         self.says(["shared", "open", "jobs", "lock"], 1, err="queue")
         self.says(["shared", "open", "jobs", "queue", "--exclusive"], 1)
         self.says(["shared", "open", "x", "nonsense"], 2, err="kind")
+        self.says(["shared", "list", "--kind", "x"], 2, "", "kind")
         for n in range(3):
             self.says(["event", "set", f"e{n}"])
         self.says(["shared", "open", "e0", "queue"], 1, err="it is an event")
