@@ -247,6 +247,18 @@ class BadInput(unittest.TestCase):
             finally:
                 g.clean()
 
+    def test_settings_for_no_module(self):
+        """They are no mistake, as a pool may be in another file; that they do nothing is said."""
+        modules = {"modules": f"text {TEST_MODULES}/probe.so"}
+        more = "[module text]\n[module probe]\nstart_at = 1\n[module core]\n[module prob]\nstart_at = 2\n"
+        g = Gangerd(text=configuration(pool=modules, more=more))
+        try:
+            self.assertEqual(g.spawn("--check").wait(20), 0, g.log())
+            said = re.findall(r"ganger\.conf:(\d+): (\[module .*)", g.log())
+            self.assertEqual(said, [(str(n), f'[module {name}] is for no pool: none has "{name}" in its modules') for n, name in ((9, "core"), (10, "prob"))])
+        finally:
+            g.clean()
+
     def test_check_for_programs(self):
         """All that is wrong in one object, whatever modules print while they load"""
         g = Gangerd(text=configuration(pool={"modules": "none_such"}, more="[pool other]\nmodules = bad_load\n[pool good]\n"))
