@@ -161,7 +161,9 @@ class Objects(Verbs):
             self.assertEqual(process.wait(20), 1, self.said(process))
         self.says(["barrier", "wait", "b"], 1)
         self.says(["barrier", "reset", "b"], 0, "")
+        self.says(["barrier", "wait", "b", "-t", "0"], 124, "")
         self.says(["barrier", "wait", "b", "-t", "100ms"], 1, "", "run out of time")
+        self.says(["barrier", "wait", "b", "-t", "0"], 1, "")
 
     def test_sequence(self):
         self.says(["sequence", "pop", "l"], 1, "")
