@@ -204,6 +204,8 @@ static void settle(struct check *check, const char *option)
                 find_needs(check);
         else
                 configuration_wrong(check, &problem);
+        if (check->is_settled && !check->json)
+                configuration_log_unused(config);
 }
 
 static int load(struct check *check, struct daemon *d, const struct pool_configuration *pool)

@@ -131,24 +131,20 @@ int config_set_size_or_none(const struct config_value_in *in, void *field)
 
 int config_set_time(const struct config_value_in *in, void *field)
 {
-        struct config_key bounded = *in->key;
-        struct config_value_in with_bound = *in;
         double seconds = 0;
-        int r;
+        int r = number_check(in, time_units, false, &seconds);
 
-        if (in->key->max == 0) {
-                if (strcmp(in->text, "none") == 0) {
-                        *(int64_t *)field = 0;
-                        return 0;
-                }
-                bounded.min = 1e-3;
-                bounded.max = LIMIT_SECONDS;
-                with_bound.key = &bounded;
-        }
-        r = number_check(&with_bound, time_units, false, &seconds);
         if (r == 0)
                 *(int64_t *)field = (int64_t)(seconds * 1e9);
         return r;
+}
+
+int config_set_time_or_none(const struct config_value_in *in, void *field)
+{
+        if (strcmp(in->text, "none") != 0)
+                return config_set_time(in, field);
+        *(int64_t *)field = 0;
+        return 0;
 }
 
 void config_print_count(const void *field, FILE *f)

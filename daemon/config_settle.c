@@ -336,6 +336,36 @@ const struct module_configuration *configuration_module(const struct configurati
         return NULL;
 }
 
+/* As a fork server finds its settings: by the name, which is also the path's without the ".so". */
+static bool is_module(const char *module, const char *name)
+{
+        const char *slash = strrchr(module, '/');
+        size_t size = strlen(name);
+
+        if (slash == NULL)
+                return strcmp(module, name) == 0;
+        return strncmp(slash + 1, name, size) == 0 && strcmp(slash + 1 + size, ".so") == 0;
+}
+
+static bool is_loaded(const struct configuration *config, const char *name)
+{
+        for (uint32_t i = 0; i < config->n_pools; i++)
+                for (char **module = config->pools[i].modules; module != NULL && *module != NULL; module++)
+                        if (is_module(*module, name))
+                                return true;
+        return false;
+}
+
+void configuration_log_unused(const struct configuration *config)
+{
+        for (uint32_t i = 0; i < config->n_modules; i++) {
+                const struct module_configuration *m = &config->modules[i];
+                if (!is_loaded(config, m->name))
+                        log_warning("%s:%u: [module %s] is for no pool: none has \"%s\" in its modules",
+                                    m->file, m->line, m->name, m->name);
+        }
+}
+
 static void clear_section(enum config_section section, void *object)
 {
         for (size_t i = 0; i < n_config_table; i++)
@@ -354,6 +384,7 @@ struct configuration *configuration_free(struct configuration *config)
                         free(m->settings[j].value);
                 }
                 free(m->settings);
+                free(m->file);
                 free(m->name);
         }
         free(config->modules);

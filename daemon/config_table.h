@@ -26,6 +26,7 @@ enum config_type {
         CONFIG_TYPE_SIZE,          /* uint64_t: bytes, or with K, M, G */
         CONFIG_TYPE_SIZE_OR_NONE,  /* the same: none is 0 */
         CONFIG_TYPE_TIME,          /* int64_t: ns; seconds, or with ms, s, min, h, d */
+        CONFIG_TYPE_TIME_OR_NONE,  /* the same: none is 0 */
         CONFIG_TYPE_MODE,          /* mode_t: octal */
         CONFIG_TYPE_GROUP,         /* struct config_group */
         CONFIG_TYPE_CHOICE,        /* enum config_choice: yes, no */
@@ -46,7 +47,7 @@ struct config_key {
         const char *name;
         const char *fallback; /* what it is unless said; NULL: nothing, described by `help` */
         const char *help;     /* one line */
-        double min, max;      /* of numbers; of times in seconds. max 0: no bound, `none` is allowed */
+        double min, max;      /* of numbers; of times in seconds */
         enum config_section section;
         enum config_type type;
         size_t offset;      /* of the field, in struct configuration or struct pool_configuration */

@@ -33,6 +33,7 @@ int config_set_integer(const struct config_value_in *, void *field);
 int config_set_size(const struct config_value_in *, void *field);
 int config_set_size_or_none(const struct config_value_in *, void *field);
 int config_set_time(const struct config_value_in *, void *field);
+int config_set_time_or_none(const struct config_value_in *, void *field);
 void config_print_count(const void *field, FILE *);
 void config_print_count_or_none(const void *field, FILE *);
 void config_print_count64(const void *field, FILE *);

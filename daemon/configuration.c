@@ -117,11 +117,10 @@ static int module_section(struct reading *r, const char *name)
                 return fail_memory(r);
         config->modules = modules;
         r->module = &modules[config->n_modules];
-        *r->module = (struct module_configuration){.name = strdup(name)};
-        if (r->module->name == NULL)
-                return fail_memory(r);
+        *r->module = (struct module_configuration){
+                .name = strdup(name), .file = strdup(r->problem->file), .line = r->line};
         config->n_modules++;
-        return 0;
+        return r->module->name == NULL || r->module->file == NULL ? fail_memory(r) : 0;
 }
 
 /* A line that begins with '['. */

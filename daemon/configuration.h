@@ -74,6 +74,8 @@ struct module_setting {
 /* A section [module NAME]: for the module's load hook. */
 struct module_configuration {
         char *name;
+        char *file; /* where it stands first; empty: in none */
+        unsigned line;
         struct module_setting *settings;
         uint32_t n_settings;
 };
@@ -155,5 +157,7 @@ void configuration_print(const struct configuration *, FILE *);
 
 /* The settings of a module; NULL if there is no such section. */
 const struct module_configuration *configuration_module(const struct configuration *, const char *name);
+/* Logs what is no mistake and yet does nothing: a module's section that no pool loads. */
+void configuration_log_unused(const struct configuration *);
 
 #endif

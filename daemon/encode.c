@@ -173,6 +173,8 @@ static void function_message(const struct daemon *daemon, const struct core_reco
                          (int)(words.message_size_bytes < size_bytes ? words.message_size_bytes
                                                                      : size_bytes - 1),
                          words.message);
+        else if (record->is_map && record->error == PAYLOAD_NONE)
+                snprintf(ret, size_bytes, "an item of %s failed, and fail_fast ended the map", function);
         else
                 snprintf(ret, size_bytes,
                          record->error == PAYLOAD_NONE ? "%s failed; what it said is not kept any more"

@@ -28,8 +28,8 @@ static const struct {
 void encode_clash(const struct core_clash *clash, char *ret, size_t size_bytes)
 {
         if (clash->property < 0)
-                snprintf(ret, size_bytes, "the name is another object's: it is a %s",
-                         kind_names[clash->kind]);
+                snprintf(ret, size_bytes, "the name is another object's: it is %s %s",
+                         strchr("aeiou", *kind_names[clash->kind]) ? "an" : "a", kind_names[clash->kind]);
         else if (clash->property == PROPERTY_TYPE)
                 snprintf(ret, size_bytes, "the %s is there already, and its type is %s",
                          kind_names[clash->kind],

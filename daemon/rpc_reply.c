@@ -188,8 +188,8 @@ void rpc_pack_refusal(struct packer *packer, const struct daemon *daemon, int r)
                 return;
         }
         const struct core_quota quota = core_refused_quota(daemon->core);
-        snprintf(message, sizeof(message), "the limit %s is reached: %llu of %llu are used", quota.what,
-                 (unsigned long long)quota.used, (unsigned long long)quota.limit);
+        snprintf(message, sizeof(message), "the limit %s would be exceeded: %llu of %llu are used",
+                 quota.what, (unsigned long long)quota.used, (unsigned long long)quota.limit);
         encode_error(packer, refusals[r].code, message, &quota);
 }
 

@@ -167,6 +167,8 @@ static int settle(const struct daemon *d, struct configuration *config, struct c
         if (r == 0 && sum_of_nesting(config) != nesting)
                 log_warning("RLIMIT_NOFILE has room for nesting_limit = %llu only, all pools together",
                             (unsigned long long)sum_of_nesting(config));
+        if (r == 0)
+                configuration_log_unused(config);
         return r;
 }
 

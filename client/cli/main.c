@@ -126,8 +126,8 @@ const struct verb verbs[] = {
          .arguments = "[OPTIONS]",
          .summary = "show the daemon's pools and workers",
          .run = verb_status,
-         .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded, paused or without "
-                 "workers\n"},
+         .help = "  -q, --quiet           print nothing; exit 1 if a pool is degraded or paused, or has "
+                 "none\n                        of the workers that it should have\n"},
         {.name = "top",
          .arguments = "[OPTIONS]",
          .summary = "show pools, functions and workers on the whole screen, as they change",

@@ -65,6 +65,10 @@ static int take_option(struct cli *cli, struct map_line *line, int c)
                 return 0;
         case 'e':
                 return command_env(cli, &line->command, optarg);
+        case TASK_OPTION_VALUE + TASK_OPTION_LIMIT:
+                if (line->options.given[TASK_OPTION_LIMIT])
+                        return cli_usage_error(cli, "takes one of --jobs and --limit, once");
+                return task_options_take(cli, &line->options, c, optarg);
         default:
                 return c >= TASK_OPTION_VALUE ? task_options_take(cli, &line->options, c, optarg)
                                               : cli_bad_option(cli);

@@ -2,7 +2,10 @@
 /* The elements of values and arrays: a row for each type, made from ganger_shared.h's functions of it. */
 #include "client/cli/numbers.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
 
 #include "client/cli/cli.h"
 #include "client/cli/json.h"
@@ -23,12 +26,19 @@ static bool parse_unsigned(const char *text, uint64_t max, union number *ret)
         return errno == 0 && !*end && ret->u <= max;
 }
 
-static bool parse_double(const char *text, union number *ret)
+/* The words inf and nan are numbers here; what is only too large for one is not. */
+static bool parse_f64(const char *text, union number *ret)
 {
         char *end;
 
+        errno = 0;
         ret->d = strtod(text, &end);
-        return end != text && !*end;
+        return end != text && !*end && !(errno == ERANGE && isinf(ret->d));
+}
+
+static bool parse_f32(const char *text, union number *ret)
+{
+        return parse_f64(text, ret) && (isinf(ret->d) || !isinf((float)ret->d));
 }
 
 static void print_signed(FILE *file, union number n)
@@ -129,8 +139,6 @@ UNSIGNED(u32, uint32_t, UINT32_MAX)
 UNSIGNED(u64, uint64_t, UINT64_MAX)
 FUNCTIONS(f32, float, d, double)
 FUNCTIONS(f64, double, d, double)
-#define parse_f32 parse_double
-#define parse_f64 parse_double
 
 #define ROW(T, TYPE, takes_, print_)                                                                         \
         [TYPE] = {takes_, parse_##T, get_##T, set_##T, add_##T, cas_##T, wait_##T, print_}

@@ -50,8 +50,8 @@ const struct subverb barrier_verbs[] = {
                   .help = "If one of them gives up or its time runs out, the barrier is broken: exit status "
                           "1 "
                           "for\n"
-                          "all others, and for who comes after, until reset. The first use says "
-                          "--parties.\n"},
+                          "all, itself included, and for who comes after, until reset. With a time of 0 "
+                          "nothing\nbreaks: 124. The first use says --parties.\n"},
          .words = {"barrier"},
          .max_words = 1,
          .options = SUB(TIMEOUT) | SUB(PARTIES),

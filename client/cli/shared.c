@@ -175,11 +175,10 @@ static int shared_list(struct cli *cli, struct subline *line)
 {
         struct ganger_reply *page = NULL;
         struct look_text after = {"", 0};
+        bool is_first = true;
         int r;
 
         cli_connect(cli);
-        if (!cli->json)
-                print_heading();
         do {
                 struct buffer params = BUFFER_INIT;
                 struct ganger_reply *reply = NULL;
@@ -189,8 +188,11 @@ static int shared_list(struct cli *cli, struct subline *line)
                 buffer_deinit(&params);
                 ganger_reply_free(page);
                 page = reply;
+                if (r == 0 && is_first && !cli->json)
+                        print_heading();
                 if (r == 0)
                         after = print_page(cli, page);
+                is_first = false;
         } while (r == 0 && after.size_bytes > 0);
         int status = r == 0 ? EXIT_DONE : subverb_failed(cli, line, r, page);
         ganger_reply_free(page);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sub-verbs that are one request: their words packed as its method wants them, its answer shown. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,27 @@ static int pack_integer(const struct cli *cli, struct buffer *b, const char *wor
         return pack_end(&p) < 0 ? no_memory(cli) : 0;
 }
 
+/* Nothing but digits, with or without a sign. */
+static bool is_digits(const char *word)
+{
+        word += strspn(word, " \t\n\v\f\r"); /* as the others take it */
+        word += *word == '-' || *word == '+';
+        return *word && !word[strspn(word, "0123456789")];
+}
+
+static int pack_large_integer(const struct cli *cli, struct buffer *b, const char *word)
+{
+        struct packer p;
+
+        errno = 0;
+        uint64_t u = strtoull(word, NULL, 10);
+        if (errno != 0 || strchr(word, '-'))
+                return cli_usage_error(cli, "'%s' is an integer that is too big", word);
+        pack_begin(&p, b);
+        pack_uint(&p, u);
+        return pack_end(&p) < 0 ? no_memory(cli) : 0;
+}
+
 static int pack_number(const struct cli *cli, struct buffer *b, const char *word)
 {
         struct packer p;
@@ -55,8 +77,10 @@ static int pack_number(const struct cli *cli, struct buffer *b, const char *word
 
         if (cli_integer(word, INT64_MIN, INT64_MAX, &n))
                 return pack_integer(cli, b, word);
+        if (is_digits(word))
+                return pack_large_integer(cli, b, word);
         double d = strtod(word, &end);
-        if (end == word || *end)
+        if (end == word || *end || !isfinite(d))
                 return cli_usage_error(cli, "'%s' is no number", word);
         pack_begin(&p, b);
         pack_double(&p, d);

@@ -29,6 +29,7 @@ static int core_echo(struct ganger_task *task)
 static int core_sleep(struct ganger_task *task)
 {
         struct timespec begin, now, left;
+        struct ganger_value value;
         sigset_t told, before;
         double seconds;
         int r = ganger_get_double(task, &seconds);
@@ -38,6 +39,8 @@ static int core_sleep(struct ganger_task *task)
         if (!(seconds >= 0 && seconds <= LIMIT_SECONDS)) /* so that it catches a NaN */
                 return ganger_fail(task, "sleep: %g is no time; wanted are seconds from 0 to %g", seconds,
                                    LIMIT_SECONDS);
+        if (ganger_next(task, &value) != -ENODATA)
+                return ganger_fail(task, "sleep: one argument too many; it takes seconds");
         clock_gettime(CLOCK_MONOTONIC, &begin);
         /* Let in by ppoll() alone: else a signal between the look and the wait would be lost. */
         sigemptyset(&told);

@@ -200,7 +200,7 @@ def queue_full(t):
         for _ in range(11):
             ids.append(client.submit("sleep", 20))
     except Refused as refused:
-        t.match(refused.error, refusal("queue_full", says("queue_limit"), what="queue_limit", used=4, limit=4))
+        t.match(refused.error, refusal("queue_full", says("the limit queue_limit would be exceeded: 4 of 4 are used"), what="queue_limit", used=4, limit=4))
         t.codes.add("queue_full")
     t.match(4 <= len(ids) <= 8, True, f"{len(ids)} accepted: those that run, and a queue of 4")
     client.ask("cancel", ids)

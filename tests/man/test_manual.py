@@ -178,6 +178,8 @@ def number(kind, value):
             return "10^15"
         units = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")]
     elif "time" in kind:
+        if value == 1e9:
+            return "10^9 s"
         units = [(86400, " d"), (3600, " h"), (60, " min"), (0, " s")]
     elif "mode" in kind:
         return f"{int(value):04o}"

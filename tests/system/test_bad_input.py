@@ -183,7 +183,7 @@ class BadInput(unittest.TestCase):
             (("call", "sleep", ["long"]), "task_failed", ""), (("call", "echo", [1, 2]), "task_failed", ""),
             (("call", "exec", ["ls"]), "task_failed", ""), (("call", "exec", [[]]), "task_failed", ""),
             (("call", "exec", [["ls"], {"none": 1}]), "task_failed", "none"),
-            (("call", "sleep", [-1]), "task_failed", ""), (("call", "sleep", []), "task_failed", ""),
+            (("call", "sleep", [-1]), "task_failed", ""), (("call", "sleep", [0, 1]), "task_failed", "it takes seconds"), (("call", "sleep", []), "task_failed", ""),
             (("call", "digest.sha256", ["/"]), "task_failed", "/"), (("call", "text.merge", [1]), "task_failed", ""),
             (("call", "image.gamma", [b"no png", None]), "task_failed", "PNG"),
         ]
@@ -246,6 +246,18 @@ class BadInput(unittest.TestCase):
                 self.assertRegex(g.log(), words)
             finally:
                 g.clean()
+
+    def test_settings_for_no_module(self):
+        """They are no mistake, as a pool may be in another file; that they do nothing is said."""
+        modules = {"modules": f"text {TEST_MODULES}/probe.so"}
+        more = "[module text]\n[module probe]\nstart_at = 1\n[module core]\n[module prob]\nstart_at = 2\n"
+        g = Gangerd(text=configuration(pool=modules, more=more))
+        try:
+            self.assertEqual(g.spawn("--check").wait(20), 0, g.log())
+            said = re.findall(r"ganger\.conf:(\d+): (\[module .*)", g.log())
+            self.assertEqual(said, [(str(n), f'[module {name}] is for no pool: none has "{name}" in its modules') for n, name in ((9, "core"), (10, "prob"))])
+        finally:
+            g.clean()
 
     def test_check_for_programs(self):
         """All that is wrong in one object, whatever modules print while they load"""

@@ -241,6 +241,9 @@ expect 0 1 ganger map -k --ordered -k -j 0 echo 1
 expect 2 '' ganger map -j 2 -j 3 echo 1
 says "once"
 expect 2 '' ganger map --limit 2 -j 3 echo 1
+says 'takes one of --jobs and --limit, once'
+expect 2 '' ganger map -j 3 --limit 2 echo 1
+says 'takes one of --jobs and --limit, once'
 expect 2 '' ganger map -a abc -a plain echo
 expect 2 '' ganger map --array --string echo '[1]'
 expect 2 '' ganger map --env A=1 echo 1

@@ -169,6 +169,11 @@ class Refused(unittest.TestCase):
             os.chmod(zygote, 0o755)
             with Gangerd(pool={"workers": 1, "modules": "core", "zygote": zygote}) as g:
                 self.says(g.ganger("status", "-q"), 0)
+                self.says(g.ganger("pool", "scale", "default", "0"), 0)
+                eventually(lambda: not g.status()["workers"])
+                self.says(g.ganger("status", "-q"), 0)  # it should have none
+                self.says(g.ganger("pool", "scale", "default", "1"), 0)
+                eventually(lambda: g.status()["workers"])
                 with open(broken, "w", encoding="ascii"), open(running, encoding="ascii") as pid:
                     os.kill(int(pid.read()), signal.SIGKILL)
                 for worker in g.status()["workers"]:

@@ -67,6 +67,8 @@ class Usage(Verbs):
                  ("queue size q --raw", "--raw"), ("queue put q --json 1", "--json goes before the verb"), ("sequence get l", "which place?"),
                  ("sequence get l x", "'x' is no integer"), ("sequence push l", "which value?"), ("sequence push l -J x", "no JSON"),
                  ("dict set d a", "which value?"), ("dict set d a 1 b", "which value for the key 'b'?"), ("dict add d a one", "'one' is no number"),
+                 ("dict add d a 18446744073709551616", "'18446744073709551616' is an integer that is too big"), ("dict add d a 1e400", "'1e400' is no number"),
+                 ("dict add d a -- -9223372036854775809", "is an integer that is too big"), ("dict add d a inf", "is no number"), ("dict add d a nan", "is no number"),
                  ("dict set d a @/etc/passwd", "keeps no files"), ("dict set d a 1 --if-version x", "--if-version takes an integer"),
                  ("dict set d a 1 --if-version 1 --if-version 2", "twice"), ("shared open n", "which kind?"), ("shared open n queue --mode 999", "octal"),
                  ("shared unlink", "which name?"), ("lock", "which lock?"), ("lock n", "which command?"), ("lock n -c true x", "one STRING"),
@@ -104,8 +106,10 @@ class Objects(Verbs):
         self.says(["shared", "open", "jobs", "lock"], 1, err="queue")
         self.says(["shared", "open", "jobs", "queue", "--exclusive"], 1)
         self.says(["shared", "open", "x", "nonsense"], 2, err="kind")
+        self.says(["shared", "list", "--kind", "x"], 2, "", "kind")
         for n in range(3):
             self.says(["event", "set", f"e{n}"])
+        self.says(["shared", "open", "e0", "queue"], 1, err="it is an event")
         self.assertEqual(list(self.objects()), ["e0", "e1", "e2", "jobs"])
         self.assertEqual(list(self.objects("--prefix", "e")), ["e0", "e1", "e2"])
         self.assertEqual(list(self.objects("--kind", "queue")), ["jobs"])
@@ -157,7 +161,9 @@ class Objects(Verbs):
             self.assertEqual(process.wait(20), 1, self.said(process))
         self.says(["barrier", "wait", "b"], 1)
         self.says(["barrier", "reset", "b"], 0, "")
+        self.says(["barrier", "wait", "b", "-t", "0"], 124, "")
         self.says(["barrier", "wait", "b", "-t", "100ms"], 1, "", "run out of time")
+        self.says(["barrier", "wait", "b", "-t", "0"], 1, "")
 
     def test_sequence(self):
         self.says(["sequence", "pop", "l"], 1, "")
@@ -202,6 +208,10 @@ class Memory(Verbs):
         self.says(["value", "set", "i8", "128"], 2, "", "-128 to 127")
         self.says(["value", "set", "u16", "-1"], 2, "", "0 to 65535")
         self.says(["value", "set", "f64", "one"], 2, "", "'one'")
+        self.says(["value", "set", "f64", "1e400"], 2, "", "'1e400'")
+        self.says(["value", "set", "f32", "1e39"], 2, "", "'1e39'")
+        self.says(["value", "set", "f64", "--", "-inf"])
+        self.says(["value", "set", "f32", "inf"])
 
     def test_wait(self):
         self.says(["value", "set", "v", "1"])
@@ -260,6 +270,9 @@ class Dictionary(Verbs):
         self.says(["dict", "add", "d", "a", "2"], 0, "3\n")
         self.says(["dict", "add", "d", "a", "-5"], 0, "-2\n")
         self.says(["dict", "add", "d", "new", "0.5"], 0, "0.5\n")
+        self.says(["dict", "add", "large", "most", str(2 ** 64 - 1)], 0, f'"{2 ** 64 - 1}"\n')
+        self.says(["dict", "add", "large", "least", "--", str(-2 ** 63)], 0, f"{-2 ** 63}\n")
+        self.says(["dict", "add", "large", "half", f"+{2 ** 63}"], 0, f'"{2 ** 63}"\n')
         self.says(["dict", "add", "d", "b", "1"], 1, "")
         self.says(["dict", "delete", "d", "c", "none"], 0, "1\n")
         self.says(["dict", "delete", "d", "c"], 1, "0\n")

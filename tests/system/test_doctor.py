@@ -97,6 +97,16 @@ class Well(Doctor):
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stdout.decode(), r"(?m)^problem  pools +default is paused: 0 tasks wait\n +→ ganger pool resume default$")
 
+    def test_nobody_reads(self):
+        """With a daemon, which is asked meanwhile, it ends as any program does."""
+        with Gangerd() as g:
+            reader, writer = os.pipe()
+            os.close(reader)
+            done = subprocess.run([CLI, "--socket", g.socket, "doctor", "--gangerd", GANGERD], env=environment(), stdout=writer,
+                                  stderr=subprocess.PIPE, timeout=60, check=False)
+            os.close(writer)
+            self.assertEqual((done.returncode, done.stderr), (-signal.SIGPIPE, b""))
+
     def test_usage(self):
         for arguments in (["now"], ["--no-such"], ["--config"]):
             done = subprocess.run([CLI, "doctor", *arguments], env=environment(), capture_output=True, timeout=20, check=False)

@@ -242,6 +242,17 @@ class Reload(unittest.TestCase):
             self.assertEqual(client.ask("log_level"), "info")
             self.assertEqual(client.call("echo", 3, pool="third"), 3)
 
+    def test_settings_for_no_module(self):
+        more, said = "[module nosuch]\n", '[module nosuch] is for no pool: none has "nosuch" in its modules'
+        with Gangerd(more=more) as g, g.connect() as client:
+            self.assertEqual(g.log().count(said), 1)
+            self.write(g)
+            client.ask("reload", {"wait": True})
+            self.assertEqual(g.log().count(said), 1)
+            self.write(g, more=more)
+            client.ask("reload", {"wait": True})
+            self.assertEqual(g.log().count(said), 2)
+
     def test_a_pool_that_is_gone(self):
         """Not while it has tasks; then its records stay, and it may come again"""
         with Gangerd(more="[pool side]\nworkers = 1\n") as g, g.connect() as client:

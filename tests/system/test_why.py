@@ -56,6 +56,15 @@ class Why(unittest.TestCase):
             self.assertEqual(g.ganger("why", "1").returncode, 125)
             self.assertEqual(g.ganger("why").returncode, 2)
 
+    def test_fail_fast(self):
+        """A map has no words of its own: what its item said was its item's."""
+        with Gangerd() as g:
+            self.assertEqual(g.ganger("map", "--fail-fast", "sleep", "long", "0", "0").returncode, 123)
+            [record] = g.ganger("--json", "list").stdout.splitlines()
+            said = "an item of sleep failed, and fail_fast ended the map"
+            self.says(g, json.loads(record)["id"], rf"sleep, pool default\) failed after .*: {said}")
+            self.assertIn(said, g.log())
+
     def test_backtrace(self):
         with Gangerd(pool=POOL) as g, g.connect() as client:
             for how, number in ((signal.SIGSEGV,) * 2, (signal.SIGABRT,) * 2, (0, signal.SIGSEGV)):  # 0: the stack is used up

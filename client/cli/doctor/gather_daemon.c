@@ -150,16 +150,20 @@ static pid_t listener_pid(int fd)
 void doctor_gather_daemon(struct doctor_facts *facts, int fd)
 {
         struct ganger *g = NULL;
+        void (*before)(int);
 
         if (fd < 0)
                 return;
-        signal(SIGPIPE, SIG_IGN);
         facts->process.pid = listener_pid(fd);
         facts->daemon.answer = ANSWER_FOREIGN;
-        if (connection_new(fd, &g) < 0)
-                return;
-        ask(&facts->daemon, g);
+        before = signal(SIGPIPE, SIG_IGN);
+        int r = connection_new(fd, &g);
+        if (r == 0)
+                ask(&facts->daemon, g);
         ganger_close(g);
+        signal(SIGPIPE, before);
+        if (r < 0)
+                return;
         if (facts->daemon.pid > 0)
                 facts->process.pid = facts->daemon.pid;
 }

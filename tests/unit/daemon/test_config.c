@@ -92,6 +92,7 @@ static const struct {
         [CONFIG_TYPE_SIZE] = {"2048K", "2M"},
         [CONFIG_TYPE_SIZE_OR_NONE] = {"17825793", "17825793"},
         [CONFIG_TYPE_TIME] = {"1.5min", "90s"},
+        [CONFIG_TYPE_TIME_OR_NONE] = {"none", "none"},
         [CONFIG_TYPE_MODE] = {"0660", "0660"},
         [CONFIG_TYPE_GROUP] = {"12345", "12345"},
         [CONFIG_TYPE_CHOICE] = {"no", "no"},
@@ -304,6 +305,8 @@ static void test_refusals_say_where_and_what(void **state)
         refused("[pool a]\nmax_workers = 0\n", 2, "the least is 1");
         refused("[pool a]\nmin_workers = auto\n", 2, "not a whole number or workers");
         refused("[pool a]\nidle_timeout = none\n", 2, "not a time");
+        refused("[pool a]\ntimeout = 0\n", 2, "the least is 0.001");
+        refused("[pool a]\ntimeout = never\n", 2, "not a time (seconds, or with ms, s, min, h, d) or none");
         refused("[pool a]\nmax_tasks = 0\n", 2, "the least is 1");
         refused("[pool a]\nmax_tasks = few\n", 2, "not a whole number or none");
         refused("[pool a]\nmax_rss = 1K\n", 2, "the least is 1048576");
