@@ -10,9 +10,6 @@
 #include "client/cli/json.h"
 #include "proto/reader.h"
 
-/* Numbers of a text that are looked at before it is taken for no JSON; each is another look at it all. */
-#define MOST_TOO_BIG 16
-
 void arguments_init(struct arguments *a)
 {
         *a = (struct arguments){0};
@@ -76,66 +73,36 @@ static json_t *parse(const char *text, size_t size_bytes, json_error_t *error)
  * integer, which jansson cannot hold. */
 enum unparsed { NO_JSON, JSON_TOO_BIG, JSON_DUPLICATE, JSON_UINT };
 
-/* Puts a 0 in the place of the number that ends there, which was too large for a double. False: there are
- * two. */
-static bool make_small(char *text, size_t end)
+/* Whether all of it is one number. */
+static bool is_one_number(const char *text, size_t size_bytes)
 {
-        size_t start = end, flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_DISABLE_EOF_CHECK;
-        json_error_t error;
-
-        while (start > 0 && text[start - 1] && strchr("+-.0123456789eE", text[start - 1]))
-                start--;
-        json_t *first = json_loadb(text + start, end - start, flags, &error);
-        json_decref(first);
-        if (first || (size_t)error.position != end - start)
-                return false;
-        memset(text + start, ' ', end - start);
-        text[start] = '0';
+        for (size_t i = 0; i < size_bytes; i++)
+                if (text[i] == '\0' || !strchr("+-.0123456789eE \t\r\n", text[i]))
+                        return false;
         return true;
-}
-
-/* All but that a number may be larger than a double: 0 stands for some of those. NULL: it is no JSON. */
-static json_t *parse_loosely(const char *text, size_t size_bytes)
-{
-        size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
-        char *copy = malloc(size_bytes);
-        json_error_t error;
-        json_t *json = NULL;
-
-        if (!copy)
-                return NULL;
-        memcpy(copy, text, size_bytes);
-        for (int n = 0; n <= MOST_TOO_BIG; n++) {
-                json = json_loadb(copy, size_bytes, flags, &error);
-                if (json || json_error_code(&error) != json_error_numeric_overflow ||
-                    !make_small(copy, (size_t)error.position))
-                        break;
-        }
-        free(copy);
-        return json;
 }
 
 static enum unparsed why_unparsed(const char *text, size_t size_bytes, const json_error_t *error,
                                   uint64_t *ret_u)
 {
         bool is_twice = json_error_code(error) == json_error_duplicate_key;
+        size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
         json_t *json;
-        char *end = NULL;
+        char *end;
 
         if (!is_twice && json_error_code(error) != json_error_numeric_overflow)
                 return NO_JSON;
-        json = parse_loosely(text, size_bytes);
+        json = json_loadb(text, size_bytes, flags, NULL);
         bool is_number = json_is_real(json);
         json_decref(json);
-        if (!json)
-                return NO_JSON;
+        if (!json) /* what not even a double holds does not parse that way */
+                return !is_twice && is_one_number(text, size_bytes) ? JSON_TOO_BIG : NO_JSON;
         if (is_twice)
                 return JSON_DUPLICATE;
-        text += strspn(text, " \t\r\n"); /* a number follows, and something that ends it, or the end */
+        text += strspn(text, " \t\r\n"); /* an integer follows, and something that ends it, or the end */
         errno = 0;
         *ret_u = is_number && *text != '-' ? strtoull(text, &end, 10) : 0;
-        bool is_uint = *ret_u > 0 && errno == 0 && *end != '.' && *end != 'e' && *end != 'E';
-        return is_uint ? JSON_UINT : JSON_TOO_BIG;
+        return *ret_u > 0 && errno == 0 ? JSON_UINT : JSON_TOO_BIG;
 }
 
 static int end(struct arguments *a, char *why, size_t why_size_bytes)
