@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <malloc.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -41,6 +42,9 @@
  */
 #define YIELD_LOST (CORE_SECOND / 5000)
 #define SPIN_PAUSE (CORE_SECOND / 50)
+/* Seconds by which the wall clock and the other one come apart before that is believed: a clock that is
+ * slewed must not give one time two names. */
+#define WALL_STEP 0.01
 
 /* After the last task has ended clients have so long to take their last answers. */
 #define LINGER (CORE_SECOND)
@@ -73,6 +77,22 @@ void daemon_update_now(struct daemon *d)
 {
         look_at_clock(d);
         d->event_at = d->now;
+}
+
+static double wall_offset(const struct daemon *d)
+{
+        struct timespec clock;
+
+        clock_gettime(CLOCK_REALTIME, &clock);
+        return (double)clock.tv_sec + (double)clock.tv_nsec / 1e9 - (double)d->now / 1e9;
+}
+
+void daemon_look_at_wall(struct daemon *d)
+{
+        if (fabs(wall_offset(d) - d->wall_offset) <= WALL_STEP)
+                return;
+        look_at_clock(d); /* others may have run since the last look */
+        d->wall_offset = wall_offset(d);
 }
 
 double daemon_wall(const struct daemon *d, int64_t at)
@@ -262,6 +282,7 @@ static void turn(struct daemon *d)
 
         d->state->again = false;
         look_at_clock(d);
+        daemon_look_at_wall(d);
         if (rpc_turn(d->rpc))
                 d->state->again = true;
         next = core_turn(d->core, d->now);

@@ -70,6 +70,8 @@ int daemon_run(struct daemon *);
  * at the end of its turn. */
 void daemon_update_now(struct daemon *);
 /* A time of the core's clock as Unix seconds. */
+/* As of now the wall clock says what it does: it may have been set, or the machine have slept. */
+void daemon_look_at_wall(struct daemon *);
 double daemon_wall(const struct daemon *, int64_t at);
 /* Has the loop wait for it, as event_add() without a time. 0 or -errno. */
 int daemon_event_add(struct event *);

@@ -27,7 +27,7 @@ struct occurrence {
 };
 
 struct subscriber {
-        LIST_ENTRY(subscriber) link; /* events.subscribers */
+        LIST_ENTRY(subscriber) link; /* events.told, or .behind */
         struct core_ticket ticket;
         uint32_t kinds;
         uint64_t next; /* that it is told */
@@ -37,7 +37,8 @@ struct events {
         struct daemon *daemon;
         struct occurrence *ring; /* LIMIT_EVENTS of them, by seq */
         uint64_t first, next;    /* of the daemon's life; those from next - LIMIT_EVENTS on are kept */
-        LIST_HEAD(, subscriber) subscribers;
+        uint64_t told_next;      /* those in `told` were told all before it */
+        LIST_HEAD(, subscriber) told, behind;
 };
 
 /* -- noting -- */
@@ -218,16 +219,35 @@ static bool advance(struct events *events, struct connection *connection, struct
         return false;
 }
 
-bool events_turn(struct events *events)
+static void all_behind(struct events *events)
 {
         struct subscriber *subscriber;
+
+        while ((subscriber = LIST_FIRST(&events->told))) {
+                LIST_REMOVE(subscriber, link);
+                LIST_INSERT_HEAD(&events->behind, subscriber, link);
+        }
+}
+
+/* Where nothing has happened nobody is looked at but who could not be told yet. */
+bool events_turn(struct events *events)
+{
+        struct subscriber *subscriber, *next;
         bool more = false;
 
-        LIST_FOREACH (subscriber, &events->subscribers, link) {
+        if (events->told_next != events->next)
+                all_behind(events);
+        events->told_next = events->next;
+        for (subscriber = LIST_FIRST(&events->behind); subscriber; subscriber = next) {
                 struct connection *connection = connection_by_index(events->daemon->connections,
                                                                     subscriber->ticket.request.connection);
-                if (subscriber->next != events->next && connection && advance(events, connection, subscriber))
+                next = LIST_NEXT(subscriber, link);
+                if (connection && advance(events, connection, subscriber))
                         more = true;
+                if (subscriber->next == events->told_next) {
+                        LIST_REMOVE(subscriber, link);
+                        LIST_INSERT_HEAD(&events->told, subscriber, link);
+                }
         }
         return more;
 }
@@ -244,7 +264,7 @@ int events_subscribe(struct events *events, const struct core_ticket *ticket, ui
         if (!subscriber)
                 return -ENOMEM;
         *subscriber = (struct subscriber){.ticket = *ticket, .kinds = kinds, .next = events->next};
-        LIST_INSERT_HEAD(&events->subscribers, subscriber, link);
+        LIST_INSERT_HEAD(&events->behind, subscriber, link);
         if (after && *after < events->next)
                 subscriber->next = *after + 1;
         tell_mark(events, connection, subscriber, subscriber->next - 1, EVENT_SUBSCRIBED, NULL);
@@ -262,7 +282,8 @@ void events_forget(struct events *events, struct core_request request)
 {
         struct subscriber *subscriber;
 
-        LIST_FOREACH (subscriber, &events->subscribers, link) {
+        all_behind(events);
+        LIST_FOREACH (subscriber, &events->behind, link) {
                 if (subscriber->ticket.request.connection == request.connection &&
                     subscriber->ticket.request.msgid == request.msgid) {
                         subscriber_free(subscriber);
@@ -275,7 +296,8 @@ void events_forget_connection(struct events *events, uint32_t connection)
 {
         struct subscriber *subscriber, *next;
 
-        for (subscriber = LIST_FIRST(&events->subscribers); subscriber; subscriber = next) {
+        all_behind(events);
+        for (subscriber = LIST_FIRST(&events->behind); subscriber; subscriber = next) {
                 next = LIST_NEXT(subscriber, link);
                 if (subscriber->ticket.request.connection == connection)
                         subscriber_free(subscriber);
@@ -286,7 +308,8 @@ void events_end(struct events *events)
 {
         struct subscriber *subscriber;
 
-        while ((subscriber = LIST_FIRST(&events->subscribers))) {
+        all_behind(events);
+        while ((subscriber = LIST_FIRST(&events->behind))) {
                 struct connection *connection = connection_by_index(events->daemon->connections,
                                                                     subscriber->ticket.request.connection);
                 struct packer packer;
@@ -311,7 +334,9 @@ int events_new(struct daemon *daemon, uint64_t seq, struct events **ret)
                 return -ENOMEM;
         events->daemon = daemon;
         events->first = events->next = seq + 1;
-        LIST_INIT(&events->subscribers);
+        events->told_next = events->next;
+        LIST_INIT(&events->told);
+        LIST_INIT(&events->behind);
         events->ring = calloc(LIMIT_EVENTS, sizeof(*events->ring));
         if (!events->ring) {
                 free(events);
@@ -325,8 +350,9 @@ struct events *events_free(struct events *events)
 {
         if (!events)
                 return NULL;
-        while (!LIST_EMPTY(&events->subscribers))
-                subscriber_free(LIST_FIRST(&events->subscribers));
+        all_behind(events);
+        while (!LIST_EMPTY(&events->behind))
+                subscriber_free(LIST_FIRST(&events->behind));
         free(events->ring);
         free(events);
         return NULL;

@@ -41,6 +41,7 @@
 #include "proto/limits.h"
 
 #define EPOCH_2020   INT64_C(1577836800)
+#define IDS_A_SECOND 0x1p22 /* more than are ever given */
 #define START_MARGIN (10 * CORE_SECOND)
 
 static int failed(const char *what, int error)
@@ -91,7 +92,6 @@ static int raise_descriptors(struct daemon *d)
 
 static int begin_process(struct daemon *d)
 {
-        struct timespec wall;
         int r = open_standard_descriptors();
 
         if (r < 0)
@@ -108,10 +108,9 @@ static int begin_process(struct daemon *d)
 #endif
         if (geteuid() == 0)
                 log_warning("gangerd runs as root: EVERY TASK RUNS AS ROOT, whoever asks for it");
-        clock_gettime(CLOCK_REALTIME, &wall);
         daemon_update_now(d);
         d->started = d->now;
-        d->wall_offset = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9 - (double)d->now / 1e9;
+        daemon_look_at_wall(d);
         return 0;
 }
 
@@ -189,11 +188,12 @@ int start_succeed(struct daemon *d, struct configuration *next, struct configura
         return r == 0 ? configuration_may_follow(d->config, next, problem) : r;
 }
 
-/* Ids grow over restarts: each start begins where no earlier one can have come to. */
+/* Ids grow over restarts: each start begins where no earlier one can have come to, even one of the same
+ * second. */
 static uint64_t first_id(const struct daemon *d)
 {
-        int64_t seconds = (int64_t)daemon_wall(d, d->now) - EPOCH_2020;
-        uint64_t id = seconds > 0 ? (uint64_t)seconds << 20 : 0;
+        double seconds = daemon_wall(d, d->now) - EPOCH_2020;
+        uint64_t id = seconds > 0 ? (uint64_t)(seconds * IDS_A_SECOND) : 0;
 
         return id > 0 && id < LIMIT_TASK_ID ? id : 1;
 }

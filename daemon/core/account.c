@@ -138,14 +138,15 @@ void task_unpark(struct task *task)
 
 static void resume(struct user *user)
 {
-        struct task *task;
+        struct task *task, *last = NULL;
         for (unsigned n = 0; n < RESUMED_AT_ONCE && (task = TAILQ_FIRST(&user->parked)); n++) {
-                if (!task->map) {
-                        task_unpark(task);
+                user_unpark(user, task);
+                if (task->map) {
+                        map_update(user->core, task);
                         continue;
                 }
-                user_unpark(user, task);
-                map_update(user->core, task);
+                queue_put_back_behind(task, task->order, last);
+                last = task;
         }
 }
 

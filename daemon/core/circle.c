@@ -10,8 +10,8 @@
 
 #include "daemon/core/core_private.h"
 
-#define STEPS_MAX 10000 /* owners and tasks that are looked at */
-#define SHOWN_MAX 6     /* steps of the circle that are named */
+#define STEPS_MAX 100000 /* owners, tasks and what they wait for, that are looked at */
+#define SHOWN_MAX 6      /* steps of the circle that are named */
 
 struct step {
         const struct object *lock; /* NULL: the task is waited for */
@@ -107,7 +107,7 @@ static bool run_reaches(const struct run *run, struct circle *circle)
                 return true;
         peer->is_looked_at = true;
         TAILQ_FOREACH (waiter, &peer->waiters, link) {
-                reaches = reaches || waiter_reaches(waiter, circle);
+                reaches = reaches || (!is_too_long(circle) && waiter_reaches(waiter, circle));
         }
         peer->is_looked_at = false;
         return reaches;
@@ -146,6 +146,8 @@ static bool owner_reaches(const struct peer *peer, uint64_t owner, struct circle
         if (is_too_long(circle))
                 return false;
         TAILQ_FOREACH (waiter, &peer->waiters, link) {
+                if (is_too_long(circle))
+                        return false;
                 bool is_owners =
                         waiter->object_wait ? waiter->object_wait->owner == owner : peer->run != NULL;
                 if (is_owners && waiter_reaches(waiter, circle))

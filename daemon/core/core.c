@@ -32,6 +32,12 @@ int pointers_reserve(void *array, size_t *n, size_t i)
         return 0;
 }
 
+static uint64_t random_bits(struct core *core)
+{
+        uint64_t high = (uint64_t)(core->ops.random(core->ctx) * 0x1p32);
+        return high << 32 | (uint64_t)(core->ops.random(core->ctx) * 0x1p32);
+}
+
 int core_new(const struct core_config *config, const struct core_ops *ops, void *ctx, struct core **ret)
 {
         struct core *core = calloc(1, sizeof(*core));
@@ -47,8 +53,10 @@ int core_new(const struct core_config *config, const struct core_ops *ops, void 
         TAILQ_INIT(&core->all_tasks);
         TAILQ_INIT(&core->parked_users);
         /* A client chooses its msgids: it must not know where they fall. */
-        uint64_t secret = (FIBONACCI ^ (uint64_t)(ops->random(ctx) * 0x1p52) << 11) | 1;
-        core->key_secret = secret;
+        uint64_t secret = random_bits(core) | 1;
+        core->table_secret = secret;
+        core->hash_key[0] = random_bits(core);
+        core->hash_key[1] = random_bits(core);
         if (table_init(&core->tasks, 0) < 0 || table_init(&core->keys, secret) < 0 ||
             table_init(&core->users, FIBONACCI) < 0 || table_init(&core->waiters, secret) < 0 ||
             table_init(&core->lanes, FIBONACCI) < 0 || table_init(&core->objects, secret) < 0 ||

@@ -45,7 +45,8 @@ struct core {
         struct pool *pools[LIMIT_POOLS];
         uint32_t n_pools;
         uint64_t bytes; /* of all users */
-        uint64_t key_secret;
+        uint64_t table_secret; /* odd */
+        uint64_t hash_key[2];
         uint64_t last_object, last_token, last_ticket;
         bool stopping, stop_is_over, drained, in_store;
         struct timer stop_timer;
@@ -61,7 +62,7 @@ int pointers_reserve(void *array, size_t *n, size_t i);
 
 /* -- key.c -- */
 
-/* A number for a text that no client can choose. */
+/* A number for a text that no client can know or choose, so that texts share one by chance alone. */
 uint64_t core_hash(const struct core *, uint64_t seed, const char *text);
 
 /* The task that this spec joins: *ret NULL if there is none. 0 or CORE_KEY_CONFLICT. */

@@ -41,9 +41,12 @@ int object_clash(const struct object *object, int property)
 static struct object *find(const struct core *core, const char *name)
 {
         struct table_link *link = table_find(&core->objects, core_hash(core, 0, name));
-        struct object *object = link ? CONTAINER_OF(link, struct object, by_name) : NULL;
-        assert(!object || strcmp(object->name, name) == 0); /* 64 bits under a secret */
-        return object;
+        for (; link; link = table_next(link)) {
+                struct object *object = CONTAINER_OF(link, struct object, by_name);
+                if (strcmp(object->name, name) == 0)
+                        return object;
+        }
+        return NULL;
 }
 
 int object_find(const struct peer *peer, const char *name, enum core_object_kind kind, enum core_access need,

@@ -28,7 +28,7 @@ struct peer {
         TAILQ_HEAD(, waiter) waiters;
         LIST_HEAD(, lane) lanes;
         struct lane *last_lane;  /* kept while empty, so that call after call needs no memory */
-        TAILQ_HEAD(, task) held; /* ready, but what they would stream has no room here */
+        TAILQ_HEAD(held_list, task) held; /* ready, but what they would stream has no room here */
         LIST_HEAD(, hold) holds; /* of locks */
         LIST_HEAD(, queue_item) leases;
         /* of a task: */

@@ -121,16 +121,20 @@ void queue_push(struct task *task)
 
 void queue_put_back(struct task *task, uint64_t order)
 {
+        queue_put_back_behind(task, order, NULL);
+}
+
+/* What stands before it was taken back as well, so this is a short walk. */
+void queue_put_back_behind(struct task *task, uint64_t order, struct task *before)
+{
         struct lane *lane = lane_of(task->user->core, task);
-        struct task *other;
+        bool is_near = before && before->place == PLACE_LANE && before->lane == lane && before->order < order;
+        struct task *other = is_near ? TAILQ_NEXT(before, link) : TAILQ_FIRST(&lane->tasks);
         assert(task->place == PLACE_NONE);
         task->order = order;
         task->place = PLACE_LANE;
-        /* What stands before it was taken back as well, so this is a short walk. */
-        TAILQ_FOREACH (other, &lane->tasks, link) {
-                if (other->order > order)
-                        break;
-        }
+        while (other && other->order <= order)
+                other = TAILQ_NEXT(other, link);
         if (other)
                 TAILQ_INSERT_BEFORE(other, task, link);
         else

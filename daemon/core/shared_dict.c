@@ -10,15 +10,18 @@ int dict_init(struct object *dict)
 {
         TAILQ_INIT(&dict->as.dict.by_version);
         TAILQ_INIT(&dict->as.dict.deleted);
-        return table_init(&dict->as.dict.by_key, dict->core->key_secret);
+        return table_init(&dict->as.dict.by_key, dict->core->table_secret);
 }
 
 static struct entry *find(const struct object *dict, const char *key)
 {
         struct table_link *link = table_find(&dict->as.dict.by_key, core_hash(dict->core, 0, key));
-        struct entry *entry = link ? CONTAINER_OF(link, struct entry, by_key) : NULL;
-        assert(!entry || strcmp(entry->key, key) == 0); /* 64 bits under a secret */
-        return entry;
+        for (; link; link = table_next(link)) {
+                struct entry *entry = CONTAINER_OF(link, struct entry, by_key);
+                if (strcmp(entry->key, key) == 0)
+                        return entry;
+        }
+        return NULL;
 }
 
 static bool is_there(const struct entry *entry)

@@ -80,10 +80,19 @@ void table_remove(struct table *table, struct table_link *link)
         table->n--;
 }
 
-struct table_link *table_find(const struct table *table, uint64_t key)
+static struct table_link *first_of(struct table_link *link, uint64_t key)
 {
-        struct table_link *link = table->buckets[bucket(table, key)];
         while (link && link->key != key)
                 link = link->next;
         return link;
+}
+
+struct table_link *table_find(const struct table *table, uint64_t key)
+{
+        return first_of(table->buckets[bucket(table, key)], key);
+}
+
+struct table_link *table_next(const struct table_link *link)
+{
+        return first_of(link->next, link->key);
 }

@@ -19,12 +19,14 @@ struct table {
 };
 int table_init(struct table *, uint64_t multiplier);
 void table_deinit(struct table *);
-/* The key must not be there yet. Cannot fail: a table that cannot grow becomes slower. */
+/* Cannot fail: a table that cannot grow becomes slower. */
 void table_add(struct table *, struct table_link *, uint64_t key);
 void table_remove(struct table *, struct table_link *);
 /* Gives back some of what a flood needed, if little is left of it. Nobody may be walking through the buckets.
  */
 void table_shrink(struct table *);
+/* One with this key, and then the others that have it; NULL. */
 struct table_link *table_find(const struct table *, uint64_t key);
+struct table_link *table_next(const struct table_link *);
 
 #endif

@@ -95,6 +95,17 @@ class Many(unittest.TestCase):
                 self.assertIsNone(answer)
 
 
+    def test_names_that_were_made_to_meet(self):
+        """Two that have one FNV-1a hash, whatever the secret is that it begins with, but for the lowest byte: no daemon may go by that."""
+        one, other = r"\@xG<!Q\[YXw1l", "UO|N)V&AO:{Y&d"
+        with Gangerd() as g, g.connect() as client:
+            client.ask("event.set", one)
+            self.assertIs(client.ask("event.is_set", other), False)
+            self.assertEqual(client.ask("dict.set", "d", {one: 1, other: 2}), 1)
+            self.assertEqual([value for value, _ in client.ask("dict.get", "d", [one, other])], [1, 2])
+            ids = [client.submit("echo", key, key=key) for key in (one, other)]
+            self.assertEqual([client.ask("result", id) for id in ids], [one, other])
+
     def test_a_list_costs_what_it_shows(self):
         """However many there are beside, also of others."""
         with Gangerd() as g, g.connect() as client:

@@ -124,5 +124,20 @@ class Stop(unittest.TestCase):
             self.assertEqual(g.process.wait(10), 0)
 
 
+class Lives(unittest.TestCase):
+    def test_ids_are_of_one_life(self):
+        """However soon the next daemon begins: what one gave is not what the next one gives."""
+        ids = []
+        with Gangerd() as g:
+            for _ in range(4):
+                with g.connect() as client:
+                    self.assertEqual([client.outcome(client.start("result", id))[0]["code"] for id in ids], ["unknown_task"] * len(ids))
+                    ids += [client.submit("echo", 1) for _ in range(3)]
+                g.process.kill()
+                g.process.wait()
+                g.start()
+        self.assertEqual(ids, sorted(set(ids)))
+
+
 if __name__ == "__main__":
     main()

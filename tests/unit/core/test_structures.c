@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the core stands on: the heap of timers, the hash table, the mean of run times. */
 #include "daemon/core/core_private.h"
+#include "daemon/core/siphash.h"
 #include "tests/unit/cmocka_includes.h"
 
 #define N 500
@@ -71,6 +72,40 @@ static void test_table_finds_what_is_there(void **state)
         }
 }
 
+static void test_table_of_the_same_key(void **state)
+{
+        struct table table;
+        struct table_link same[3], other;
+        assert_int_equal(table_init(&table, 0), 0);
+        for (int i = 0; i < 3; i++)
+                table_add(&table, &same[i], 5);
+        table_add(&table, &other, 5 + (1 << 20)); /* of the same bucket */
+        assert_ptr_equal(table_find(&table, 5), &same[2]);
+        assert_ptr_equal(table_next(&same[2]), &same[1]);
+        table_remove(&table, &same[1]);
+        assert_ptr_equal(table_next(&same[2]), &same[0]);
+        assert_null(table_next(&same[0]));
+        assert_null(table_next(&other));
+        table_remove(&table, &same[0]);
+        table_remove(&table, &same[2]);
+        assert_null(table_find(&table, 5));
+        table_remove(&table, &other);
+        table_deinit(&table);
+}
+
+/* The paper's own, and the first of the vectors that came with it. */
+static void test_siphash(void **state)
+{
+        const uint64_t key[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
+        unsigned char data[16];
+        for (size_t i = 0; i < sizeof(data); i++)
+                data[i] = (unsigned char)i;
+        assert_true(siphash(key, data, 0) == UINT64_C(0x726fdb47dd0e0e31));
+        assert_true(siphash(key, data, 1) == UINT64_C(0x74f839c593dc67fd));
+        assert_true(siphash(key, data, 8) == UINT64_C(0x93f5f5799a932462));
+        assert_true(siphash(key, data, 15) == UINT64_C(0xa129ca6149be45e5));
+}
+
 static void test_table_gives_back_what_a_flood_needed(void **state)
 {
         enum { FLOOD = 100000 };
@@ -129,6 +164,8 @@ int main(void)
                 cmocka_unit_test(test_timers_come_in_their_order),
                 cmocka_unit_test(test_timers_give_back_what_a_flood_needed),
                 cmocka_unit_test(test_table_finds_what_is_there),
+                cmocka_unit_test(test_table_of_the_same_key),
+                cmocka_unit_test(test_siphash),
                 cmocka_unit_test(test_table_gives_back_what_a_flood_needed),
                 cmocka_unit_test(test_mean_moves_by_an_eighth),
                 cmocka_unit_test(test_results_that_come_at_once_share_the_time),
