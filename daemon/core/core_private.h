@@ -44,7 +44,7 @@ struct core {
         size_t n_hands;
         struct pool *pools[LIMIT_POOLS];
         uint32_t n_pools;
-        uint64_t bytes; /* of all users */
+        uint64_t bytes;        /* of all users */
         uint64_t table_secret; /* odd */
         uint64_t hash_key[2];
         uint64_t last_object, last_token, last_ticket;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* SipHash-2-4 (Aumasson and Bernstein): a hash under a key, of which nobody without the key can find two texts
- * with the same value. */
+/* SipHash-2-4 (Aumasson and Bernstein): a hash under a key, of which nobody without the key can find two
+ * texts with the same value. */
 #ifndef CORE_SIPHASH_H
 #define CORE_SIPHASH_H
 
