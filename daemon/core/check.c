@@ -23,14 +23,21 @@ static void check_timer(const struct core *core, const struct timer *timer, stru
                 assert(core->timers.heap[timer->place / 2].at <= core->timers.heap[timer->place].at);
 }
 
+static uint64_t n_again(const struct again *tree)
+{
+        uint64_t n = 0;
+        for (; tree; tree = tree->right)
+                n += 1 + n_again(tree->left);
+        return n;
+}
+
 static void check_map(const struct core *core, const struct task *task, struct tally *tally)
 {
         const struct map *map = task->map;
         const struct run *run;
         const struct range *range;
         const struct segment *segment;
-        const struct again *again;
-        uint64_t n_returned = 0, n_at_work = 0, n_left = 0, n_waiting = 0, n_due = 0;
+        uint64_t n_returned = 0, n_at_work = 0, n_left = 0, n_waiting = map->n_waiting;
         uint32_t n_chunks = 0, n_spare = 0;
         uint64_t *n = tally->tasks[task->pool];
         TAILQ_FOREACH (run, &map->chunks, of_map) {
@@ -49,13 +56,7 @@ static void check_map(const struct core *core, const struct task *task, struct t
         TAILQ_FOREACH (range, &map->spare, link) {
                 n_spare++;
         }
-        TAILQ_FOREACH (again, &map->waiting, link) {
-                n_waiting++;
-        }
-        TAILQ_FOREACH (again, &map->due, link) {
-                n_due++;
-        }
-        assert(n_waiting == map->n_waiting && n_due == map->n_due);
+        assert(n_again(map->waiting) == n_waiting && n_again(map->due) == map->n_due);
         assert(!n_waiting || (task->state == TASK_RUNNING && task->timer.place));
         TAILQ_FOREACH (segment, &map->segments, link) {
                 n_left += segment->n_left;

@@ -53,7 +53,7 @@ static struct segment *segment_of(const struct map *map, uint64_t index)
 bool map_next(const struct core *core, const struct task *task, struct map_chunk *ret)
 {
         const struct map *map = task->map;
-        struct again *again = TAILQ_FIRST(&map->due);
+        struct again *again = map->due;
         const struct range *range = TAILQ_FIRST(&map->returned);
         uint64_t first = range ? range->first : map->cursor;
         uint64_t n = range ? range->n : map->n_items - map->cursor;
@@ -105,8 +105,8 @@ void map_take(struct core *core, struct task *task, struct run *run)
         struct range *range = TAILQ_FIRST(&map->returned);
         uint32_t n = run->n_items;
         if (run->again) {
-                TAILQ_REMOVE(&map->due, run->again, link);
-                map->n_due--;
+                struct again *again = map_again_take(map);
+                assert(again == run->again);
         } else if (range) {
                 assert(range->first == run->first && range->n >= n);
                 range->first += n;

@@ -20,8 +20,9 @@ struct range {                   /* items that came back */
         TAILQ_ENTRY(range) link; /* map.returned, or map.spare */
         uint64_t first, n;
 };
-struct again {                   /* an item that is tried again, alone */
-        TAILQ_ENTRY(again) link; /* map.waiting, by due; map.due, by index; or none: it stands in a run */
+struct again { /* an item that is tried again, alone: in the heap map.waiting or .due, or it stands in a run
+                */
+        struct again *left, *right;
         uint64_t index;
         uint32_t attempt;
         int64_t due;
@@ -46,7 +47,7 @@ struct map {
         TAILQ_HEAD(, segment) segments;
         struct segment *cursor_segment;                /* the one that holds `cursor`; NULL at the end */
         TAILQ_HEAD(range_list, range) returned, spare; /* spare: at least one for every chunk */
-        TAILQ_HEAD(again_list, again) waiting, due;
+        struct again *waiting, *due; /* the first of those that wait, by due; that may begin, by index */
         TAILQ_HEAD(, run) chunks;
         uint32_t n_chunks, n_spare;
         uint32_t chunk, limit, window;
@@ -88,8 +89,9 @@ uint64_t map_n_ready(const struct map *);
 bool map_try_again(struct core *, struct task *, struct run *, enum core_cause);
 /* The first of those that wait to be tried again is due. */
 void map_on_timer(struct core *, struct task *);
-/* An item that is tried again comes back as it was. */
+/* An item that is tried again comes back as it was; the first of those that may begin is taken. */
 void map_again_give_back(struct map *, struct again *);
+struct again *map_again_take(struct map *);
 void map_drop_again(struct map *);
 void map_drop_held(struct core *, struct task *);
 void map_drop_segment(struct core *, struct task *, struct segment *);

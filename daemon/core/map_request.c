@@ -36,8 +36,6 @@ static int map_new(const struct core_map_spec *spec, struct map **ret)
         TAILQ_INIT(&map->returned);
         TAILQ_INIT(&map->spare);
         TAILQ_INIT(&map->chunks);
-        TAILQ_INIT(&map->waiting);
-        TAILQ_INIT(&map->due);
         map->chunk = spec->chunk;
         map->limit = spec->limit;
         map->window = spec->window;

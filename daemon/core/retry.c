@@ -63,39 +63,63 @@ void task_try_again(struct core *core, struct task *task)
 
 /* -- items of maps -- */
 
-static void set_timer(struct core *core, struct task *task)
+/* Both heaps are skew heaps: whatever is done with them costs the logarithm of their size, all in all. */
+typedef bool comes_before(const struct again *, const struct again *);
+
+static bool is_due_before(const struct again *a, const struct again *b)
 {
-        const struct again *first = TAILQ_FIRST(&task->map->waiting);
-        timer_set(core, &task->timer, first ? first->due : CORE_NEVER);
+        return a->due < b->due || (a->due == b->due && a->index < b->index);
 }
 
-static void wait_by_due(struct map *map, struct again *again)
+static bool has_lower_index(const struct again *a, const struct again *b)
 {
-        struct again *other;
-        TAILQ_FOREACH_REVERSE(other, &map->waiting, again_list, link)
-        {
-                if (other->due <= again->due)
-                        break;
+        return a->index < b->index;
+}
+
+static struct again *merge(struct again *a, struct again *b, comes_before *is_before)
+{
+        struct again *tree = NULL, **at = &tree;
+        while (a && b) {
+                struct again *first = is_before(b, a) ? b : a;
+                b = first == a ? b : a;
+                a = first->right;
+                first->right = first->left;
+                *at = first;
+                at = &first->left;
         }
-        if (other)
-                TAILQ_INSERT_AFTER(&map->waiting, other, again, link);
-        else
-                TAILQ_INSERT_HEAD(&map->waiting, again, link);
-        map->n_waiting++;
+        *at = a ? a : b;
+        return tree;
+}
+
+static void push(struct again **tree, struct again *again, comes_before *is_before)
+{
+        again->left = again->right = NULL;
+        *tree = merge(*tree, again, is_before);
+}
+
+static struct again *pop(struct again **tree, comes_before *is_before)
+{
+        struct again *first = *tree;
+        *tree = merge(first->left, first->right, is_before);
+        return first;
+}
+
+static void set_timer(struct core *core, struct task *task)
+{
+        const struct again *first = task->map->waiting;
+        timer_set(core, &task->timer, first ? first->due : CORE_NEVER);
 }
 
 void map_again_give_back(struct map *map, struct again *again)
 {
-        struct again *other;
-        TAILQ_FOREACH (other, &map->due, link) {
-                if (other->index > again->index)
-                        break;
-        }
-        if (other)
-                TAILQ_INSERT_BEFORE(other, again, link);
-        else
-                TAILQ_INSERT_TAIL(&map->due, again, link);
+        push(&map->due, again, has_lower_index);
         map->n_due++;
+}
+
+struct again *map_again_take(struct map *map)
+{
+        map->n_due--;
+        return pop(&map->due, has_lower_index);
 }
 
 bool map_try_again(struct core *core, struct task *task, struct run *run, enum core_cause cause)
@@ -109,7 +133,8 @@ bool map_try_again(struct core *core, struct task *task, struct run *run, enum c
         run->again = NULL;
         *again = (struct again){.index = run->next++, .attempt = run->attempt + 1};
         again->due = due_after(core, task, run->attempt);
-        wait_by_due(task->map, again);
+        push(&task->map->waiting, again, is_due_before);
+        task->map->n_waiting++;
         pool_count(pool, TASK_RUNNING, TASK_DELAYED, 1);
         pool->n_retried++;
         set_timer(core, task);
@@ -119,24 +144,19 @@ bool map_try_again(struct core *core, struct task *task, struct run *run, enum c
 void map_on_timer(struct core *core, struct task *task)
 {
         struct map *map = task->map;
-        struct again *again;
-        while ((again = TAILQ_FIRST(&map->waiting)) && again->due <= core->now) {
-                TAILQ_REMOVE(&map->waiting, again, link);
+        while (map->waiting && map->waiting->due <= core->now) {
                 map->n_waiting--;
-                map_again_give_back(map, again);
+                map_again_give_back(map, pop(&map->waiting, is_due_before));
                 pool_count(task_pool(core, task), TASK_DELAYED, TASK_READY, 1);
         }
         set_timer(core, task);
         map_update(core, task);
 }
 
-static void drop_all(struct again_list *list)
+static void drop_all(struct again **tree)
 {
-        struct again *again;
-        while ((again = TAILQ_FIRST(list))) {
-                TAILQ_REMOVE(list, again, link);
-                free(again);
-        }
+        while (*tree)
+                free(pop(tree, has_lower_index)); /* in any order */
 }
 
 void map_drop_again(struct map *map)
