@@ -63,10 +63,11 @@ int core_connection_open(struct core *core, uint32_t connection, uid_t uid, pid_
 
 static void release_held(struct peer *peer)
 {
-        struct task *task;
-        /* The last first: so each comes to the front of its lane. */
-        while ((task = TAILQ_LAST(&peer->held, held_list)))
-                task_unhold(peer->core, task);
+        struct task *task, *next, *last = NULL;
+        TAILQ_FOREACH_SAFE (task, &peer->held, link, next) {
+                task_unhold(peer->core, task, last);
+                last = task->map ? last : task;
+        }
 }
 
 static bool is_own(const struct waiter *waiter)

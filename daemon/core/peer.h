@@ -27,9 +27,9 @@ struct peer {
         uint32_t n_unsent_fds;              /* the same */
         TAILQ_HEAD(, waiter) waiters;
         LIST_HEAD(, lane) lanes;
-        struct lane *last_lane;           /* kept while empty, so that call after call needs no memory */
-        TAILQ_HEAD(held_list, task) held; /* ready, but what they would stream has no room here */
-        LIST_HEAD(, hold) holds;          /* of locks */
+        struct lane *last_lane;  /* kept while empty, so that call after call needs no memory */
+        TAILQ_HEAD(, task) held; /* ready, but what they would stream has no room here */
+        LIST_HEAD(, hold) holds; /* of locks */
         LIST_HEAD(, queue_item) leases;
         /* of a task: */
         struct run *run;                   /* where it runs; NULL: a client's */

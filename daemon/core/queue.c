@@ -128,7 +128,7 @@ void queue_put_back(struct task *task, uint64_t order)
 void queue_put_back_behind(struct task *task, uint64_t order, struct task *before)
 {
         struct lane *lane = lane_of(task->user->core, task);
-        bool is_near = before && before->place == PLACE_LANE && before->lane == lane && before->order < order;
+        bool is_near = before && before->lane == lane && before->order < order;
         struct task *other = is_near ? TAILQ_NEXT(before, link) : TAILQ_FIRST(&lane->tasks);
         assert(task->place == PLACE_NONE);
         task->order = order;

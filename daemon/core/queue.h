@@ -59,7 +59,7 @@ void queue_push(struct task *);
 /* Back to the place that it had (order), as if it had never been taken: if that was in its user's turn, it is
  * his turn again. */
 void queue_put_back(struct task *, uint64_t order);
-/* The same, looking for its place from this one on, which may be anywhere, or NULL. */
+/* The same, looking for its place from this one on, which stands in some lane, or NULL. */
 void queue_put_back_behind(struct task *, uint64_t order, struct task *before);
 void queue_remove(struct task *);
 struct task *queue_first(const struct pool *);

@@ -133,7 +133,7 @@ enum task_state cause_state(enum core_cause);
 void task_try_again(struct core *, struct task *);
 /* When it ends as expired: not any more once it has begun. */
 int64_t task_expires(const struct task *);
-/* A peer is no longer blocked: what it held goes on. */
-void task_unhold(struct core *, struct task *);
+/* A peer is no longer blocked: what it held goes on. `before`: the one before, or NULL. */
+void task_unhold(struct core *, struct task *, struct task *before);
 
 #endif

@@ -91,7 +91,7 @@ void task_on_timer(struct core *core, struct task *task)
         }
 }
 
-void task_unhold(struct core *core, struct task *task)
+void task_unhold(struct core *core, struct task *task, struct task *before)
 {
         assert(task->place == PLACE_HELD);
         TAILQ_REMOVE(&task->lane->peer->held, task, link);
@@ -99,7 +99,7 @@ void task_unhold(struct core *core, struct task *task)
         if (task->map)
                 map_update(core, task);
         else
-                queue_put_back(task, task->order);
+                queue_put_back_behind(task, task->order, before);
 }
 
 void bad_end_record(const struct bad_end *bad, struct core_record *record)
