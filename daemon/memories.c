@@ -125,6 +125,8 @@ static void answer(struct daemon *daemon, const struct making *making, int r)
                                                   N_OBJECT_KINDS, &object);
                 object.is_new = making->waiting[i].is_maker;
                 if (looked == 0)
+                        looked = rpc_admit_descriptor(daemon, request);
+                if (looked == 0)
                         looked = rpc_answer_object(daemon, request, &object);
                 if (looked != 0)
                         backend_ops.answer_refusal(

@@ -26,8 +26,10 @@ static int take_keys(struct rpc_call *call, struct reader reader, uint32_t n, bo
 {
         struct rpc_key key;
         size_t at = 0;
-        int r = 0;
+        int r = rpc_may_be_so_many(call, n);
 
+        if (r < 0)
+                return r;
         /* Each key is there with at least one byte before it, which becomes the one behind it. */
         *ret = (struct keys){.text = malloc((size_t)(reader.end - reader.at) + 1)};
         if (!ret->text) {

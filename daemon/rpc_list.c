@@ -42,7 +42,8 @@ void rpc_on_LIST_PUSH(struct rpc_call *call)
         uint32_t n;
 
         if (rpc_object_name(call, &name) < 0 || rpc_options(call, push_rules, N_PUSH_OPTIONS, options) < 0 ||
-            reader_array(&reader, &n) < 0 || rpc_values(call, &reader, n, &values) < 0)
+            reader_array(&reader, &n) < 0 || rpc_may_be_so_many(call, n) < 0 ||
+            rpc_values(call, &reader, n, &values) < 0)
                 return;
         int r = core_list_push(call->daemon->core, call->connection->index, name.text, &open, values.values,
                                n, options[PUSH_FRONT].flag, if_version(&options[PUSH_VERSION]),

@@ -135,6 +135,15 @@ void rpc_values_drop(struct rpc_call *call, struct rpc_values *values, bool take
         *values = (struct rpc_values){0};
 }
 
+int rpc_may_be_so_many(struct rpc_call *call, uint32_t n)
+{
+        if (n <= LIMIT_ITEMS)
+                return 0;
+        rpc_error(call, ERROR_TOO_LARGE, "%s takes at most %d at a time, not %u", call->method->name,
+                  LIMIT_ITEMS, n);
+        return -E2BIG;
+}
+
 int rpc_values(struct rpc_call *call, struct reader *reader, size_t n, struct rpc_values *ret)
 {
         *ret = (struct rpc_values){.values = calloc(n ? n : 1, sizeof(*ret->values))};

@@ -38,6 +38,9 @@ struct rpc_values {
         size_t n;
 };
 int rpc_values(struct rpc_call *, struct reader *, size_t n, struct rpc_values *ret);
+/* Whether so many items, keys or values may be in one request: 0, or < 0: answered. Before memory is taken
+ * for them: each may be one byte of the message. */
+int rpc_may_be_so_many(struct rpc_call *, uint32_t n);
 int rpc_value(struct rpc_call *, struct reader *, struct core_value *ret);
 void rpc_values_drop(struct rpc_call *, struct rpc_values *, bool taken);
 

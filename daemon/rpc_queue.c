@@ -27,12 +27,8 @@ void rpc_on_QUEUE_PUT(struct rpc_call *call)
         uint32_t n;
 
         if (call->is_notification || rpc_object_name(call, &name) < 0 ||
-            rpc_options(call, put_rules, N_PUT_OPTIONS, options) < 0 || reader_array(&items, &n) < 0)
-                return;
-        if (n > LIMIT_ITEMS)
-                return rpc_error(call, ERROR_TOO_LARGE, "queue.put takes at most %d items, not %u",
-                                 LIMIT_ITEMS, n);
-        if (rpc_values(call, &items, n, &values) < 0)
+            rpc_options(call, put_rules, N_PUT_OPTIONS, options) < 0 || reader_array(&items, &n) < 0 ||
+            rpc_may_be_so_many(call, n) < 0 || rpc_values(call, &items, n, &values) < 0)
                 return;
         rpc_object_option(&open, PROPERTY_MAXSIZE, &options[PUT_MAXSIZE]);
         int r = core_queue_put(call->daemon->core, rpc_request(call), name.text, &open, values.values, n,

@@ -41,6 +41,12 @@ static bool is_memory(const struct core_object *object)
         return object->kind == OBJECT_VALUE || object->kind == OBJECT_ARRAY;
 }
 
+int rpc_admit_descriptor(struct daemon *daemon, struct core_request request)
+{
+        struct connection *connection = connection_by_index(daemon->connections, request.connection);
+        return connection ? connection_admit_descriptor(connection) : 0;
+}
+
 int rpc_answer_object(struct daemon *daemon, struct core_request request, const struct core_object *object)
 {
         struct connection *connection = connection_by_index(daemon->connections, request.connection);
@@ -50,9 +56,6 @@ int rpc_answer_object(struct daemon *daemon, struct core_request request, const 
         if (!connection)
                 return 0;
         if (is_memory(object)) {
-                int r = connection_admit_descriptor(connection);
-                if (r != 0)
-                        return r;
                 fd = memory_descriptor(daemon, object);
                 if (fd < 0)
                         return fd;

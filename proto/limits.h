@@ -23,7 +23,7 @@
 #define LIMIT_NAME_BYTES          255 /* functions, pools, labels' units of naming */
 #define LIMIT_LABEL_BYTES         1024
 #define LIMIT_WAIT_IDS            65536       /* ids in one wait or cancel */
-#define LIMIT_ITEMS               65536       /* put into a queue, or got, by one request */
+#define LIMIT_ITEMS               65536       /* items, keys or values in one request about a shared object */
 #define LIMIT_KEY_BYTES           1024        /* of a dictionary */
 #define LIMIT_DELETED             1000        /* keys of a dictionary that are known to have been there */
 #define LIMIT_SLOTS               64          /* tasks sent ahead to one worker */

@@ -33,6 +33,11 @@ def dictionary(t):
     for keys in (5, [5], "x" * 1025):
         t.refused(client, refusal("invalid_params", says("key")), "dict.get", "d", keys)
     t.refused(client, refusal("invalid_params", says("key")), "dict.set", "d", {5: 1})
+    many = [str(i) for i in range(65537)]
+    t.refused(client, refusal("too_large"), "dict.set", "d", dict.fromkeys(many, 0))
+    t.refused(client, refusal("too_large"), "dict.set", "d", {"a": 1}, {"if_version": dict.fromkeys(many, 0)})
+    t.refused(client, refusal("too_large"), "dict.get", "d", many)
+    t.refused(client, refusal("too_large"), "dict.delete", "d", many)
     forget(client, "d")
 
 
@@ -110,6 +115,7 @@ def list_(t):
     t.compare(client, first + 2, "list.set", "l", 1, "B")
     t.refused(client, refusal("key_conflict"), "list.set", "l", 1, "x", {"if_version": first})
     t.refused(client, refusal("key_conflict"), "list.push", "l", ["x"], {"if_version": 0})
+    t.refused(client, refusal("too_large"), "list.push", "l", [0] * 65537)
     t.refused(client, refusal("key_conflict"), "list.pop", "l", {"if_version": first})
     t.compare(client, ["d", "c"], "list.pop", "l", {"max": 2})
     t.compare(client, ["a", "B"], "list.pop", "l", {"max": 9, "front": True})

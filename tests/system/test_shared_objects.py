@@ -128,6 +128,23 @@ class Many(unittest.TestCase):
 
 
 class Limits(unittest.TestCase):
+    def test_user_descriptors(self):
+        """As many as there may be, and what is refused is not there."""
+        with Gangerd(daemon={"user_descriptors": 10}) as g, g.connect(descriptors=True) as client:
+            def opened(name):
+                error, _ = client.outcome(client.start("shared.open", name, {"kind": "value"}))
+                for fds in client.fds.values():
+                    for fd in fds:
+                        os.close(fd)
+                client.fds.clear()
+                return error["what"] if error else None
+            for n in range(9):
+                self.assertIsNone(opened(f"v{n}"))
+                eventually(lambda n=n: client.ask("status")["user"]["user_descriptors"][0] == n + 1)
+            # its answer's descriptor is the tenth while it is on its way, so there is none for an object of its own
+            self.assertEqual(opened("v9"), "user_descriptors")
+            self.assertEqual([o["name"] for o in client.ask("shared.list")], [f"v{n}" for n in range(9)])
+
     def test_user_objects(self):
         with Gangerd(daemon={"user_objects": 5}) as g, g.connect() as client:
             for i in range(5):
