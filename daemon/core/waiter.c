@@ -6,6 +6,8 @@
  */
 #include "daemon/core/core_private.h"
 
+#define CALLERS_BYTES 128 /* what the caller of the core may have of its own for such a request */
+
 struct waiter *waiter_find(const struct core *core, struct core_request request)
 {
         struct table_link *link = table_find(&core->waiters, request_key(request));
@@ -17,13 +19,27 @@ bool core_request_is_open(const struct core *core, struct core_request request)
         return waiter_find(core, request) != NULL;
 }
 
+/* What an open request costs its user. Of those that are about a task the task is known; of others a
+ * connection has some for nothing, so that who holds too much can still go about what frees it. */
+static uint32_t cost_of(const struct peer *peer, enum waiter_kind kind)
+{
+        if (peer->n_waiters < WAITERS_FREE)
+                return 0;
+        if (kind == WAITER_OBJECT)
+                return sizeof(struct waiter) + sizeof(struct object_wait);
+        return kind == WAITER_CALLERS ? sizeof(struct waiter) + CALLERS_BYTES : 0;
+}
+
 int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct waiter **ret)
 {
         struct core *core = peer->core;
         struct core_request request = {peer->index, msgid};
+        uint32_t cost_bytes = cost_of(peer, kind);
         if (waiter_find(core, request))
                 return CORE_MISUSE;
         int r = peer_admit_waiting(peer);
+        if (!r && cost_bytes)
+                r = user_admit(peer->user, ACCOUNT_BYTES, cost_bytes);
         if (r)
                 return r;
         if (peer->n_waiters >= core->config.max_requests) {
@@ -44,6 +60,8 @@ int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct 
         waiter->peer = peer;
         waiter->kind = kind;
         waiter->timer.kind = TIMER_WAITER;
+        waiter->reserved_bytes = cost_bytes;
+        user_charge(peer->user, ACCOUNT_BYTES, cost_bytes);
         table_add(&core->waiters, &waiter->by_request, request_key(request));
         TAILQ_INSERT_TAIL(&peer->waiters, waiter, link);
         peer->n_waiters++;

@@ -8,6 +8,8 @@
 #include "daemon/core/table.h"
 #include "daemon/core/timer.h"
 
+#define WAITERS_FREE 64 /* open requests of a connection that cost its user nothing */
+
 struct awaited;
 struct object_wait;
 struct peer;
@@ -55,7 +57,7 @@ struct waiter {
         uint32_t pool;              /* of those; CORE_NO_POOL: all */
         bool keep;
         unsigned streams;
-        uint32_t reserved_bytes; /* charged to its user: output that it may be copied */
+        uint32_t reserved_bytes; /* charged to its user: its own, or output that it may be copied */
         uint64_t serial;         /* WAITER_CALLERS: tells it from a later one of the same number */
 };
 static inline uint64_t request_key(struct core_request request)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What all requests that wait for something of an object have in common. */
+#include "daemon/core/waiter.h"
 #include "tests/unit/core/recorder_shared.h"
 
 static void test_time_is_over_at_its_time_and_not_before(void **state)
@@ -72,6 +73,36 @@ static void test_so_many_requests_may_wait(void **state)
         end(r);
 }
 
+static uint64_t bytes_of_alice(const struct recorder *r)
+{
+        struct core_account account;
+        core_account(r->core, ALICE, &account);
+        return account.bytes;
+}
+
+/* A connection has some for nothing; what is beyond them counts as what its user holds. */
+static void test_what_waits_is_its_users(void **state)
+{
+        struct core_config config = ordinary;
+        struct recorder *r = begin_shared();
+        put(r, 1, 1, 10, 0, 0, CORE_NEVER);
+        uint64_t before = bytes_of_alice(r);
+        for (uint32_t msgid = 1; msgid <= WAITERS_FREE; msgid++)
+                assert_int_equal(get(r, 2, msgid, 1, false, CORE_NEVER), 0);
+        assert_int_equal(bytes_of_alice(r), before);
+        assert_int_equal(get(r, 2, WAITERS_FREE + 1, 1, false, CORE_NEVER), 0);
+        assert_true(bytes_of_alice(r) > before);
+        give_up(r, 2, WAITERS_FREE + 1);
+        assert_int_equal(bytes_of_alice(r), before);
+        config.user_memory_bytes = before;
+        core_configure(r->core, &config);
+        assert_int_equal(get(r, 2, WAITERS_FREE + 1, 1, false, CORE_NEVER), CORE_QUOTA);
+        assert_string_equal(core_refused_quota(r->core).what, "user_memory");
+        give_up(r, 2, 1);
+        assert_int_equal(get(r, 2, 1, 1, false, CORE_NEVER), 0);
+        end(r);
+}
+
 static void test_task_that_waits_lends_its_place(void **state)
 {
         struct recorder *r = begin_tasks(1);
@@ -138,6 +169,7 @@ int main(void)
                 cmocka_unit_test(test_request_that_is_given_up),
                 cmocka_unit_test(test_msgid_of_an_open_request_is_not_used_again),
                 cmocka_unit_test(test_so_many_requests_may_wait),
+                cmocka_unit_test(test_what_waits_is_its_users),
                 cmocka_unit_test(test_task_that_waits_lends_its_place),
                 cmocka_unit_test(test_task_that_is_told_to_end_waits_no_more),
                 cmocka_unit_test(test_end_of_the_daemon),
