@@ -34,6 +34,12 @@ def told(client):
     return errors
 
 
+def peak_bytes(gangerd):
+    """The most that has been resident."""
+    with open(f"/proc/{gangerd.pid}/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
+
+
 class Anything(dict):
     """Every msgid is open: a mutated message asks for anything."""
 
@@ -103,6 +109,24 @@ class BadInput(unittest.TestCase):
             print(f"memory +{grown / MIB:.1f} MiB after a message of 64 MiB")
             if not sanitized():
                 self.assertLess(grown, 24 * MIB)
+
+    def test_millions_of_items(self):
+        """A byte or two each: refused for their number, before there is anything for each of them."""
+        n = 4 * MIB
+        keys, nils, pairs = (head + struct.pack(">I", n) + item * n for head, item in ((b"\xdd", b"\xa0"), (b"\xdd", b"\xc0"), (b"\xdf", b"\xa0\x00")))
+        with Gangerd() as g, g.connect(bound=60) as client:
+            before = peak_bytes(g)
+            for items, method, *params in ((nils, "queue.put", "MANY"), (nils, "list.push", "MANY"), (pairs, "dict.set", "MANY"), (keys, "dict.get", "MANY"),
+                                           (keys, "dict.delete", "MANY"), (pairs, "dict.set", {"k": 1}, {"if_version": "MANY"})):
+                msgid, data = client.pack_request(method, "name", *params)
+                client.send_bytes(data.replace(pack("MANY"), items))
+                error, _ = client.outcome(msgid)
+                self.assertEqual(error and error["code"], "too_large", (method, params))
+            grown = peak_bytes(g) - before
+            print(f"memory at most +{grown / MIB:.1f} MiB with {n} items in a request")
+            if not sanitized():
+                self.assertLess(grown, 48 * MIB)
+            self.assertEqual(client.ask("shared.list"), [])
 
     def test_arguments_that_no_worker_takes(self):
         """A message that is taken, with arguments that no message to a worker has room for."""
