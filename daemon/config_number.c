@@ -203,10 +203,13 @@ void config_print_size_or_none(const void *field, FILE *f)
 
 void config_print_time(const void *field, FILE *f)
 {
-        int64_t ns = *(const int64_t *)field;
+        fprintf(f, "%.10gs", (double)*(const int64_t *)field / 1e9);
+}
 
-        if (ns == 0)
+void config_print_time_or_none(const void *field, FILE *f)
+{
+        if (*(const int64_t *)field == 0)
                 fputs("none", f);
         else
-                fprintf(f, "%.10gs", (double)ns / 1e9);
+                config_print_time(field, f);
 }

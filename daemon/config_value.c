@@ -277,7 +277,7 @@ static const struct config_type_info {
         [CONFIG_TYPE_TIME] = {"a time: seconds, or with ms, s, min, h, d", config_set_time,
                               config_print_time},
         [CONFIG_TYPE_TIME_OR_NONE] = {"a time (seconds, or with ms, s, min, h, d) or none",
-                                      config_set_time_or_none, config_print_time},
+                                      config_set_time_or_none, config_print_time_or_none},
         [CONFIG_TYPE_MODE] = {"an octal mode, as 0660", set_mode, print_mode},
         [CONFIG_TYPE_GROUP] = {"a group or none", set_group, print_group},
         [CONFIG_TYPE_CHOICE] = {"yes or no", set_choice, print_choice},

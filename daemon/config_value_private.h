@@ -43,5 +43,6 @@ void config_print_integer(const void *field, FILE *);
 void config_print_size(const void *field, FILE *);
 void config_print_size_or_none(const void *field, FILE *);
 void config_print_time(const void *field, FILE *);
+void config_print_time_or_none(const void *field, FILE *);
 
 #endif

@@ -173,7 +173,7 @@ class Refused(unittest.TestCase):
                 eventually(lambda: not g.status()["workers"])
                 self.says(g.ganger("status", "-q"), 0)  # it should have none
                 self.says(g.ganger("pool", "scale", "default", "1"), 0)
-                eventually(lambda: g.status()["workers"])
+                g.all_idle()
                 with open(broken, "w", encoding="ascii"), open(running, encoding="ascii") as pid:
                     os.kill(int(pid.read()), signal.SIGKILL)
                 for worker in g.status()["workers"]:
