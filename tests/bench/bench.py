@@ -26,7 +26,7 @@ class Bench:
     def __init__(self, options):
         self.build = pathlib.Path(options.build).resolve()
         self.rounds, self.seconds, self.only = options.rounds, options.seconds, options.only
-        self.rows, self.figures = [], {}
+        self.rows, self.figures, self.units = [], {}, {}
 
     def say(self, text):
         print(text, flush=True)
@@ -37,17 +37,17 @@ class Bench:
                 self.say(f"  {peer.name} is not here: ./dev setup --bench, and build again")
         return [peer for peer in peers if peer.is_there(self.build)]
 
-    def in_turns(self, what, runs, rounds=None):
-        """runs: a name to a function that measures once. The medians by name."""
+    def in_turns(self, what, unit, runs, rounds=None):
+        """runs: a name to a function that measures once, in this unit. The medians by name."""
         found = {name: [] for name in runs}
         for _ in range(rounds or self.rounds):
             for name, run in runs.items():
                 found[name].append(run())
-        return self.medians(what, found)
+        return self.medians(what, unit, found)
 
-    def medians(self, what, found):
-        """Of what was found already: a name to its figures."""
-        self.figures[what] = found
+    def medians(self, what, unit, found):
+        """Of what was found already: a name to its figures. `unit`: None if each is in another one; those are not plotted."""
+        self.figures[what], self.units[what] = found, unit
         medians = {name: statistics.median(values) for name, values in found.items()}
         for name, values in found.items():
             self.say(f"  {name:32} {number(medians[name]):>12}   ({number(min(values))} … {number(max(values))})")
@@ -83,17 +83,19 @@ def about(peers):
     return [f"{datetime.date.today()}, ganger {commit or '?'}, Linux {platform.release()}, {os.cpu_count()} CPUs, {model}", versions]
 
 
-def plot(directory, figures):
-    """One bar chart of the throughputs, if gnuplot is there."""
-    found = {what: {name: statistics.median(values) for name, values in names.items()} for what, names in figures.items()}
-    for what, medians in found.items():
-        data = "\n".join(f'"{name}" {value}' for name, value in medians.items())
-        script = f"""set terminal png size 900,400
+def plot(directory, figures, units):
+    """One bar chart of the medians of each measure that has them in one unit, if gnuplot is there."""
+    for what, unit in units.items():
+        if unit is None:
+            continue
+        data = "\n".join(f'"{name}" {statistics.median(values)}' for name, values in figures[what].items())
+        script = f"""set terminal png size 900,400 noenhanced
 set output "{directory}/{what}.png"
 set style fill solid
 set boxwidth 0.6
 set logscale y
 set title "{what}"
+set ylabel "{unit}"
 set xtics rotate by -20
 $data << EOD
 {data}
@@ -101,8 +103,8 @@ EOD
 plot $data using 0:2:xtic(1) with boxes notitle
 """
         try:
-            subprocess.run(["gnuplot"], input=script, text=True, check=True, stderr=subprocess.DEVNULL)
-        except (FileNotFoundError, subprocess.CalledProcessError):
+            subprocess.run(["gnuplot"], input=script, text=True, check=True)
+        except FileNotFoundError:
             print("no plot: gnuplot is not here (./dev setup --bench)")
             return
 
@@ -131,7 +133,7 @@ def main():
     text = "\n".join(report.lines(lines, bench.rows)) + "\n"
     (directory / "table.md").write_text(text, encoding="utf-8")
     (directory / "figures.json").write_text(json.dumps({"about": lines, "only": options.only, "rows": bench.rows, "figures": bench.figures}, indent=1), encoding="utf-8")
-    plot(directory, bench.figures)
+    plot(directory, bench.figures, bench.units)
     print("\n" + text)
 
 

@@ -27,7 +27,7 @@ def one(bench):
         seconds = bench.seconds / 2
         settings = {peer: bench.best_setting(peer, lambda s, p=peer: p.one(bench.build, cpu, s, seconds), min) for peer in peers}
         runs = {c.name: lambda c=c: c.one(bench.build, cpu, settings.get(c), seconds) for c in [GANGER, FLOOR, *peers]}
-        medians = bench.in_turns(f"one-{'pinned' if cpu is not None else 'unpinned'}", runs, SHORT_RUNS if cpu is None else None)
+        medians = bench.in_turns(f"one-{'pinned' if cpu is not None else 'unpinned'}", "µs", runs, SHORT_RUNS if cpu is None else None)
         ours, floor = medians.pop(GANGER.name), medians.pop(FLOOR.name)
         best = min(medians, key=medians.get, default=None)
         bound = 1.5 if cpu is not None else 1.0
@@ -44,7 +44,7 @@ def many(bench):
         bench.say(f"  {where}")
         settings = {peer: bench.best_setting(peer, lambda s, p=peer: p.many(bench.build, cpu, s, bench.seconds / 2, OUTSTANDING), max) for peer in peers}
         runs = {c.name: lambda c=c: c.many(bench.build, cpu, settings.get(c), bench.seconds, OUTSTANDING) for c in [GANGER, FLOOR, *peers]}
-        medians = bench.in_turns(f"many-{'pinned' if cpu is not None else 'unpinned'}", runs)
+        medians = bench.in_turns(f"many-{'pinned' if cpu is not None else 'unpinned'}", "a second", runs)
         ours = medians.pop(GANGER.name)
         wanted = {REDIS.name: 1.5, GEARMAND.name: 10, IMAP.name: 6}
         bench.row(f"echo of 64 bytes, {OUTSTANDING} outstanding, {where}", ours, "a second",
@@ -58,7 +58,8 @@ def map_items(bench):
     for kind in ("payloads", "numbers"):
         what = "distinct items of 64 bytes" if kind == "payloads" else "small integers"
         bench.say(f"  {what}")
-        medians = bench.in_turns(f"map-{kind}", {c.name: lambda c=c: c.run(bench.build, None, None, "map", ITEMS, kind)["rate"] for c in (GANGER, MAP)})
+        runs = {c.name: lambda c=c: c.run(bench.build, None, None, "map", ITEMS, kind)["rate"] for c in (GANGER, MAP)}
+        medians = bench.in_turns(f"map-{kind}", "a second", runs)
         ratio = medians[GANGER.name] / medians[MAP.name]
         bench.row(f"map of {ITEMS:,} {what}", medians[GANGER.name], "a second", f"{ratio:.2f} × Pool.map", "≥ 1 × Pool.map" if kind == "payloads" else "",
                   ratio >= 1 if kind == "payloads" else None)
@@ -81,7 +82,7 @@ def large_values(bench):
     spent = []
     runs = {"ganger": lambda: ours("large"), "ganger, made in place": lambda: ours("in-place"),
             APPLY.name: lambda: APPLY.run(bench.build, None, None, "large", bench.seconds, size)["p50"] / 1e3}
-    medians = bench.in_turns("large-values", runs)
+    medians = bench.in_turns("large-values", "ms", runs)
     ratio = medians[APPLY.name] / medians["ganger"]
     bench.row("64 MiB in and 64 MiB out, both touched", medians["ganger"], "ms",
               f"{ratio:.2f} × as fast as Pool.apply; made in place {medians['ganger, made in place']:.1f} ms", "≥ 4 ×", ratio >= 4)
@@ -103,8 +104,8 @@ def beside_flood(bench):
                 place.start(place.programs / "peer_ganger", address, "many", 60, 64, 2)
                 time.sleep(0.2)
             return place.measure(place.programs / "peer_ganger", address, "one", bench.seconds, *kind)["p99"]
-    medians = bench.in_turns("beside-flood", {"alone": lambda: single(False, 2), "beside the flood": lambda: single(True, 2),
-                                              "echo beside the flood": lambda: single(True)})
+    runs = {"alone": lambda: single(False, 2), "beside the flood": lambda: single(True, 2), "echo beside the flood": lambda: single(True)}
+    medians = bench.in_turns("beside-flood", "µs", runs)
     ratio = medians["beside the flood"] / medians["alone"]
     bench.row("single calls of 2 ms beside a flood of 2 ms tasks, p99", medians["beside the flood"], "µs",
               f"{ratio:.2f} × alone; an echo {medians['echo beside the flood']:,.0f} µs", "≤ 3 × alone", ratio <= 3)
@@ -134,7 +135,7 @@ def programs(bench):
         runs["parallel"] = lambda: timed("parallel", "-j", WORKERS, "true", n=n // 10)
     else:
         bench.say("  GNU parallel is not here: ./dev setup --bench")
-    medians = bench.in_turns("programs", runs)
+    medians = bench.in_turns("programs", "a second", runs)
     ours_rate = medians.pop("ganger")
     wanted = {"xargs": 1, "parallel": 5}
     bench.row("programs: map --exec -- true", ours_rate, "a second", ", ".join(f"{ours_rate / rate:.2f} × {name}" for name, rate in medians.items()),
@@ -149,7 +150,7 @@ def shared_objects(bench):
             address = GANGER.serve(place, None)
             runs = {f"ganger: {name}": lambda w=work, n=n: shared.ours(place, address, w, n_processes, n) for name, (work, n) in ours.items()}
             runs |= {name: lambda f=function, n=n: f(n_processes, n) for name, (function, n) in theirs.items()}
-            medians = bench.in_turns(what.replace(" ", "-").replace(",", ""), runs)
+            medians = bench.in_turns(what.replace(" ", "-").replace(",", ""), "a second", runs)
         for name in ours:
             rate = medians[f"ganger: {name}"]
             ratio, other = wanted.get(name, (None, None))

@@ -70,7 +70,7 @@ def queued(bench):
         for _ in range(min(bench.rounds, 5)):
             for name, value in queue_once(bench, size).items():
                 found[name].append(value)
-        each, first, last, first_spent, last_spent, kept = bench.medians(f"queued-{size}", found).values()
+        each, first, last, first_spent, last_spent, kept = bench.medians(f"queued-{size}", None, found).values()
         bench.row(f"{TASKS:,} tasks queued, arguments of {size} bytes: memory of each beside them", each, "bytes",
                   f"{kept:.1f} MiB more than before when all is over", "≤ 300 bytes", each <= 300)
         bench.row(f"the last 100,000 of them submitted, arguments of {size} bytes", last, "a second",
@@ -133,7 +133,8 @@ def connections(bench):
                     p50 = trips()
                 eventually(lambda: control.ask("status")["connections"] == 1, BOUND)
                 return p50
-            medians = bench.in_turns("beside-idle-connections", {"without": trips, "beside the idle connections": beside}, 2 * bench.rounds)
+            runs = {"without": trips, "beside the idle connections": beside}
+            medians = bench.in_turns("beside-idle-connections", "µs", runs, 2 * bench.rounds)
     # The first time: later ones may find memory that an earlier one left.
     bench.figures["idle-connections-KiB"] = {"each": each}
     bench.row(f"{CONNECTIONS:,} idle connections: memory of each", each[0], "KiB", "", "≤ 3 KiB", each[0] <= 3)
@@ -188,7 +189,7 @@ def killed(bench):
                 told.append(latency * 1e3)
                 replaced.append((time.monotonic() - began) * 1e3)
                 kernel.append(end_of_killed())
-    bench.medians("killed", {"told": told, "replaced": replaced, "the kernel alone": kernel})
+    bench.medians("killed", "ms", {"told": told, "replaced": replaced, "the kernel alone": kernel})
     for what, found, bound in (("its caller is told", told, 10), ("its replacement has run a task", replaced, 50)):
         p99 = percentile(found, 99)
         bench.row(f"worker killed → {what}, p99 of {len(found)}", p99, "ms",
@@ -232,7 +233,7 @@ def busy(bench):
         runs |= {f"gangerd and workers at nice {AHEAD}": (AHEAD, 0), f"the caller too at nice {AHEAD}": (AHEAD, AHEAD)}
     else:
         bench.say(f"  only root may measure with nice {AHEAD}")
-    medians = bench.in_turns("busy", {name: lambda n=nices: beside(*n) for name, nices in runs.items()})
+    medians = bench.in_turns("busy", "µs", {name: lambda n=nices: beside(*n) for name, nices in runs.items()})
     for name, p99 in medians.items():
         bench.row(f"one echo beside {BUSY_A_CPU} busy processes a CPU, {name}, p99", p99, "µs", "", "", None)
 
@@ -256,7 +257,7 @@ def behind_long(bench):
                     learn(client)
                     latest.append(mix(client, choose) * 1e3)
                     without.append(mix(client, choose, long_run=0) * 1e3)
-        bench.medians(f"behind-long-{where.split()[1]}", {"with a long one": latest, "without": without})
+        bench.medians(f"behind-long-{where.split()[1]}", "ms", {"with a long one": latest, "without": without})
         late, late_without = (sum(ms > 10 for ms in found) for found in (latest, without))
         bench.row(f"a short task behind a long one in {where}, the longest of {n:,} mixes", max(latest), "ms",
                   f"{late} beyond 10 ms, p99 {percentile(latest, 99):.2f} ms; without a long one: {late_without}, p99 {percentile(without, 99):.2f} ms, "
