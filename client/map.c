@@ -312,17 +312,19 @@ static int map_send_message(struct map *m, const struct batch *batch, bool last)
         return 0;
 }
 
-/* Sends the batch at hand, which may be empty. */
+/* Sends the batch at hand, which may be empty. A map that is fed waits for room in the queue, and one that is
+ * not must find it: so several items are never all of the request. */
 static int map_send(struct map *m)
 {
         uint32_t n_fds = m->n_batch_fds;
         struct batch_copy *copy = NULL;
+        bool last = m->input_ended && !m->have_item && (m->started || m->n_batch_items <= 1);
         int r = 0;
 
         if (m->keeps_items && m->n_batch_items > 0)
                 r = batch_copy_new(&m->batch_items, m->batch_fds, n_fds, &copy);
         if (r == 0)
-                r = map_send_message(m, NULL, m->input_ended && !m->have_item);
+                r = map_send_message(m, NULL, last);
         if (r < 0) {
                 batch_copy_free(copy);
                 return r;

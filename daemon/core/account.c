@@ -17,6 +17,7 @@ int user_get(struct core *core, uid_t uid, struct user **ret)
                 user->core = core;
                 LIST_INIT(&user->turns);
                 TAILQ_INIT(&user->parked);
+                TAILQ_INIT(&user->overfed);
                 table_add(&core->users, &user->by_uid, uid);
         }
         user->n_refs++;
@@ -30,7 +31,8 @@ struct user *user_unref(struct user *user)
         if (--user->n_refs == 0) {
                 for (int kind = 0; kind < N_ACCOUNTS; kind++)
                         assert(user->used[kind] == 0);
-                assert(LIST_EMPTY(&user->turns) && TAILQ_EMPTY(&user->parked));
+                assert(LIST_EMPTY(&user->turns) && TAILQ_EMPTY(&user->parked) &&
+                       TAILQ_EMPTY(&user->overfed) && user->n_fed == 0);
                 table_remove(&user->core->users, &user->by_uid);
                 free(user);
         }
@@ -62,6 +64,12 @@ static uint64_t limit_of(const struct core_config *config, enum account_kind kin
         return config->user_objects;
 }
 
+uint64_t user_room(const struct user *user, enum account_kind kind)
+{
+        uint64_t used = user->used[kind], limit = limit_of(&user->core->config, kind);
+        return used < limit ? limit - used : 0;
+}
+
 int user_admit(struct user *user, enum account_kind kind, uint64_t amount)
 {
         static const char *const names[N_ACCOUNTS] = {
@@ -70,10 +78,9 @@ int user_admit(struct user *user, enum account_kind kind, uint64_t amount)
                 [ACCOUNT_OBJECTS] = "user_objects",
         };
         struct core *core = user->core;
-        uint64_t used = user->used[kind], limit = limit_of(&core->config, kind);
-        if (amount > limit || used > limit - amount)
-                return refuse(core, names[kind], used, limit);
-        limit = core->config.memory_limit_bytes;
+        if (amount > user_room(user, kind))
+                return refuse(core, names[kind], user->used[kind], limit_of(&core->config, kind));
+        uint64_t limit = core->config.memory_limit_bytes;
         if (kind == ACCOUNT_BYTES && (amount > limit || core->bytes > limit - amount))
                 return refuse(core, "memory_limit", core->bytes, limit);
         return 0;

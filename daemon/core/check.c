@@ -7,8 +7,8 @@
 #include "daemon/core/core_private.h"
 
 struct tally {
-        uint64_t tasks[LIMIT_POOLS][N_TASK_STATES];
-        size_t n_unfinished, n_held, n_parked, n_aside, n_in_lanes, n_timers;
+        uint64_t tasks[LIMIT_POOLS][N_TASK_STATES], fed[LIMIT_POOLS];
+        size_t n_unfinished, n_held, n_parked, n_aside, n_in_lanes, n_in_lines, n_timers;
         uint64_t bytes;
 };
 
@@ -64,11 +64,14 @@ static void check_map(const struct core *core, const struct task *task, struct t
         }
         assert(n_chunks == map->n_chunks && n_spare == map->n_spare && n_spare >= n_chunks);
         assert(n_returned == map->n_returned && map->n_confirmed <= map->n_delivered);
+        assert(map->n_items <= map->n_fed && (map->line != NULL) == (map->n_items < map->n_fed));
         uint64_t n_ended = map->n_succeeded + map->n_failed + map->n_cancelled;
         assert(n_ended + n_at_work + n_waiting + map_n_ready(map) == map->n_items);
         if (task->bad.cause == CAUSE_NONE)
-                assert(n_left == map->n_items - n_ended);
+                assert(n_left == map->n_fed - n_ended);
         n[task->state == TASK_DELAYED ? TASK_DELAYED : TASK_READY] += map_n_ready(map);
+        tally->fed[task->pool] += map->may_wait ? map->n_items - n_ended : 0;
+        tally->n_in_lines += map->line != NULL;
         n[TASK_DELAYED] += n_waiting;
         struct map_chunk chunk;
         if (!TASK_IS_END(task->state) && task->state != TASK_DELAYED) {
@@ -222,6 +225,25 @@ static void check_parked(const struct core *core, struct tally *tally)
         }
 }
 
+/* Of a user or a pool: maps that wait for room there. */
+static void check_line(const struct map_line *line, struct tally *tally)
+{
+        const struct map *map;
+        TAILQ_FOREACH (map, line, of_line) {
+                assert(map->line == line && map->may_wait);
+                tally->n_in_lines--;
+        }
+}
+
+static void check_overfed_users(const struct core *core, struct tally *tally)
+{
+        const struct user *user;
+        TAILQ_FOREACH (user, &core->overfed_users, overfed_link) {
+                assert(!TAILQ_EMPTY(&user->overfed));
+                check_line(&user->overfed, tally);
+        }
+}
+
 static void check_hand(const struct core *core, const struct hand *hand, struct tally *tally)
 {
         const struct run *run;
@@ -357,7 +379,8 @@ static void check_pool(const struct core *core, const struct pool *pool, struct 
                 if (state == TASK_RUNNING || state == TASK_STOPPING || !TASK_IS_END(state))
                         assert(n == pool->n_tasks[state]);
         }
-        assert(sum == pool->n_submitted);
+        assert(sum == pool->n_submitted && tally->fed[pool->index] == pool->n_fed);
+        check_line(&pool->overfed, tally);
         TAILQ_FOREACH (task, &pool->aside, link) {
                 assert(task->pool == pool->index && task->place == PLACE_ASIDE);
                 tally->n_aside--;
@@ -377,10 +400,12 @@ void core_check(const struct core *core)
                 if (core->hands[i])
                         check_hand(core, core->hands[i], &tally);
         check_parked(core, &tally);
+        check_overfed_users(core, &tally);
         check_peers(core, &tally);
         tally.bytes += objects_check(core);
         check_timer(core, &core->stop_timer, &tally);
-        assert(tally.n_in_lanes == 0 && tally.n_held == 0 && tally.n_parked == 0 && tally.n_aside == 0);
+        assert(tally.n_in_lanes == 0 && tally.n_held == 0 && tally.n_parked == 0 && tally.n_aside == 0 &&
+               tally.n_in_lines == 0);
         assert(tally.n_timers == core->timers.n);
         assert(tally.bytes == core->bytes);
 }

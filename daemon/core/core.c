@@ -52,6 +52,7 @@ int core_new(const struct core_config *config, const struct core_ops *ops, void 
         core->stop_timer.kind = TIMER_STOP;
         TAILQ_INIT(&core->all_tasks);
         TAILQ_INIT(&core->parked_users);
+        TAILQ_INIT(&core->overfed_users);
         /* A client chooses its msgids: it must not know where they fall. */
         uint64_t secret = random_bits(core) | 1;
         core->table_secret = secret;
@@ -110,6 +111,7 @@ int64_t core_turn(struct core *core, int64_t now)
         while ((timer = timers_first_due(&core->timers, now)))
                 fire(core, timer);
         bool again = users_resume(core);
+        again |= maps_find_room(core);
         for (uint32_t i = 0; i < core->n_pools; i++) {
                 struct pool *pool = core->pools[i];
                 if (!pool->is_dirty)
@@ -229,8 +231,10 @@ static void drop_task(struct core *core, struct task *task)
                 user_release(task->user, ACCOUNT_BYTES, task->args_size_bytes);
                 user_release(task->user, ACCOUNT_DESCRIPTORS, task->n_descriptors);
         }
-        user_release(task->user, ACCOUNT_TASKS,
-                     map ? map->n_items - map->n_succeeded - map->n_failed - map->n_cancelled : 1);
+        if (map)
+                map_release(core, task, map->n_items - map->n_succeeded - map->n_failed - map->n_cancelled);
+        else
+                user_release(task->user, ACCOUNT_TASKS, 1);
         lane_unref(core, task->lane);
         task_free(core, task);
 }

@@ -51,7 +51,7 @@ struct core {
         bool stopping, stop_is_over, drained, in_store;
         struct timer stop_timer;
         LIST_HEAD(, waiter) pool_waiters;
-        TAILQ_HEAD(, user) parked_users;
+        TAILQ_HEAD(, user) parked_users, overfed_users;
         struct task *spare_tasks;
         struct waiter *spare_waiters;
         size_t n_spare_tasks, n_spare_waiters;

@@ -21,11 +21,6 @@ enum task_state map_rest_state(const struct task *task)
 
 /* -- chunks -- */
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-        return a < b ? a : b;
-}
-
 static uint64_t chunk_size(const struct core *core, const struct task *task)
 {
         const struct map *map = task->map;
@@ -150,7 +145,7 @@ static void give_back(struct map *map, uint64_t first, uint64_t n)
 static void cancel_items(struct core *core, struct task *task, enum task_state from, uint64_t n)
 {
         pool_count(task_pool(core, task), from, map_rest_state(task), n);
-        user_release(task->user, ACCOUNT_TASKS, n);
+        map_release(core, task, n);
         task->map->n_cancelled += n;
 }
 
@@ -192,7 +187,7 @@ static bool is_done(const struct task *task)
 {
         const struct map *map = task->map;
         return map->n_chunks == 0 && (task->bad.cause != CAUSE_NONE ||
-                                      (map->fed_all && map->n_succeeded + map->n_failed == map->n_items));
+                                      (map->fed_all && map->n_succeeded + map->n_failed == map->n_fed));
 }
 
 /* False: the map waits for its time, or has ended just now. */
@@ -260,6 +255,8 @@ static void cancel_unbegun(struct core *core, struct task *task, const struct ba
                 task->bad = *bad;
         cancel_items(core, task, task->state == TASK_DELAYED ? TASK_DELAYED : TASK_READY, map_n_ready(map));
         cancel_items(core, task, TASK_DELAYED, map->n_waiting);
+        map_leave_line(core, task);
+        map->n_fed = map->n_items; /* what waits for room was not accepted */
         map_drop_again(map);
         timer_clear(core, &task->timer);
         while ((range = TAILQ_FIRST(&map->returned))) {

@@ -51,8 +51,11 @@ struct map {
         TAILQ_HEAD(, run) chunks;
         uint32_t n_chunks, n_spare;
         uint32_t chunk, limit, window;
-        bool ordered, fail_fast, fed_all, collect;
+        bool ordered, fail_fast, fed_all, collect, may_wait;
         enum core_refusal refusal; /* it ended because the answer cannot be given */
+        struct map_line *line;     /* in which it stands for room; NULL: there was room for all so far */
+        TAILQ_ENTRY(map) of_line;
+        uint64_t n_fed; /* items; those that count as tasks are … */
         uint64_t n_items, cursor, n_returned, n_waiting, n_due;
         uint64_t n_succeeded, n_failed, n_cancelled;
         uint64_t n_delivered, n_delivered_failed, n_confirmed;
@@ -73,6 +76,17 @@ void map_put_back(struct core *, struct task *, uint64_t order);
 bool map_has_next(const struct core *, const struct task *);
 /* Puts the map into its lane or takes it out, ends it if all is done. */
 void map_update(struct core *, struct task *);
+
+/* -- map_room.c: items of a map that is fed -- */
+
+/* Those that were fed count as tasks, or wait until there is room. */
+void map_find_room(struct core *, struct task *);
+/* So many items that counted as tasks have ended. */
+void map_release(struct core *, struct task *, uint64_t n);
+void map_leave_line(struct core *, struct task *);
+/* Lets in what there is room for, not all at once. True: there is more. */
+bool maps_find_room(struct core *);
+
 /* The run's next item has ended; bad: badly. */
 void map_item_end(struct core *, struct task *, struct run *, payload_t, uint64_t size_bytes,
                   const struct bad_end *bad);

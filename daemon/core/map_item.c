@@ -163,7 +163,8 @@ void map_item_end(struct core *core, struct task *task, struct run *run, payload
                                .worker_pid = run->hand->pid,
                                .attempt = run->attempt};
         assert(run->state == RUN_RUNNING || run->state == RUN_STOPPING);
-        user_release(task->user, ACCOUNT_TASKS, 1);
+        task->n_unbegun_losses = 0;
+        map_release(core, task, 1);
         if (--run->segment->n_left == 0)
                 map_drop_segment(core, task, run->segment);
         if (task->state == TASK_STOPPING) {

@@ -22,12 +22,12 @@ static struct segment *segment_new(payload_t payload, uint64_t first, uint64_t n
 static void append(struct map *map, struct segment *segment)
 {
         TAILQ_INSERT_TAIL(&map->segments, segment, link);
-        map->n_items += segment->n_items;
+        map->n_fed += segment->n_items;
         if (!map->cursor_segment)
                 map->cursor_segment = segment;
 }
 
-static int map_new(const struct core_map_spec *spec, struct map **ret)
+static int map_new(const struct core_map_spec *spec, bool may_wait, struct map **ret)
 {
         struct map *map = calloc(1, sizeof(*map));
         if (!map)
@@ -44,6 +44,7 @@ static int map_new(const struct core_map_spec *spec, struct map **ret)
         map->failed_at = UINT64_MAX;
         map->fed_all = !spec->feed;
         map->collect = spec->collect;
+        map->may_wait = may_wait;
         if (spec->ordered) {
                 bool is_small = !spec->feed && spec->n_items < LIMIT_ORDERED_AHEAD;
                 map->n_held_max = is_small ? spec->n_items + 1 : LIMIT_ORDERED_AHEAD;
@@ -77,6 +78,7 @@ void map_free(struct core *core, struct task *task)
         if (!map)
                 return;
         assert(map->n_chunks == 0);
+        map_leave_line(core, task);
         map_drop_held(core, task);
         while ((segment = TAILQ_FIRST(&map->segments)))
                 map_drop_segment(core, task, segment);
@@ -100,6 +102,8 @@ static int first_segment(struct map *map, const struct core_spec *spec, const st
         if (!segment)
                 return -ENOMEM;
         append(map, segment);
+        if (!map->may_wait)
+                map->n_items = map->n_fed;
         return 0;
 }
 
@@ -115,10 +119,12 @@ int core_map(struct core *core, struct core_request request, const struct core_s
         int r = waiter_new(peer, request.msgid, WAITER_MAP, &waiter);
         if (r)
                 return r;
-        r = task_new(peer, spec, map_spec->n_items, now, &task);
+        /* A map of a task must find its room: it may be its own task that leaves none. */
+        bool may_wait = map_spec->feed && !peer->run;
+        r = task_new(peer, spec, may_wait ? 0 : map_spec->n_items, now, &task);
         if (r)
                 goto no_task;
-        r = map_new(map_spec, &map);
+        r = map_new(map_spec, may_wait, &map);
         if (r < 0)
                 goto no_map;
         r = user_admit(peer->user, ACCOUNT_BYTES, map->held_cost_bytes + spec->args_size_bytes);
@@ -138,6 +144,7 @@ int core_map(struct core *core, struct core_request request, const struct core_s
         waiter_watch(waiter, &waiter->watch, task, 0);
         task_accept(core, task);
         pool_count(task_pool(core, task), TASK_UNBORN, task->state, map->n_items);
+        map_find_room(core, task);
         map_update(core, task);
         return 0;
 no_map:
@@ -147,11 +154,12 @@ no_task:
         return r;
 }
 
-static int admit_feed(struct core *core, struct task *task, uint64_t size_bytes, uint64_t n_items,
+static int admit_feed(struct core *core, const struct task *task, uint64_t size_bytes, uint64_t n_items,
                       uint32_t n_descriptors)
 {
-        int r = pool_admit(task_pool(core, task), n_items);
-        if (!r)
+        bool may_wait = task->map->may_wait;
+        int r = may_wait ? 0 : pool_admit(task_pool(core, task), n_items);
+        if (!r && !may_wait)
                 r = user_admit(task->user, ACCOUNT_TASKS, n_items);
         if (!r)
                 r = user_admit(task->user, ACCOUNT_DESCRIPTORS, n_descriptors);
@@ -190,16 +198,14 @@ int core_feed(struct core *core, struct core_request request, payload_t payload,
         if (n_items) {
                 int r = admit_feed(core, task, size_bytes, n_items, n_descriptors);
                 struct segment *segment =
-                        r ? NULL : segment_new(payload, map->n_items, n_items, size_bytes, n_descriptors);
+                        r ? NULL : segment_new(payload, map->n_fed, n_items, size_bytes, n_descriptors);
                 if (!segment)
                         return r ? r : -ENOMEM;
                 append(map, segment);
                 task->args_size_bytes += size_bytes;
                 user_charge(task->user, ACCOUNT_BYTES, size_bytes);
                 user_charge(task->user, ACCOUNT_DESCRIPTORS, n_descriptors);
-                user_charge(task->user, ACCOUNT_TASKS, n_items);
-                pool_count(task_pool(core, task), TASK_UNBORN,
-                           task->state == TASK_DELAYED ? TASK_DELAYED : TASK_READY, n_items);
+                map_find_room(core, task);
         } else if (payload != PAYLOAD_NONE) {
                 core->ops.drop(core->ctx, payload);
         }

@@ -16,13 +16,22 @@ bool pool_may_begin(const struct pool *pool)
         return !pool->paused && pool->n_hands[WORKER_BUSY] - pool->n_waiting < pool->config.max_workers;
 }
 
+static uint64_t n_queued(const struct pool *pool)
+{
+        return pool->n_tasks[TASK_DELAYED] + pool->n_tasks[TASK_READY] + pool->n_tasks[TASK_SENT];
+}
+
+uint64_t pool_room(const struct pool *pool)
+{
+        uint64_t queued = n_queued(pool), limit = pool->config.queue_limit;
+        return queued < limit ? limit - queued : 0;
+}
+
 int pool_admit(struct pool *pool, uint64_t n)
 {
-        uint64_t queued = pool->n_tasks[TASK_DELAYED] + pool->n_tasks[TASK_READY] + pool->n_tasks[TASK_SENT];
-        uint64_t limit = pool->config.queue_limit;
-        if (n <= limit && queued <= limit - n)
+        if (n <= pool_room(pool))
                 return 0;
-        pool->core->quota = (struct core_quota){"queue_limit", queued, limit};
+        pool->core->quota = (struct core_quota){"queue_limit", n_queued(pool), pool->config.queue_limit};
         return CORE_QUEUE_FULL;
 }
 
@@ -62,6 +71,7 @@ int core_pool_add(struct core *core, const struct core_pool_config *config, uint
         queue_init(&pool->queue);
         TAILQ_INIT(&pool->delayed);
         TAILQ_INIT(&pool->aside);
+        TAILQ_INIT(&pool->overfed);
         for (unsigned i = 0; i <= WORKER_STUCK; i++)
                 TAILQ_INIT(&pool->hands[i]);
         TAILQ_INIT(&pool->free);
@@ -77,6 +87,7 @@ int core_pool_add(struct core *core, const struct core_pool_config *config, uint
 struct pool *pool_free(struct pool *pool)
 {
         struct core *core = pool->core;
+        assert(TAILQ_EMPTY(&pool->overfed) && pool->n_fed == 0);
         timer_clear(core, &pool->timer);
         timers_unreserve(&core->timers, 1);
         functions_free(pool);

@@ -38,6 +38,8 @@ struct pool {
         struct queue queue;
         TAILQ_HEAD(, task) delayed;
         TAILQ_HEAD(aside_list, task) aside; /* ready, but no worker is there yet that has their function */
+        struct map_line overfed;            /* by the room in the queue */
+        uint64_t n_fed;                     /* tasks that wait or run: items of maps that are fed */
         uint64_t n_tasks[N_TASK_STATES];    /* an item of a map counts as one; of the ends: ever */
         uint64_t n_submitted, n_retried, n_workers_started, n_workers_lost;
         TAILQ_HEAD(hand_list, hand) hands[WORKER_STUCK + 1];
@@ -61,7 +63,8 @@ struct pool {
         struct timer timer;
 };
 struct pool *pool_at(const struct core *, uint32_t pool);
-/* Whether so many more tasks may wait: 0 or CORE_QUEUE_FULL. */
+/* How many more tasks may wait; whether so many may: 0 or CORE_QUEUE_FULL. */
+uint64_t pool_room(const struct pool *);
 int pool_admit(struct pool *, uint64_t n);
 bool pool_may_begin(const struct pool *);
 

@@ -152,7 +152,7 @@ void task_record(const struct core *core, const struct task *task, struct core_r
         if (task->map) {
                 const struct map *map = task->map;
                 record->is_map = true;
-                record->n_items = map->n_items;
+                record->n_items = map->n_fed;
                 record->n_items_succeeded = map->n_succeeded;
                 record->n_items_failed = map->n_failed;
                 record->n_items_running = map->n_items - map->n_succeeded - map->n_failed - map->n_cancelled -

@@ -24,6 +24,15 @@ static void pick_map(struct sim *s, struct core_map_spec *map)
         };
 }
 
+static uint64_t n_submitted(const struct sim *s, uint32_t pool)
+{
+        struct core_pool_status status = {0};
+
+        if (pool < s->n_pools)
+                core_pool_status(s->core, pool, &status);
+        return status.totals.submitted;
+}
+
 void client_map(struct sim *s, uint32_t connection)
 {
         struct model_connection *c = &s->connections[connection];
@@ -31,6 +40,7 @@ void client_map(struct sim *s, uint32_t connection)
         struct core_map_spec map_spec;
         struct core_spec spec;
         struct entry *e;
+        uint64_t n;
         uint32_t index;
         int r;
 
@@ -54,7 +64,13 @@ void client_map(struct sim *s, uint32_t connection)
         MEET(s, events, EVENT_map);
         TRACE(s, "map", connection, id.msgid, spec.pool, map_spec.n_items, map_spec.chunk, map_spec.limit,
               map_spec.window);
+        n = n_submitted(s, spec.pool);
         r = core_map(s->core, id, &spec, &map_spec, s->now);
+        if (r == 0 && n_submitted(s, spec.pool) - n < map_spec.n_items) {
+                MEET(s, events, EVENT_map_waits);
+                if (!map_spec.feed)
+                        sim_fail(s, "a map that is not fed waits for room");
+        }
         if (client_entered(s, index, spec.args, spec.pool, r, "map"))
                 return;
         free(s->entries[s->n_entries].items);
@@ -78,6 +94,7 @@ static void feed(struct sim *s, const struct request *r, uint64_t n, bool last)
         uint32_t index = r->entry;
         struct entry *e = &s->entries[index];
         payload_t items = PAYLOAD_NONE;
+        uint64_t before;
         bool misuse = !e->map.feed || e->last_fed;
         int result;
 
@@ -90,14 +107,19 @@ static void feed(struct sim *s, const struct request *r, uint64_t n, bool last)
         ledger_feed(s, e, n);
         MEET(s, events, EVENT_feed);
         TRACE(s, "feed", id.connection, id.msgid, n, last);
+        before = n_submitted(s, e->pool);
         result = core_feed(s->core, id, items, n ? 10 * n : 0, n, 0, last, s->now);
         e = &s->entries[index];
         if (result == 0 && misuse)
                 sim_fail(s, "map %llu takes items that it must not", (unsigned long long)e->id);
         if (result == 0) {
+                if (n_submitted(s, e->pool) - before < n)
+                        MEET(s, events, EVENT_feed_waits);
                 e->last_fed = last;
                 return;
         }
+        if (result == CORE_QUEUE_FULL)
+                sim_fail(s, "map %llu is refused what could wait for room", (unsigned long long)e->id);
         e->n_items -= n;
         if (items != PAYLOAD_NONE)
                 payloads_drop(s, items);

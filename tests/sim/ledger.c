@@ -245,6 +245,8 @@ void ledger_sent(struct sim *s, struct entry *e, const struct core_dispatch *d, 
         }
         if (e->n_sent == 0 || d->is_chunk)
                 count_turn(s, e, &s->workers[worker]);
+        else
+                s->users[e->user].n_passed[e->pool] = 0; /* what was taken back takes a turn again */
         if (d->is_chunk)
                 check_items_retry(s, e, d);
         e->n_sent++;

@@ -233,6 +233,13 @@ class Faults(unittest.TestCase):
         requests.send(plain, "reload", "reload")
         return late
 
+    def is_reloaded(self, client):
+        """Unless the reload that came with the load is still on its way."""
+        failed, _ = client.outcome(client.start("reload", {"wait": True}))
+        if failed is not None:
+            self.assertEqual(failed["code"], "not_ready")
+        return failed is None
+
     def after(self, g, requests, clients, killed):
         """The fault is over."""
         self.assertIsNone(g.process.poll(), "gangerd lives")
@@ -254,7 +261,7 @@ class Faults(unittest.TestCase):
             for record in client.ask("shared.list", {}):
                 client.ask("shared.unlink", record["name"])
             self.assertEqual(client.call("echo", 7), 7)
-            client.ask("reload", {"wait": True})  # the next ones find workers that stay
+            eventually(lambda: self.is_reloaded(client), BOUND)  # the next ones find workers that stay
         for client in clients:
             if client is not None:
                 client.close()

@@ -73,6 +73,28 @@ static void test_task_whose_workers_die_before_it_begins(void **state)
         end(r);
 }
 
+/* Not one after another: a long map meets many such deaths, none of them its own. */
+static void test_map_that_goes_on_between_such_deaths(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        map(r, 1, 5, (struct core_map_spec){.n_items = 40, .chunk = 1});
+        for (uint64_t i = 0; i < 40; i++) {
+                struct core_slot slot = {.task = 1, .state = SLOT_SENT, .index = UINT64_MAX};
+                turn(r, 0);
+                r->slot = &slot;
+                lost(r, 0, 11);
+                r->slot = NULL;
+                turn(r, 60 * CORE_SECOND);
+                hello(r, 0);
+                turn(r, 0);
+                item(r, 0, 1, i);
+                forget(r);
+                answer(r, 0, 0, 1);
+        }
+        expect(r, "map 1.5 40: 40 good 0 bad\n");
+        end(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -80,6 +102,7 @@ int main(void)
                 cmocka_unit_test(test_what_was_ahead_and_had_begun_is_lost_too),
                 cmocka_unit_test(test_what_was_ahead_and_had_not_begun_comes_back),
                 cmocka_unit_test(test_task_whose_workers_die_before_it_begins),
+                cmocka_unit_test(test_map_that_goes_on_between_such_deaths),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

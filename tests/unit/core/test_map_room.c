@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Maps that are fed more than there is room for: who waits, in which turn he is let in, what is given up. */
+#include "daemon/core/base.h"
+#include "tests/unit/core/recorder.h"
+
+static const struct core_map_spec fed = {.chunk = 1, .feed = true};
+
+/* One worker, so much room. The worker is at a task of Alice's from connection 3, which has no id above 1. */
+static struct recorder *begin_limited(uint32_t queue_limit, uint64_t user_tasks)
+{
+        struct core_config config = ordinary;
+        struct core_pool_config pool = ordinary_pool;
+        struct recorder *r;
+        config.user_tasks = user_tasks;
+        pool.queue_limit = queue_limit;
+        r = begin_with(&config, &pool);
+        client(r, 1, ALICE);
+        client(r, 2, BOB);
+        client(r, 3, ALICE);
+        turn(r, 0);
+        hello(r, 0);
+        call(r, 3, 1);
+        turn(r, 0);
+        forget(r);
+        return r;
+}
+
+static void feed(struct recorder *r, uint32_t connection, uint64_t n, bool last)
+{
+        struct core_request request = {connection, 5};
+        r->n_payloads += n > 0;
+        assert_int_equal(core_feed(r->core, request, n ? 6 : PAYLOAD_NONE, 10 * n, n, 0, last, r->now), 0);
+        core_check(r->core);
+}
+
+static uint64_t n_ready(const struct recorder *r)
+{
+        struct core_pool_status status;
+        core_pool_status(r->core, 0, &status);
+        return status.ready;
+}
+
+static uint64_t n_tasks(const struct recorder *r, uid_t uid)
+{
+        struct core_account account;
+        core_account(r->core, uid, &account);
+        return account.tasks;
+}
+
+/* The worker runs the next item of a map, and is given another. */
+static void run_item(struct recorder *r, uint64_t task, uint64_t index)
+{
+        item(r, 0, task, index);
+        answer(r, 0, 0, task);
+        turn(r, 0);
+}
+
+static void test_queue_is_never_fuller_than_it_may_be(void **state)
+{
+        struct recorder *r = begin_limited(4, 1000);
+        struct core_record record;
+        map(r, 1, 5, (struct core_map_spec){.n_items = 3, .chunk = 1, .feed = true});
+        assert_int_equal(n_ready(r), 3);
+        feed(r, 1, 3, false);
+        feed(r, 1, 4, true);
+        assert_int_equal(n_ready(r), 4);
+        assert_int_equal(core_task(r->core, 1, 2, &record), 0);
+        assert_int_equal(record.n_items, 10);
+        assert_int_equal(record.n_items_running, 0);
+        answer(r, 0, 0, 1);
+        turn(r, 0);
+        forget(r);
+        for (uint64_t i = 0; i < 10; i++) {
+                assert_int_equal(n_ready(r), 10 - i < 4 ? 9 - i : 3); /* and one is sent */
+                item(r, 0, 2, i);
+                answer(r, 0, 0, 2);
+                if (i < 9)
+                        turn(r, 0);
+        }
+        assert_int_equal(core_task(r->core, 1, 2, &record), 0);
+        assert_int_equal(record.n_items_succeeded, 10);
+        assert_int_equal(n_tasks(r, ALICE), 0);
+        end(r);
+}
+
+static void test_user_has_his_share_and_others_have_theirs(void **state)
+{
+        struct recorder *r = begin_limited(1000, 3);
+        map(r, 1, 5, (struct core_map_spec){.n_items = 5, .chunk = 1, .feed = true});
+        assert_int_equal(n_tasks(r, ALICE), 3); /* one of them is the call */
+        map(r, 2, 5, (struct core_map_spec){.n_items = 2, .chunk = 1, .feed = true});
+        assert_int_equal(n_tasks(r, BOB), 2);
+        answer(r, 0, 0, 1);
+        turn(r, 0);
+        assert_int_equal(n_tasks(r, ALICE), 3);
+        assert_int_equal(n_ready(r), 4); /* and one is sent */
+        end(r);
+}
+
+static void test_begins_also_if_there_is_no_room(void **state)
+{
+        struct recorder *r = begin_limited(1000, 1);
+        map(r, 1, 5, (struct core_map_spec){.n_items = 5, .chunk = 1, .feed = true});
+        assert_int_equal(n_tasks(r, ALICE), 1);
+        assert_int_equal(n_ready(r), 0);
+        answer(r, 0, 0, 1);
+        turn(r, 0);
+        assert_int_equal(n_tasks(r, ALICE), 1);
+        run_item(r, 2, 0);
+        run_item(r, 2, 1);
+        end(r);
+}
+
+/* All fed maps together leave some room to others. */
+static void test_there_is_room_beside_them(void **state)
+{
+        struct recorder *r = begin_limited(8, 1000);
+        map(r, 1, 5, fed);
+        map(r, 2, 5, fed);
+        feed(r, 1, 100, false);
+        feed(r, 2, 100, false);
+        turn(r, 0);
+        assert_int_equal(n_ready(r), 7); /* 6 of 8, and one that the worker could run */
+        submit(r, 2);
+        assert_int_equal(n_ready(r), 8);
+        struct core_spec s = spec(r);
+        uint64_t id;
+        assert_int_equal(core_submit(r->core, 2, &s, r->now, &id), CORE_QUEUE_FULL);
+        end(r);
+}
+
+static void test_without_feed_there_must_be_room_for_all(void **state)
+{
+        struct recorder *r = begin_limited(4, 1000);
+        struct core_spec s = spec(r);
+        struct core_map_spec m = {.n_items = 5, .chunk = 1};
+        assert_int_equal(core_map(r->core, (struct core_request){1, 5}, &s, &m, r->now), CORE_QUEUE_FULL);
+        assert_int_equal(core_refused_quota(r->core).limit, 4);
+        end(r);
+}
+
+/* Whoever stands in line is let in before one that comes, LET_IN_AT_ONCE items at a time. */
+static void test_they_take_turns(void **state)
+{
+        enum { BATCH = LET_IN_AT_ONCE };
+        struct core_pool_config pool = ordinary_pool;
+        struct recorder *r = begin_limited(4 * BATCH, 100000);
+        map(r, 1, 5, fed);
+        map(r, 2, 5, fed);
+        feed(r, 1, 9 * BATCH, false);
+        feed(r, 2, 9 * BATCH, false);
+        assert_int_equal(n_tasks(r, ALICE), 3 * BATCH + 2); /* the call too, and one that could run */
+        assert_int_equal(n_tasks(r, BOB), 0);
+        pool.queue_limit = 8 * BATCH;
+        core_pool_configure(r->core, 0, &pool);
+        turn(r, 0);
+        assert_int_equal(n_tasks(r, ALICE) + n_tasks(r, BOB), 6 * BATCH + 2);
+        assert_in_range(n_tasks(r, BOB), BATCH, 2 * BATCH);
+        end(r);
+}
+
+/* The queue has room, then its user has none, and the other way round. */
+static void test_line_is_changed(void **state)
+{
+        struct recorder *r = begin_limited(2, 1000);
+        struct core_pool_config pool = ordinary_pool;
+        map(r, 1, 5, fed);
+        feed(r, 1, 6, true);
+        assert_int_equal(n_ready(r), 2);
+        pool.queue_limit = 1000;
+        core_pool_configure(r->core, 0, &pool);
+        struct core_config config = ordinary;
+        config.user_tasks = 4;
+        core_configure(r->core, &config);
+        turn(r, 0);
+        assert_int_equal(n_ready(r), 3);
+        pool.queue_limit = 4;
+        core_pool_configure(r->core, 0, &pool);
+        config.user_tasks = 1000;
+        core_configure(r->core, &config);
+        turn(r, 0);
+        assert_int_equal(n_ready(r), 4);
+        answer(r, 0, 0, 1);
+        turn(r, 0);
+        forget(r);
+        for (uint64_t i = 0; i < 6; i++)
+                run_item(r, 2, i);
+        assert_int_equal(n_tasks(r, ALICE), 0);
+        end(r);
+}
+
+static void test_what_waits_is_given_up_with_its_map(void **state)
+{
+        struct recorder *r = begin_limited(2, 1000);
+        map(r, 1, 5, fed);
+        feed(r, 1, 6, false);
+        map(r, 2, 5, fed);
+        feed(r, 2, 2, false);
+        cancel(r, 1, 2);
+        feed(r, 2, 2, true);
+        assert_int_equal(n_tasks(r, ALICE), 1);
+        turn(r, 0);
+        assert_int_equal(n_tasks(r, BOB), 2);
+        end(r);
+}
+
+static void test_map_of_a_task_does_not_wait(void **state)
+{
+        enum { TASK = 10 };
+        struct recorder *r = begin_limited(2, 1000);
+        struct core_request request = {TASK, 5};
+        r->claimed = true;
+        open_task(r, TASK, 0);
+        map(r, TASK, 5, (struct core_map_spec){.n_items = 2, .chunk = 1, .feed = true});
+        assert_int_equal(n_ready(r), 2);
+        assert_int_equal(core_feed(r->core, request, 6, 10, 1, 0, false, r->now), CORE_QUEUE_FULL);
+        end(r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_queue_is_never_fuller_than_it_may_be),
+                cmocka_unit_test(test_user_has_his_share_and_others_have_theirs),
+                cmocka_unit_test(test_begins_also_if_there_is_no_room),
+                cmocka_unit_test(test_there_is_room_beside_them),
+                cmocka_unit_test(test_without_feed_there_must_be_room_for_all),
+                cmocka_unit_test(test_they_take_turns),
+                cmocka_unit_test(test_line_is_changed),
+                cmocka_unit_test(test_what_waits_is_given_up_with_its_map),
+                cmocka_unit_test(test_map_of_a_task_does_not_wait),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
