@@ -5,6 +5,7 @@
 #ifndef CORE_POOL_H
 #define CORE_POOL_H
 
+#include "daemon/core/account.h"
 #include "daemon/core/hand.h"
 #include "daemon/core/histogram.h"
 #include "daemon/core/queue.h"
