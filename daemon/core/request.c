@@ -157,7 +157,7 @@ static int watch_unended(struct peer *peer, uint32_t msgid, struct task *task, u
         if (r)
                 return r;
         user_charge(peer->user, ACCOUNT_BYTES, reserved_bytes);
-        waiter->reserved_bytes = reserved_bytes;
+        waiter->reserved_bytes += reserved_bytes;
         waiter->streams = streams;
         waiter_watch(waiter, &waiter->watch, task, 0);
         return 0;

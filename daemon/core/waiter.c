@@ -19,15 +19,14 @@ bool core_request_is_open(const struct core *core, struct core_request request)
         return waiter_find(core, request) != NULL;
 }
 
-/* What an open request costs its user. Of those that are about a task the task is known; of others a
- * connection has some for nothing, so that who holds too much can still go about what frees it. */
+/* What an open request costs its user. A connection has some for nothing, so that who holds too much can
+ * still go about what frees it. */
 static uint32_t cost_of(const struct peer *peer, enum waiter_kind kind)
 {
-        if (peer->n_waiters < WAITERS_FREE)
-                return 0;
-        if (kind == WAITER_OBJECT)
-                return sizeof(struct waiter) + sizeof(struct object_wait);
-        return kind == WAITER_CALLERS ? sizeof(struct waiter) + CALLERS_BYTES : 0;
+        uint32_t more = kind == WAITER_OBJECT    ? sizeof(struct object_wait)
+                        : kind == WAITER_CALLERS ? CALLERS_BYTES
+                                                 : 0;
+        return peer->n_waiters < WAITERS_FREE ? 0 : sizeof(struct waiter) + more;
 }
 
 int waiter_new(struct peer *peer, uint32_t msgid, enum waiter_kind kind, struct waiter **ret)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What users may hold: the edges of every limit, and many tasks that wait until one holds less. */
+#include "daemon/core/waiter.h"
 #include "tests/unit/core/recorder.h"
 
 #define MANY 100 /* more than come back in one turn */
@@ -57,6 +58,32 @@ static void test_exactly_as_much_as_all_may(void **state)
         assert_int_equal(quota.used, 400);
         assert_int_equal(quota.limit, 1000);
         submit_with(r, 1, of_size(r, 600));
+        end(r);
+}
+
+/* Requests beyond some that are free: for a task that runs, or one that many have joined. */
+static void test_open_requests(void **state)
+{
+        struct recorder *r = begin(1, 1);
+        struct core_config config = ordinary;
+        struct core_account before, after;
+        uint64_t id = submit(r, 1);
+        turn(r, 0);
+        core_account(r->core, ALICE, &before);
+        for (uint32_t msgid = 1; msgid <= WAITERS_FREE; msgid++)
+                assert_int_equal(ask_result(r, 1, msgid, id), 0);
+        core_account(r->core, ALICE, &after);
+        assert_int_equal(after.bytes, before.bytes);
+        assert_int_equal(ask_result(r, 1, WAITERS_FREE + 1, id), 0);
+        core_account(r->core, ALICE, &after);
+        assert_true(after.bytes > before.bytes);
+        config.user_memory_bytes = after.bytes;
+        core_configure(r->core, &config);
+        assert_int_equal(ask_result(r, 1, WAITERS_FREE + 2, id), CORE_QUOTA);
+        assert_string_equal(core_refused_quota(r->core).what, "user_memory");
+        answer(r, 0, 0, id);
+        core_account(r->core, ALICE, &after);
+        assert_int_equal(after.bytes, 0);
         end(r);
 }
 
@@ -140,6 +167,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_exactly_as_much_as_one_may),
                 cmocka_unit_test(test_exactly_as_much_as_all_may),
+                cmocka_unit_test(test_open_requests),
                 cmocka_unit_test(test_descriptors),
                 cmocka_unit_test(test_of_who_is_unknown_there_is_nothing),
                 cmocka_unit_test(test_many_come_back_over_several_turns),
