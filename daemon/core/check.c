@@ -60,7 +60,7 @@ static void check_map(const struct core *core, const struct task *task, struct t
         assert(!n_waiting || (task->state == TASK_RUNNING && task->timer.place));
         TAILQ_FOREACH (segment, &map->segments, link) {
                 n_left += segment->n_left;
-                tally->bytes += segment->size_bytes;
+                tally->bytes += segment_cost_bytes(segment->size_bytes);
         }
         assert(n_chunks == map->n_chunks && n_spare == map->n_spare && n_spare >= n_chunks);
         assert(n_returned == map->n_returned && map->n_confirmed <= map->n_delivered);
@@ -83,7 +83,7 @@ static void check_map(const struct core *core, const struct task *task, struct t
                         assert(!some || task->place != PLACE_NONE);
                 assert(map->n_chunks || task->bad.cause == CAUSE_NONE); /* else it had ended */
         }
-        tally->bytes += map->held_bytes + map->held_cost_bytes + map->collected_bytes;
+        tally->bytes += map->held_bytes + map->cost_bytes + map->collected_bytes;
 }
 
 static void check_place(const struct task *task)

@@ -309,7 +309,7 @@ void map_drop_segment(struct core *core, struct task *task, struct segment *segm
         struct map *map = task->map;
         TAILQ_REMOVE(&map->segments, segment, link);
         core->ops.drop(core->ctx, segment->payload);
-        user_release(task->user, ACCOUNT_BYTES, segment->size_bytes);
+        user_release(task->user, ACCOUNT_BYTES, segment_cost_bytes(segment->size_bytes));
         user_release(task->user, ACCOUNT_DESCRIPTORS, segment->n_descriptors);
         free(segment);
 }

@@ -16,6 +16,11 @@ struct segment {                   /* the items of the first message, or of one 
         uint32_t n_descriptors;
         uint64_t first, n_items, n_left, size_bytes;
 };
+/* What its user is charged. */
+static inline uint64_t segment_cost_bytes(uint64_t size_bytes)
+{
+        return sizeof(struct segment) + size_bytes;
+}
 struct range {                   /* items that came back */
         TAILQ_ENTRY(range) link; /* map.returned, or map.spare */
         uint64_t first, n;
@@ -63,7 +68,7 @@ struct map {
         uint64_t failed_at;  /* ordered, fail_fast: nothing beyond it begins; UINT64_MAX: no failure yet */
         uint64_t n_held_max; /* places of held[] */
         struct held_item *held;
-        uint64_t held_cost_bytes;
+        uint64_t cost_bytes;
 };
 /* What the map would give a worker now; false: nothing. */
 bool map_next(const struct core *, const struct task *, struct map_chunk *ret);

@@ -45,10 +45,11 @@ static int map_new(const struct core_map_spec *spec, bool may_wait, struct map *
         map->fed_all = !spec->feed;
         map->collect = spec->collect;
         map->may_wait = may_wait;
+        map->cost_bytes = sizeof(*map) + sizeof(struct task); /* no count of tasks bounds those that wait */
         if (spec->ordered) {
                 bool is_small = !spec->feed && spec->n_items < LIMIT_ORDERED_AHEAD;
                 map->n_held_max = is_small ? spec->n_items + 1 : LIMIT_ORDERED_AHEAD;
-                map->held_cost_bytes = map->n_held_max * sizeof(*map->held);
+                map->cost_bytes += map->n_held_max * sizeof(*map->held);
                 map->held = calloc(map->n_held_max, sizeof(*map->held));
         }
         if (spec->ordered && !map->held) {
@@ -84,7 +85,7 @@ void map_free(struct core *core, struct task *task)
                 map_drop_segment(core, task, segment);
         if (map->collect)
                 core->ops.collect_drop(core->ctx, task_id(task));
-        user_release(task->user, ACCOUNT_BYTES, map->collected_bytes + map->held_cost_bytes);
+        user_release(task->user, ACCOUNT_BYTES, map->collected_bytes + map->cost_bytes);
         struct range *range;
         while ((range = TAILQ_FIRST(&map->returned))) {
                 TAILQ_REMOVE(&map->returned, range, link);
@@ -127,7 +128,8 @@ int core_map(struct core *core, struct core_request request, const struct core_s
         r = map_new(map_spec, may_wait, &map);
         if (r < 0)
                 goto no_map;
-        r = user_admit(peer->user, ACCOUNT_BYTES, map->held_cost_bytes + spec->args_size_bytes);
+        r = user_admit(peer->user, ACCOUNT_BYTES,
+                       map->cost_bytes + segment_cost_bytes(spec->args_size_bytes));
         if (!r)
                 r = first_segment(map, spec, map_spec);
         if (r) {
@@ -136,7 +138,8 @@ int core_map(struct core *core, struct core_request request, const struct core_s
         }
         if (map_spec->n_items == 0)
                 map->cursor_segment = NULL;
-        user_charge(peer->user, ACCOUNT_BYTES, map->held_cost_bytes);
+        user_charge(peer->user, ACCOUNT_BYTES,
+                    map->cost_bytes + segment_cost_bytes(0)); /* the arguments are */
         map->waiter = waiter;
         task->map = map;
         task->args = PAYLOAD_NONE;
@@ -164,7 +167,7 @@ static int admit_feed(struct core *core, const struct task *task, uint64_t size_
         if (!r)
                 r = user_admit(task->user, ACCOUNT_DESCRIPTORS, n_descriptors);
         if (!r)
-                r = user_admit(task->user, ACCOUNT_BYTES, size_bytes);
+                r = user_admit(task->user, ACCOUNT_BYTES, segment_cost_bytes(size_bytes));
         return r;
 }
 
@@ -203,7 +206,7 @@ int core_feed(struct core *core, struct core_request request, payload_t payload,
                         return r ? r : -ENOMEM;
                 append(map, segment);
                 task->args_size_bytes += size_bytes;
-                user_charge(task->user, ACCOUNT_BYTES, size_bytes);
+                user_charge(task->user, ACCOUNT_BYTES, segment_cost_bytes(size_bytes));
                 user_charge(task->user, ACCOUNT_DESCRIPTORS, n_descriptors);
                 map_find_room(core, task);
         } else if (payload != PAYLOAD_NONE) {

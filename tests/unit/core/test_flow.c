@@ -404,12 +404,12 @@ static void test_ordered_map_of_who_holds_too_much(void **state)
 static void test_collected_values_are_bounded_by_the_user_too(void **state)
 {
         struct core_config config = ordinary;
-        config.user_memory_bytes = 250;
-        struct recorder *r = begin_with(&config, &ordinary_pool);
-        client(r, 1, ALICE);
-        turn(r, 0);
-        hello(r, 0);
+        struct core_account account;
+        struct recorder *r = begin(1, 1);
         map(r, 1, 5, (struct core_map_spec){.n_items = 3, .chunk = 3, .collect = true});
+        core_account(r->core, ALICE, &account);
+        config.user_memory_bytes = account.bytes + 150;
+        core_configure(r->core, &config);
         turn(r, 0);
         forget(r);
         item(r, 0, 1, 0);

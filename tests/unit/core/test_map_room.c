@@ -204,6 +204,21 @@ static void test_what_waits_is_given_up_with_its_map(void **state)
         end(r);
 }
 
+/* Not by a number of tasks: by the memory that they are. */
+static void test_what_waits_is_bounded(void **state)
+{
+        struct core_account account;
+        struct recorder *r = begin_limited(1, 1000);
+        map(r, 1, 5, fed);
+        core_account(r->core, ALICE, &account);
+        uint64_t before = account.bytes;
+        feed(r, 1, 1, false);
+        feed(r, 1, 1, false);
+        core_account(r->core, ALICE, &account);
+        assert_in_range(account.bytes - before, 2 * 64, 2 * 256);
+        end(r);
+}
+
 static void test_map_of_a_task_does_not_wait(void **state)
 {
         enum { TASK = 10 };
@@ -228,6 +243,7 @@ int main(void)
                 cmocka_unit_test(test_they_take_turns),
                 cmocka_unit_test(test_line_is_changed),
                 cmocka_unit_test(test_what_waits_is_given_up_with_its_map),
+                cmocka_unit_test(test_what_waits_is_bounded),
                 cmocka_unit_test(test_map_of_a_task_does_not_wait),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
