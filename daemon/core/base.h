@@ -37,7 +37,8 @@
             */
 #define SEND_AGAIN_NS   MILLISECOND          /* to a worker that took no bytes */
 #define RETRY_PAUSE_MAX (3600 * CORE_SECOND) /* the doubling stops here */
-#define LET_IN_AT_ONCE  256                  /* items of a map for which there was no room */
+#define LET_IN_AT_ONCE  64                   /* items of a map that has none in */
+#define SEGMENT_BYTES   80                   /* what its payload and the allocator take beside it */
 #define RESUMED_AT_ONCE 64                   /* tasks of a user who held too much, a turn */
 #define PRIORITY_MAX    100
 #define N_RANKS         (2 * PRIORITY_MAX + 1)

@@ -64,8 +64,9 @@ static void check_map(const struct core *core, const struct task *task, struct t
         }
         assert(n_chunks == map->n_chunks && n_spare == map->n_spare && n_spare >= n_chunks);
         assert(n_returned == map->n_returned && map->n_confirmed <= map->n_delivered);
-        assert(map->n_items <= map->n_fed && (map->line != NULL) == (map->n_items < map->n_fed));
         uint64_t n_ended = map->n_succeeded + map->n_failed + map->n_cancelled;
+        bool waits = task->bad.cause == CAUSE_NONE && map->n_items < map->n_fed;
+        assert(map->n_items <= map->n_fed && (map->line != NULL) == (waits && n_ended == map->n_items));
         assert(n_ended + n_at_work + n_waiting + map_n_ready(map) == map->n_items);
         if (task->bad.cause == CAUSE_NONE)
                 assert(n_left == map->n_fed - n_ended);

@@ -133,7 +133,7 @@ void history_add(struct core *core, struct task *task)
         }
         if (task->map) {
                 old->is_map = true;
-                old->map.n_items = task->map->n_items;
+                old->map.n_items = task->map->n_fed;
                 old->map.n_succeeded = task->map->n_succeeded;
                 old->map.n_failed = task->map->n_failed;
         } else {

@@ -220,6 +220,7 @@ void map_update(struct core *core, struct task *task)
 {
         if (!is_going_on(core, task))
                 return;
+        map_find_room(core, task);
         bool some = map_has_next(core, task);
         if (some && task->place == PLACE_PARKED)
                 user_unpark(task->user, task);
@@ -232,7 +233,10 @@ void map_update(struct core *core, struct task *task)
 
 void map_put_back(struct core *core, struct task *task, uint64_t order)
 {
-        if (!is_going_on(core, task) || task->place == PLACE_HELD || task->place == PLACE_ASIDE)
+        if (!is_going_on(core, task))
+                return;
+        map_find_room(core, task);
+        if (task->place == PLACE_HELD || task->place == PLACE_ASIDE)
                 return;
         bool some = map_has_next(core, task);
         if (some && task->place == PLACE_PARKED)
@@ -256,7 +260,6 @@ static void cancel_unbegun(struct core *core, struct task *task, const struct ba
         cancel_items(core, task, task->state == TASK_DELAYED ? TASK_DELAYED : TASK_READY, map_n_ready(map));
         cancel_items(core, task, TASK_DELAYED, map->n_waiting);
         map_leave_line(core, task);
-        map->n_fed = map->n_items; /* what waits for room was not accepted */
         map_drop_again(map);
         timer_clear(core, &task->timer);
         while ((range = TAILQ_FIRST(&map->returned))) {
@@ -318,7 +321,7 @@ void map_answer(struct core *core, const struct task *task, struct core_request 
 {
         const struct map *map = task->map;
         struct core_map_sum sum = {.task = task_id(task),
-                                   .count = map->n_items,
+                                   .count = map->n_fed,
                                    .succeeded = map->n_delivered - map->n_delivered_failed,
                                    .failed = map->n_delivered_failed,
                                    .collect = map->collect};

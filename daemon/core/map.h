@@ -19,7 +19,7 @@ struct segment {                   /* the items of the first message, or of one 
 /* What its user is charged. */
 static inline uint64_t segment_cost_bytes(uint64_t size_bytes)
 {
-        return sizeof(struct segment) + size_bytes;
+        return sizeof(struct segment) + SEGMENT_BYTES + size_bytes;
 }
 struct range {                   /* items that came back */
         TAILQ_ENTRY(range) link; /* map.returned, or map.spare */

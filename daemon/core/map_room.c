@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Room for the items of a map that is fed. Those for which the pool's queue or the user's share of tasks has
- * none wait in their map, in no account but that of its bytes. Such maps stand in a line at what is full, the
- * user or the pool, and are let in a few items at a time, each in its turn, as room comes. All fed maps
- * together leave a quarter of both to what does not wait: calls, submitted tasks, other maps.
+ * none wait in their map, in no account but that of its bytes, and come in when others of it have ended. All
+ * fed maps together leave a quarter of both to calls, submitted tasks and other maps.
+ *
+ * A map that has nothing in may take from that quarter too, a few items, so that none waits for another that
+ * does not go on. If there is no room at all it stands in a line at what is full, the user or the pool, and
+ * whoever stands there comes before all others.
  */
 #include "daemon/core/core_private.h"
 
@@ -25,26 +28,36 @@ static uint64_t room_at_user(const struct user *user)
         return room_in(limit - limit / 4, user->n_fed, user_room(user, ACCOUNT_TASKS));
 }
 
-static uint64_t room_for(const struct core *core, const struct task *task)
+/* Beside what others may have. */
+static uint64_t share_for(const struct core *core, const struct task *task)
 {
         return min_u64(room_at_pool(task_pool(core, task)), room_at_user(task->user));
 }
 
-static bool is_full(const struct core *core, const struct task *task, const struct map_line *line)
+static uint64_t all_room_for(const struct core *core, const struct task *task)
 {
-        return line == &task->user->overfed ? room_at_user(task->user) == 0
-                                            : room_at_pool(task_pool(core, task)) == 0;
+        return min_u64(pool_room(task_pool(core, task)), user_room(task->user, ACCOUNT_TASKS));
 }
 
-/* At what is full; if nothing is, again where it stood. */
-static void stand_in_line(struct core *core, struct task *task, struct map_line *line)
+static bool has_some_in(const struct map *map)
+{
+        return map->n_items > map->n_succeeded + map->n_failed + map->n_cancelled;
+}
+
+static uint64_t n_outside(const struct task *task)
+{
+        return task->bad.cause == CAUSE_NONE ? task->map->n_fed - task->map->n_items : 0;
+}
+
+/* Of a pool whose line is not empty only that hands out room. */
+static void stand_in_line(struct core *core, struct task *task)
 {
         struct user *user = task->user;
-        if (room_at_user(user) == 0)
-                line = &user->overfed;
-        else if (room_at_pool(task_pool(core, task)) == 0)
-                line = &task_pool(core, task)->overfed;
-        if (line == &user->overfed && TAILQ_EMPTY(line))
+        struct pool *pool = task_pool(core, task);
+        bool at_user =
+                user_room(user, ACCOUNT_TASKS) == 0 || (pool_room(pool) > 0 && TAILQ_EMPTY(&pool->overfed));
+        struct map_line *line = at_user ? &user->overfed : &pool->overfed;
+        if (at_user && TAILQ_EMPTY(line))
                 TAILQ_INSERT_TAIL(&core->overfed_users, user, overfed_link);
         TAILQ_INSERT_TAIL(line, task->map, of_line);
         task->map->line = line;
@@ -83,19 +96,37 @@ void map_release(struct core *core, struct task *task, uint64_t n)
         }
 }
 
+/* What a map may take that has nothing in: never all that is left. */
+static void let_some_in(struct core *core, struct task *task)
+{
+        uint64_t half = (all_room_for(core, task) + 1) / 2;
+        let_in(core, task, min_u64(n_outside(task), min_u64(half, LET_IN_AT_ONCE)));
+}
+
 void map_find_room(struct core *core, struct task *task)
 {
         struct map *map = task->map;
-        uint64_t n = map->n_fed - map->n_items;
-        bool is_next = TAILQ_EMPTY(&task_pool(core, task)->overfed) && TAILQ_EMPTY(&task->user->overfed);
-        if (map->line)
-                return; /* behind its own */
-        if (!map->may_wait)
+        uint64_t n = n_outside(task);
+        if (n == 0 || map->line)
+                return;
+        if (!map->may_wait) {
                 let_in(core, task, n);
-        else if (is_next)
-                let_in(core, task, min_u64(n, room_for(core, task)));
-        if (map->n_items < map->n_fed)
-                stand_in_line(core, task, &task->user->overfed);
+                return;
+        }
+        if (TAILQ_EMPTY(&task_pool(core, task)->overfed) && TAILQ_EMPTY(&task->user->overfed)) {
+                let_in(core, task, min_u64(n, share_for(core, task)));
+                if (!has_some_in(map))
+                        let_some_in(core, task);
+        }
+        if (!has_some_in(map))
+                stand_in_line(core, task);
+}
+
+/* Whether who is first in the user's line has to stand in its pool's. */
+static bool is_for_pool(const struct core *core, const struct task *task, const struct map_line *line)
+{
+        const struct pool *pool = task_pool(core, task);
+        return line == &task->user->overfed && (pool_room(pool) == 0 || !TAILQ_EMPTY(&pool->overfed));
 }
 
 /* True: there may be more to let in. */
@@ -104,13 +135,16 @@ static bool let_in_line(struct core *core, struct map_line *line)
         struct map *map;
         for (unsigned i = 0; i < RESUMED_AT_ONCE && (map = TAILQ_FIRST(line)); i++) {
                 struct task *task = map->waiter->watch.task;
-                if (is_full(core, task, line))
+                bool is_full = line == &task->user->overfed ? user_room(task->user, ACCOUNT_TASKS) == 0
+                                                            : pool_room(task_pool(core, task)) == 0;
+                if (is_full)
                         return false;
+                bool moves = is_for_pool(core, task, line);
                 map_leave_line(core, task);
-                uint64_t n = min_u64(map->n_fed - map->n_items, LET_IN_AT_ONCE);
-                let_in(core, task, min_u64(n, room_for(core, task)));
-                if (map->n_items < map->n_fed)
-                        stand_in_line(core, task, line);
+                if (!moves)
+                        let_some_in(core, task);
+                if (!has_some_in(map))
+                        stand_in_line(core, task);
                 map_update(core, task);
         }
         return !TAILQ_EMPTY(line);

@@ -108,17 +108,17 @@ class MapRoom(unittest.TestCase):
             self.assertGreater(answer["failed"], 0)
             self.assertEqual(g.all_idle()["user"]["user_memory"][0], 0)
 
-    def test_room_by_reload(self):
-        with Gangerd(pool={"queue_limit": 4, "workers": 1}) as g, g.connect() as client, g.connect() as other:
-            msgid = client.start("map", "sleep", [[60]], {"feed": True, "chunk": 1})
-            self.feed(client, msgid, [0] * 20)
-            eventually(lambda: other.ask("status")["pools"][0]["queued"]["ready"] == 3)
-            g.config.write_text(g.config.read_text(encoding="utf-8").replace("queue_limit = 4", "queue_limit = 40"), encoding="utf-8")
-            other.ask("reload")
-            eventually(lambda: other.ask("status")["pools"][0]["queued"]["ready"] == 20)
-            other.ask("cancel", other.ask("tasks", {})[0]["id"])
-            error, _ = client.outcome(msgid)
-            self.assertEqual(error["code"], "cancelled")
+    def test_none_waits_for_one_that_does_not_go_on(self):
+        """A map takes all that maps may, and does not go on: by its window, its delay, its limit."""
+        for options in ({"window": 1}, {"delay": 3600}, {"limit": 1}):
+            with Gangerd(daemon={"user_tasks": 1000}) as g, g.connect() as client, self.subTest(options=options):
+                msgid = client.start("map", "sleep", [[60 if "limit" in options else 0]], {"feed": True, "chunk": 1, **options})
+                self.feed(client, msgid, [0] * 5000)
+                eventually(lambda: g.status()["user"]["user_tasks"][0] >= 750)
+                for n in (2, 3, 1000):
+                    ran = self.ganger_map(g, "-k", "echo", n=n)
+                    self.assertEqual((ran.returncode, len(ran.stdout.split())), (0, n), ran.stderr)
+                self.assertEqual(client.call("echo", 1), 1)
 
     def test_memory_is_the_bound(self):
         """What waits counts in user_memory, beyond which the map ends as ever."""

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Maps that are fed more than there is room for: who waits, in which turn he is let in, what is given up. */
-#include "daemon/core/base.h"
 #include "tests/unit/core/recorder.h"
 
 static const struct core_map_spec fed = {.chunk = 1, .feed = true};
@@ -111,21 +110,40 @@ static void test_begins_also_if_there_is_no_room(void **state)
         end(r);
 }
 
-/* All fed maps together leave some room to others. */
+/* All fed maps together leave room to others, and one that has nothing in takes a part of that. */
 static void test_there_is_room_beside_them(void **state)
 {
-        struct recorder *r = begin_limited(8, 1000);
+        struct recorder *r = begin_limited(100, 1000);
         map(r, 1, 5, fed);
         map(r, 2, 5, fed);
-        feed(r, 1, 100, false);
-        feed(r, 2, 100, false);
+        feed(r, 1, 500, false);
+        assert_int_equal(n_ready(r), 75 + 1); /* and one that the worker could run */
+        feed(r, 2, 500, false);
+        assert_int_equal(n_ready(r), 75 + 1 + 12);
         turn(r, 0);
-        assert_int_equal(n_ready(r), 7); /* 6 of 8, and one that the worker could run */
+        feed(r, 2, 500, false);
+        assert_int_equal(n_ready(r), 75 + 1 + 12);
         submit(r, 2);
-        assert_int_equal(n_ready(r), 8);
-        struct core_spec s = spec(r);
-        uint64_t id;
-        assert_int_equal(core_submit(r->core, 2, &s, r->now, &id), CORE_QUEUE_FULL);
+        assert_int_equal(n_ready(r), 75 + 1 + 12 + 1);
+        end(r);
+}
+
+/* It confirms nothing: nothing of it begins. */
+static void test_none_waits_for_one_that_does_not_go_on(void **state)
+{
+        struct recorder *r = begin_limited(1000, 100);
+        map(r, 1, 5, (struct core_map_spec){.chunk = 1, .feed = true, .window = 1});
+        feed(r, 1, 1000, false);
+        assert_int_equal(n_tasks(r, ALICE), 76);
+        map(r, 1, 6, (struct core_map_spec){.n_items = 30, .chunk = 1, .feed = true});
+        answer(r, 0, 0, 1);
+        turn(r, 0);
+        item(r, 0, 2, 0);
+        answer(r, 0, 0, 2);
+        turn(r, 0);
+        for (uint64_t i = 0; i < 30; i++)
+                run_item(r, 3, i);
+        assert_int_equal(n_tasks(r, ALICE), 74);
         end(r);
 }
 
@@ -139,52 +157,58 @@ static void test_without_feed_there_must_be_room_for_all(void **state)
         end(r);
 }
 
-/* Whoever stands in line is let in before one that comes, LET_IN_AT_ONCE items at a time. */
-static void test_they_take_turns(void **state)
+/* The queue is full of what does not wait. */
+static void fill_queue(struct recorder *r)
 {
-        enum { BATCH = LET_IN_AT_ONCE };
-        struct core_pool_config pool = ordinary_pool;
-        struct recorder *r = begin_limited(4 * BATCH, 100000);
-        map(r, 1, 5, fed);
-        map(r, 2, 5, fed);
-        feed(r, 1, 9 * BATCH, false);
-        feed(r, 2, 9 * BATCH, false);
-        assert_int_equal(n_tasks(r, ALICE), 3 * BATCH + 2); /* the call too, and one that could run */
+        while (n_ready(r) < 2)
+                submit(r, 3); /* 2 and 3 */
+}
+
+/* Whoever stands in line is let in before one that comes, and before one that has some in. */
+static void test_who_stands_in_line_is_first(void **state)
+{
+        struct recorder *r = begin_limited(2, 1000);
+        fill_queue(r);
+        map(r, 2, 5, (struct core_map_spec){.n_items = 5, .chunk = 1, .feed = true}); /* 4 */
         assert_int_equal(n_tasks(r, BOB), 0);
-        pool.queue_limit = 8 * BATCH;
-        core_pool_configure(r->core, 0, &pool);
+        cancel(r, 1, 3);
+        map(r, 1, 5, (struct core_map_spec){.n_items = 5, .chunk = 1, .feed = true}); /* 5 */
+        assert_int_equal(n_tasks(r, ALICE), 2);
         turn(r, 0);
-        assert_int_equal(n_tasks(r, ALICE) + n_tasks(r, BOB), 6 * BATCH + 2);
-        assert_in_range(n_tasks(r, BOB), BATCH, 2 * BATCH);
+        assert_int_equal(n_tasks(r, BOB), 1);
+        assert_int_equal(n_tasks(r, ALICE), 2);
+        cancel(r, 1, 2);
+        turn(r, 0);
+        assert_int_equal(n_tasks(r, ALICE), 2); /* the call, and one of the map */
+        assert_int_equal(n_tasks(r, BOB), 1);
         end(r);
 }
 
-/* The queue has room, then its user has none, and the other way round. */
+/* The pool's queue is full, then the user's share is, and the other way round. */
 static void test_line_is_changed(void **state)
 {
         struct recorder *r = begin_limited(2, 1000);
         struct core_pool_config pool = ordinary_pool;
-        map(r, 1, 5, fed);
-        feed(r, 1, 6, true);
-        assert_int_equal(n_ready(r), 2);
-        pool.queue_limit = 1000;
-        core_pool_configure(r->core, 0, &pool);
         struct core_config config = ordinary;
-        config.user_tasks = 4;
-        core_configure(r->core, &config);
-        turn(r, 0);
-        assert_int_equal(n_ready(r), 3);
-        pool.queue_limit = 4;
-        core_pool_configure(r->core, 0, &pool);
-        config.user_tasks = 1000;
-        core_configure(r->core, &config);
-        turn(r, 0);
-        assert_int_equal(n_ready(r), 4);
-        answer(r, 0, 0, 1);
-        turn(r, 0);
-        forget(r);
+        fill_queue(r);
+        map(r, 1, 5, (struct core_map_spec){.n_items = 6, .chunk = 1, .feed = true}); /* 4 */
+        assert_int_equal(n_tasks(r, ALICE), 3);
+        for (int i = 0; i < 2; i++) {
+                pool.queue_limit = i == 0 ? 1000 : 2;
+                core_pool_configure(r->core, 0, &pool);
+                config.user_tasks = i == 0 ? 3 : 1000;
+                core_configure(r->core, &config);
+                turn(r, 0);
+                core_check(r->core);
+                assert_int_equal(n_tasks(r, ALICE), 3);
+        }
+        for (uint64_t task = 1; task <= 3; task++) {
+                answer(r, 0, 0, task);
+                turn(r, 0);
+                assert_in_range(n_ready(r), 0, 2);
+        }
         for (uint64_t i = 0; i < 6; i++)
-                run_item(r, 2, i);
+                run_item(r, 4, i);
         assert_int_equal(n_tasks(r, ALICE), 0);
         end(r);
 }
@@ -240,7 +264,8 @@ int main(void)
                 cmocka_unit_test(test_begins_also_if_there_is_no_room),
                 cmocka_unit_test(test_there_is_room_beside_them),
                 cmocka_unit_test(test_without_feed_there_must_be_room_for_all),
-                cmocka_unit_test(test_they_take_turns),
+                cmocka_unit_test(test_none_waits_for_one_that_does_not_go_on),
+                cmocka_unit_test(test_who_stands_in_line_is_first),
                 cmocka_unit_test(test_line_is_changed),
                 cmocka_unit_test(test_what_waits_is_given_up_with_its_map),
                 cmocka_unit_test(test_what_waits_is_bounded),
