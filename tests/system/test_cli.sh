@@ -199,14 +199,18 @@ ganger list --state running | grep -q core && { failed=$((failed + 1)); echo "FA
 
 # What blocks before there is a task, or where nobody reads, ends by a signal all the same.
 # timeout sends SIGCONT too, and a leak checker that has just stopped its process for its last look would wait for ever.
-brief="env ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 timeout 1"
+cat >briefly <<'EOF'
+#!/bin/sh
+ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 exec timeout 1 "$@"
+EOF
+chmod +x briefly
 mkfifo fifo
-expect 124 '' $brief ganger call echo @fifo
+expect 124 '' ./briefly ganger call echo @fifo
 sleep 60 <>fifo &
 sleeper=$!
-expect 124 '' $brief sh -c 'seq 100000 | exec ganger map echo >fifo'
+expect 124 '' ./briefly sh -c 'seq 100000 | exec ganger map echo >fifo'
 kill $sleeper
-expect 124 '' $brief ganger run -- sleep 62
+expect 124 '' ./briefly ganger run -- sleep 62
 while ganger list --state running | grep -q exec; do :; done
 
 # Map.
