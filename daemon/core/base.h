@@ -32,17 +32,15 @@
 #define RSS_NS                 (10 * MILLISECOND) /* how often a busy worker's memory is looked at */
 #define STUCK_NS               (5 * CORE_SECOND)  /* killed and not reaped */
 #define UNBEGUN_NS             CORE_SECOND /* beyond the timeout: a worker that begins nothing is ill */
-#define UNBEGUN_LOSSES_MAX                                                                                   \
-        16 /* workers in turn that died before they began a task, until it is its fault                      \
-            */
-#define SEND_AGAIN_NS   MILLISECOND          /* to a worker that took no bytes */
-#define RETRY_PAUSE_MAX (3600 * CORE_SECOND) /* the doubling stops here */
-#define LET_IN_AT_ONCE  64                   /* items of a map that has none in */
-#define SEGMENT_BYTES   80                   /* what its payload and the allocator take beside it */
-#define RESUMED_AT_ONCE 64                   /* tasks of a user who held too much, a turn */
-#define PRIORITY_MAX    100
-#define N_RANKS         (2 * PRIORITY_MAX + 1)
-#define RESERVE_MAX     4096 /* freed tasks and waiters that are kept for the next */
+#define UNBEGUN_LOSSES_MAX     16 /* workers in turn that died before they began a task: then it is its fault */
+#define SEND_AGAIN_NS          MILLISECOND          /* to a worker that took no bytes */
+#define RETRY_PAUSE_MAX        (3600 * CORE_SECOND) /* the doubling stops here */
+#define LET_IN_AT_ONCE         64                   /* items of a map that has none in */
+#define SEGMENT_BYTES          80                   /* what its payload and the allocator take beside it */
+#define RESUMED_AT_ONCE        64                   /* tasks of a user who held too much, a turn */
+#define PRIORITY_MAX           100
+#define N_RANKS                (2 * PRIORITY_MAX + 1)
+#define RESERVE_MAX            4096 /* freed tasks and waiters that are kept for the next */
 
 #ifndef TAILQ_FOREACH_SAFE
 #define TAILQ_FOREACH_SAFE(var, head, field, next)                                                           \

@@ -218,9 +218,9 @@ static void park_if_over(struct task *task)
 
 void map_update(struct core *core, struct task *task)
 {
+        map_find_room(core, task);
         if (!is_going_on(core, task))
                 return;
-        map_find_room(core, task);
         bool some = map_has_next(core, task);
         if (some && task->place == PLACE_PARKED)
                 user_unpark(task->user, task);
@@ -233,10 +233,8 @@ void map_update(struct core *core, struct task *task)
 
 void map_put_back(struct core *core, struct task *task, uint64_t order)
 {
-        if (!is_going_on(core, task))
-                return;
         map_find_room(core, task);
-        if (task->place == PLACE_HELD || task->place == PLACE_ASIDE)
+        if (!is_going_on(core, task) || task->place == PLACE_HELD || task->place == PLACE_ASIDE)
                 return;
         bool some = map_has_next(core, task);
         if (some && task->place == PLACE_PARKED)

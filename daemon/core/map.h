@@ -58,7 +58,7 @@ struct map {
         uint32_t chunk, limit, window;
         bool ordered, fail_fast, fed_all, collect, may_wait;
         enum core_refusal refusal; /* it ended because the answer cannot be given */
-        struct map_line *line;     /* in which it stands for room; NULL: there was room for all so far */
+        struct map_line *line;     /* in which it stands for room, while it has nothing in */
         TAILQ_ENTRY(map) of_line;
         uint64_t n_fed; /* items; those that count as tasks are … */
         uint64_t n_items, cursor, n_returned, n_waiting, n_due;

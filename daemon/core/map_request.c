@@ -45,7 +45,8 @@ static int map_new(const struct core_map_spec *spec, bool may_wait, struct map *
         map->fed_all = !spec->feed;
         map->collect = spec->collect;
         map->may_wait = may_wait;
-        map->cost_bytes = sizeof(*map) + sizeof(struct task); /* no count of tasks bounds those that wait */
+        /* No count of tasks bounds those that wait. */
+        map->cost_bytes = sizeof(*map) + sizeof(struct task);
         if (spec->ordered) {
                 bool is_small = !spec->feed && spec->n_items < LIMIT_ORDERED_AHEAD;
                 map->n_held_max = is_small ? spec->n_items + 1 : LIMIT_ORDERED_AHEAD;
@@ -147,7 +148,6 @@ int core_map(struct core *core, struct core_request request, const struct core_s
         waiter_watch(waiter, &waiter->watch, task, 0);
         task_accept(core, task);
         pool_count(task_pool(core, task), TASK_UNBORN, task->state, map->n_items);
-        map_find_room(core, task);
         map_update(core, task);
         return 0;
 no_map:
@@ -208,7 +208,6 @@ int core_feed(struct core *core, struct core_request request, payload_t payload,
                 task->args_size_bytes += size_bytes;
                 user_charge(task->user, ACCOUNT_BYTES, segment_cost_bytes(size_bytes));
                 user_charge(task->user, ACCOUNT_DESCRIPTORS, n_descriptors);
-                map_find_room(core, task);
         } else if (payload != PAYLOAD_NONE) {
                 core->ops.drop(core->ctx, payload);
         }

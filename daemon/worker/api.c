@@ -121,7 +121,8 @@ static void api_progress(struct ganger_task *task, double done, const char *text
         int64_t now = now_ns();
         char mended[256];
 
-        if (run->progress_at_ns != 0 && now - run->progress_at_ns < PROGRESS_PAUSE_NS && !(done >= 1))
+        done = done >= 1 ? 1 : done > 0 ? done : 0; /* 0 for what is no number */
+        if (run->progress_at_ns != 0 && now - run->progress_at_ns < PROGRESS_PAUSE_NS && done < 1)
                 return;
         run->progress_at_ns = now;
         if (text) {

@@ -118,7 +118,8 @@ struct ganger_api {
          * becomes the record's `detail` if it is one whole value, else nothing. */
         int (*fail)(struct ganger_task *, const char *code, const char *format, va_list ap);
 
-        /* News for whoever attached: 0...1 done, and a text that may be NULL. */
+        /* News for whoever attached: 0...1 done (what is beyond is taken for the nearest, NaN for 0), and a
+         * text that may be NULL. */
         void (*progress)(struct ganger_task *, double done, const char *text);
         /* A message in gangerd's log, with the task's fields. */
         void (*log)(struct ganger_task *, enum ganger_level, const char *file, int line, const char *format,

@@ -24,7 +24,8 @@
 /* What is done to the core by its functions, and what they refused. */
 #define EVENT_TABLE(X)                                                                                      \
         X(connection_open) X(connection_close) X(connection_output) X(connection_input) X(submit)           \
-        X(call) X(map) X(map_waits) X(feed) X(feed_waits) X(more) X(result) X(wait) X(attach) X(cancel) X(cancel_request)              \
+        X(call) X(map) X(feed) X(more) X(result) X(wait) X(attach) X(cancel) X(cancel_request)              \
+        X(map_waits) X(feed_waits)                                                                          \
         X(worker_hello) X(worker_result) X(worker_item) X(worker_stream) X(worker_progress)                 \
         X(worker_bad) X(worker_lost) X(zygote_ready) X(zygote_lost) X(pool_configure) X(core_stop)          \
         X(core_stop_again) X(refused_unknown_task) X(refused_unknown_pool) X(refused_queue_full)            \

@@ -145,6 +145,18 @@ static int news(struct ganger_task *task)
         return ganger_put_nil(task);
 }
 
+/* [done] */
+static int progress(struct ganger_task *task)
+{
+        double done;
+        int r = ganger_get_double(task, &done);
+
+        if (r < 0)
+                return r;
+        ganger_progress(task, done, NULL);
+        return ganger_put_nil(task);
+}
+
 static void *thread_words(void *argument)
 {
         fputs("words of a thread\n", stderr);
@@ -275,23 +287,15 @@ static void stop(void *its_state)
 }
 
 static const struct ganger_function functions[] = {
-        {.name = "fds", .run = fds},
-        {.name = "head", .run = head},
-        {.name = "nothing", .run = nothing},
-        {.name = "two", .run = two},
-        {.name = "half", .run = half},
-        {.name = "big", .run = big, .summary = "[size] -> bin"},
-        {.name = "deep", .run = deep},
-        {.name = "fail", .run = fail},
-        {.name = "silent", .run = silent},
-        {.name = "news", .run = news},
-        {.name = "strays", .run = strays},
-        {.name = "loop", .run = loop},
-        {.name = "words", .run = words},
-        {.name = "state", .run = state},
-        {.name = "counted", .run = counted},
-        {.name = "turned", .run = turned},
-        {.name = "fail_with", .run = fail_with},
+        {.name = "fds", .run = fds},           {.name = "head", .run = head},
+        {.name = "nothing", .run = nothing},   {.name = "two", .run = two},
+        {.name = "half", .run = half},         {.name = "big", .run = big, .summary = "[size] -> bin"},
+        {.name = "deep", .run = deep},         {.name = "fail", .run = fail},
+        {.name = "silent", .run = silent},     {.name = "news", .run = news},
+        {.name = "progress", .run = progress}, {.name = "strays", .run = strays},
+        {.name = "loop", .run = loop},         {.name = "words", .run = words},
+        {.name = "state", .run = state},       {.name = "counted", .run = counted},
+        {.name = "turned", .run = turned},     {.name = "fail_with", .run = fail_with},
 };
 
 GANGER_MODULE(.name = "probe", .functions = functions,

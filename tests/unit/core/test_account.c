@@ -61,7 +61,7 @@ static void test_exactly_as_much_as_all_may(void **state)
         end(r);
 }
 
-/* Requests beyond some that are free: for a task that runs, or one that many have joined. */
+/* Requests beyond some that are free, for a task that runs. */
 static void test_open_requests(void **state)
 {
         struct recorder *r = begin(1, 1);

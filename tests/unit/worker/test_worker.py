@@ -136,6 +136,13 @@ class Run(Case):
         self.assertEqual(progress, [task, "progress", [0.5, "half"]])
         self.assertEqual([log[0], log[1], log[2][0], log[2][3]], [task, "log", 4, "number 7"])
 
+    def test_progress_that_is_beyond_its_range(self):
+        """By the rounding of a sum, or 0 of 0: gangerd is told what it takes."""
+        for done, told in ((1.0000001, 1.0), (float("inf"), 1.0), (-0.1, 0.0), (float("nan"), 0.0), (0.25, 0.25)):
+            task = self.worker.run("probe.progress", done)
+            self.assertEqual(self.worker.answer(), (None, None))
+            self.assertEqual(self.worker.streams.pop(), [task, "progress", [told, None]])
+
     def test_large_arguments(self):
         value = b"y" * (20 << 20)
         self.assertEqual(self.worker.call("echo", value)[1], value)
